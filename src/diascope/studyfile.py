@@ -1,0 +1,338 @@
+"""A study file: YAML 1.2 in, a StudyConfig and its arms out, and errors that name the line and the nearest key."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from io import StringIO
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from diascope.config import (
+    AugmentationConfig,
+    DataConfig,
+    ModelConfig,
+    Section,
+    SplitConfig,
+    StudyConfig,
+    TrainingConfig,
+)
+from diascope.errors import ConfigError
+
+Tree = dict[str, Any]
+ARM_SECTIONS = ("data", "model", "augmentation", "training")
+STUDY_WIDE = ("data.source", "data.label", "data.group", "split", "seeds")
+
+# Keys and values of the agreed format whose feature this version does not have: refused by name, never ignored.
+LATER_KEYS = {
+    "search": "the search of hyper-parameters",
+    "report": "subgroups and the reporting checklist",
+    "compare.pairs": "verdicts on pairs of arms",
+    "compare.margin": "verdicts on pairs of arms",
+    "model.depth": "networks of other depths",
+    **{
+        f"augmentation.{key}": "augmentation"
+        for key in (
+            "rotation zoom shift shear horizontal_flip vertical_flip brightness contrast intensity blur noise "
+            "downscale erasing mixup"
+        ).split()
+    },
+    **{
+        f"training.{key}": f"the training option {key}"
+        for key in (
+            "weight_decay momentum nesterov schedule gradient_clipping label_smoothing mixup early_stopping "
+            "class_weights sampler start_from"
+        ).split()
+    },
+}
+LATER_VALUES = {
+    "model.name": ("vgg", "resnet", "pretrained"),
+    "training.optimizer": ("adamw", "sgd", "rmsprop"),
+    "data.normalize": ("standard", "imagenet"),
+    "compare.at": ("best",),
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One named configuration of a study, its overrides applied."""
+
+    name: str
+    data: DataConfig
+    model: ModelConfig
+    augmentation: AugmentationConfig
+    training: TrainingConfig
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated study: the file's configuration and every arm resolved."""
+
+    config: StudyConfig
+    arms: tuple[Arm, ...]
+
+    @property
+    def split(self) -> SplitConfig:
+        return self.config.split
+
+
+def load_study(path: Path, settings: list[str] | None = None) -> Study:
+    """Read a study file and apply `--set key=value` settings.
+
+    Paths in the file are relative to the file, paths in settings to the working folder. Raises ConfigError.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ConfigError("there is no such study file", where=str(path)) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read as text ({error})", where=str(path)) from error
+    return parse_study(text, settings or [], where=str(path), folder=path.resolve().parent)
+
+
+def parse_study(text: str, settings: list[str], *, where: str, folder: Path) -> Study:
+    """Like load_study, of a text; `folder` is what paths in it are relative to."""
+    marked = _parse_yaml(text, where)
+    lines = _Lines(marked, where)
+    tree = json.loads(json.dumps(_plain(marked, where)))
+    if isinstance(tree.get("data"), dict) and isinstance(tree["data"].get("source"), str):
+        tree["data"]["source"] = _absolute(tree["data"]["source"], folder)
+    for key, value in map(_parse_setting, settings):
+        if key == ("data", "source") and isinstance(value, str):
+            value = _absolute(value, Path.cwd())
+        _put(tree, key, value)
+        lines.set_by[key] = f"--set {'.'.join(key)}"
+    config = _validate(StudyConfig, tree, lines)
+    arms = tuple(_resolve_arm(name, overrides, tree, lines) for name, overrides in config.arms.items())
+    return Study(config, arms)
+
+
+def dump_study(study: Study) -> str:
+    """The study as YAML with every default spelled out."""
+    yaml = _yaml()
+    stream = StringIO()
+    yaml.dump(study.config.model_dump(mode="json"), stream)
+    return stream.getvalue()
+
+
+def _yaml() -> Any:
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="rt")
+    yaml.default_flow_style = False
+    yaml.width = 120
+    return yaml
+
+
+def _parse_yaml(text: str, where: str) -> Any:
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        marked = _yaml().load(text)
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = " ".join(str(error.problem or error.context or "cannot be parsed").split())
+        raise ConfigError(f"is not valid YAML: {problem}", where=f"{where}{line}") from error
+    except YAMLError as error:
+        raise ConfigError(f"is not valid YAML: {' '.join(str(error).split())}", where=where) from error
+    if not isinstance(marked, Mapping):
+        remedy = "write at least `name:` and `data: {source: ...}`; `diascope recipes lab-1a` prints an example"
+        raise ConfigError("does not hold a study", where=where, remedy=remedy)
+    return marked
+
+
+def _plain(node: Any, where: str) -> Any:
+    """The parsed YAML as plain JSON values; an empty section counts as an empty mapping."""
+    if isinstance(node, Mapping):
+        return {str(key): _plain(value, where) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value, where) for value in node]
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    if node is None:
+        return None
+    raise ConfigError(f"the value {node!r} is neither text, number, list nor section", where=where)
+
+
+def _absolute(source: str, folder: Path) -> str:
+    return source if source.startswith("phantom:") else str((folder / Path(source).expanduser()).resolve())
+
+
+def _parse_setting(setting: str) -> tuple[tuple[str, ...], Any]:
+    key, equals, value = setting.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError("is not of the form key=value", where=f"--set {setting}", remedy="for example --set seeds=5")
+    where = f"--set {setting}"
+    return tuple(key.strip().split(".")), _plain(_yaml().load(value) if value.strip() else None, where)
+
+
+def _put(tree: Tree, key: tuple[str, ...], value: Any) -> None:
+    """Set one value; a mapping is merged into the section that it names."""
+    if isinstance(value, dict):
+        if not value:
+            tree_at = _section(tree, key[:-1])
+            tree_at.setdefault(key[-1], {})
+        for name, inner in value.items():
+            _put(tree, (*key, *name.split(".")), inner)
+        return
+    _section(tree, key[:-1])[key[-1]] = value
+
+
+def _section(tree: Tree, key: tuple[str, ...]) -> Tree:
+    for name in key:
+        if not isinstance(tree.get(name), dict):
+            tree[name] = {}
+        tree = tree[name]
+    return tree
+
+
+class _Lines:
+    """Where a key stands: in the file, in an arm, or in a --set."""
+
+    def __init__(self, marked: Any, where: str) -> None:
+        self.marked, self.where = marked, where
+        self.set_by: dict[tuple[str, ...], str] = {}
+
+    def place(self, key: tuple[Any, ...]) -> str:
+        for length in range(len(key), 0, -1):
+            if key[:length] in self.set_by:
+                return self.set_by[key[:length]]
+        line = self._line(key)
+        return f"{self.where}:{line}" if line else self.where
+
+    def _line(self, key: tuple[Any, ...]) -> int | None:
+        """The line of the longest part of `key` that stands in the file, counted from 1."""
+        node, line = self.marked, None
+        for name in key:
+            if isinstance(node, Mapping) and name in node:
+                line = node.lc.key(name)[0] + 1  # type: ignore[attr-defined]
+            elif isinstance(node, list) and isinstance(name, int) and name < len(node):
+                line = node.lc.item(name)[0] + 1  # type: ignore[attr-defined]
+            else:
+                break
+            node = node[name]
+        return line
+
+
+def _resolve_arm(name: str, overrides: Tree, tree: Tree, lines: _Lines) -> Arm:
+    merged = json.loads(json.dumps(tree))
+    places = {}
+    for key, value, written in _leaves(overrides):
+        place = lines.place(("arms", name, *written))
+        _check_arm_key(name, key, place)
+        _put(merged, key, value)
+        places[key] = place
+    arm_lines = _Lines(lines.marked, lines.where)
+    arm_lines.set_by = {**lines.set_by, **places}
+    config = _validate(StudyConfig, merged, arm_lines, prefix=f"arm {name!r}: ")
+    return Arm(name, config.data, config.model, config.augmentation, config.training)
+
+
+def _leaves(
+    tree: Tree, key: tuple[str, ...] = (), written: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any, tuple[str, ...]]]:
+    """Every override as (key, value, the key as it is written: dotted names are one step there)."""
+    for name, value in tree.items():
+        inner, inner_written = (*key, *name.split(".")), (*written, name)
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, inner, inner_written)
+        else:
+            yield inner, value, inner_written
+
+
+def _check_arm_key(arm: str, key: tuple[str, ...], place: str) -> None:
+    dotted = ".".join(key)
+    if any(dotted == fixed or dotted.startswith(f"{fixed}.") for fixed in STUDY_WIDE):
+        raise ConfigError(
+            f"arm {arm!r} sets {dotted}, which all arms of a study share",
+            where=place,
+            remedy="set it at the top of the file, or make another study",
+        )
+    if key[0] not in ARM_SECTIONS:
+        nearest = _nearest(dotted, list(_known_keys(StudyConfig)))
+        raise ConfigError(
+            f"arm {arm!r} sets {dotted}, which is not a key of {', '.join(ARM_SECTIONS)}", where=place, remedy=nearest
+        )
+
+
+def _validate(model: type[StudyConfig], tree: Tree, lines: _Lines, prefix: str = "") -> StudyConfig:
+    tree = {key: {} if value is None and key in (*ARM_SECTIONS, "split", "compare") else value
+            for key, value in tree.items()}  # fmt: skip
+    arms = tree.get("arms")
+    if isinstance(arms, dict):
+        tree["arms"] = {name: {} if overrides is None else overrides for name, overrides in arms.items()}
+    try:
+        return model.model_validate_json(json.dumps(tree), strict=True)
+    except ValidationError as error:
+        problems = [_explain(problem, lines, prefix) for problem in error.errors()]
+        first = problems[0]
+        if len(problems) > 1:
+            rest = "".join(f"\n{problem}" for problem in problems[1:])
+            raise ConfigError(f"{first.what}{f'; {first.remedy}' if first.remedy else ''}{rest}",
+                              where=first.where) from None  # fmt: skip
+        raise first from None
+
+
+def _explain(problem: Any, lines: _Lines, prefix: str) -> ConfigError:
+    """One validation problem as an error with its place, its cause and the remedy."""
+    key = tuple(part for part in problem["loc"] if part != "[key]")
+    dotted = ".".join(map(str, key))
+    place = lines.place(key)
+    kind, given = problem["type"], problem.get("input")
+    if kind == "extra_forbidden":
+        later = next((what for name, what in LATER_KEYS.items() if dotted == name or dotted.startswith(f"{name}.")), "")
+        if later:
+            return ConfigError(
+                f"{prefix}{dotted} is refused: this version does not have {later} yet", where=place, remedy="remove it"
+            )
+        return ConfigError(f"{prefix}unknown key {dotted}", where=place, remedy=_nearest(dotted, [*_known_keys(StudyConfig)]))
+    if kind == "literal_error" and given in LATER_VALUES.get(dotted, ()):
+        expected = problem["ctx"]["expected"]
+        what = f"{prefix}{dotted}: {given} is refused: this version does not have it yet"
+        return ConfigError(what, where=place, remedy=f"it has {expected}")
+    if kind == "missing":
+        return ConfigError(f"{prefix}{dotted} is missing", where=place, remedy=_how_to_give(dotted))
+    if problem["loc"] and problem["loc"][-1] == "[key]":
+        what = f"{prefix}{given!r} cannot be the name of an arm"
+        return ConfigError(what, where=place, remedy="use letters, digits, '.', '_', '+' and '-'; it names a folder")
+    if kind == "value_error":
+        return ConfigError(f"{prefix}{dotted}: {problem['ctx']['error']}", where=place)
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return ConfigError(f"{prefix}{dotted} is {json.dumps(given)}: {message}", where=place)
+
+
+def _how_to_give(dotted: str) -> str:
+    if dotted == "data.source" or dotted == "data":
+        return "add `data: {source: FOLDER}` to the file, or pass --set data.source=FOLDER"
+    return f"add `{dotted}:`"
+
+
+def _nearest(dotted: str, known: list[str]) -> str:
+    close = get_close_matches(dotted, known, n=1, cutoff=0.6)
+    if not close:
+        last = dotted.rsplit(".", 1)[-1]
+        close = [name for name in known if name.rsplit(".", 1)[-1] == last][:1]
+    if close:
+        return f"did you mean {close[0]}?"
+    section = dotted.rpartition(".")[0]
+    inside = [name for name in known if name.rpartition(".")[0] == section]
+    return f"known here: {', '.join(inside)}" if inside else "`diascope schema` lists the keys"
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        for inner in _section_types(field.annotation):
+            yield from _known_keys(inner, f"{prefix}{name}.")
+
+
+def _section_types(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    elif get_origin(annotation) in (Union, UnionType):
+        for part in get_args(annotation):
+            yield from _section_types(part)
