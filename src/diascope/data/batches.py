@@ -1,0 +1,110 @@
+"""Batches: pixels of the cache and a side's rows -> tensors on the device, a pure function of (seed, epoch).
+
+No worker processes: slicing a memory-mapped uint8 array and scaling a whole batch on the device costs less than handing
+batches between processes, and an array larger than memory streams through the page cache all the same.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diascope.errors import DataError
+from diascope.seeding import stream
+
+Batch = tuple[Tensor, Tensor]
+
+EVALUATION_BATCH = 32
+"""Images a batch in evaluation, where the size changes no result: large enough to hide overhead, small for caches."""
+
+
+class TrainingBatches:
+    """The training side in a new order each epoch; every image exactly once, the last batch may be smaller."""
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        """`pixels` (N, H, W, C) uint8 and `labels` (N,) belong to all images, `rows` to this side."""
+        self._side = _Side(pixels, labels, rows, device)
+        self._batch_size, self._seed = batch_size, seed
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        """Yield images (B, C, H, W) float32 in [0, 1], channels-last, and classes (B,) int64, for epoch 0, 1, ..."""
+        order = stream(self._seed, "order", epoch).permutation(len(self._side))
+        return self._side.batches(order, self._batch_size)
+
+
+class EvaluationBatches:
+    """A side in the order of its rows, as often as one iterates over it."""
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        *,
+        device: torch.device,
+        batch_size: int = EVALUATION_BATCH,
+    ) -> None:
+        self._side = _Side(pixels, labels, rows, device)
+        self._batch_size = batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self._side.batches(np.arange(len(self._side)), self._batch_size)
+
+
+def subset_rows(rows: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
+    """`size` of the training rows (all, if there are fewer), sorted, fixed for a seed: watched in evaluation mode."""
+    chosen = stream(seed, "subset").permutation(len(rows))[:size]
+    return np.sort(rows[chosen])
+
+
+class _Side:
+    """The images of one side, taken by their position in `rows`."""
+
+    def __init__(
+        self, pixels: NDArray[np.uint8], labels: NDArray[np.int64], rows: NDArray[np.int64], device: torch.device
+    ) -> None:
+        if len(rows) == 0:
+            raise DataError("a side without images", remedy="check the split: every side needs at least one image")
+        self._pixels, self._rows, self._device = pixels, rows, device
+        self._labels = torch.from_numpy(np.ascontiguousarray(labels[rows])).to(device)
+        self._resident = self._load() if _fits(pixels, rows, device) else None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batches(self, order: NDArray[np.int64], batch_size: int) -> Iterator[Batch]:
+        places = torch.from_numpy(order).to(self._device)  # once an epoch: a batch then needs nothing from the host
+        for start in range(0, len(order), batch_size):
+            batch = slice(start, start + batch_size)
+            if self._resident is None:
+                images = torch.from_numpy(self._pixels[self._rows[order[batch]]]).to(self._device)
+            else:
+                images = self._resident[places[batch]]
+            yield _scale(images), self._labels[places[batch]]
+
+    def _load(self) -> Tensor:
+        return torch.from_numpy(self._pixels[self._rows]).to(self._device)
+
+
+def _scale(images: Tensor) -> Tensor:
+    """(B, H, W, C) uint8 -> (B, C, H, W) float32 in [0, 1]; a view in channels-last order, no transposition."""
+    return images.permute(0, 3, 1, 2).float().div_(255)
+
+
+def _fits(pixels: NDArray[np.uint8], rows: NDArray[np.int64], device: torch.device) -> bool:
+    """Whether the side should live on the device: on a GPU, when it takes less than half of the free memory."""
+    if device.type != "cuda":
+        return False  # the memory-mapped file is already in memory, and shared by all runs
+    free, _ = torch.cuda.mem_get_info(device)
+    return len(rows) * int(np.prod(pixels.shape[1:])) < free // 2
