@@ -1,0 +1,120 @@
+"""Every metric against scikit-learn or a computation by hand, and what happens where one is undefined."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as oracle
+
+from diascope import metrics
+
+
+def _random(classes: int, images: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, classes, images)
+    logits = generator.normal(size=(images, classes)) + np.eye(classes)[labels]
+    return labels, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_scores_agree_with_scikit_learn(classes: int) -> None:
+    labels, probabilities = _random(classes)
+    found = metrics.scores(labels, probabilities, positive=1)
+    predicted = probabilities.argmax(axis=1)
+    ranking = probabilities[:, 1] if classes == 2 else probabilities
+    assert found["accuracy"] == pytest.approx(oracle.accuracy_score(labels, predicted), abs=1e-12)
+    assert found["balanced_accuracy"] == pytest.approx(oracle.balanced_accuracy_score(labels, predicted), abs=1e-12)
+    assert found["loss"] == pytest.approx(oracle.log_loss(labels, probabilities), abs=1e-9)
+    assert found["auroc"] == pytest.approx(oracle.roc_auc_score(labels, ranking, multi_class="ovr"), abs=1e-12)
+    assert list(found) == list(metrics.METRICS)
+
+
+def test_auroc_is_the_share_of_ordered_pairs() -> None:
+    labels = np.array([0, 0, 0, 1, 1])
+    p = np.array([0.1, 0.4, 0.4, 0.4, 0.9])  # pairs won by the positive: 1 + .5 + .5, and 3 of 3
+    found = metrics.scores(labels, np.column_stack([1 - p, p]), positive=1)
+    assert found["auroc"] == pytest.approx((1 + 0.5 + 0.5 + 3) / 6)
+
+
+def test_the_first_class_can_be_the_positive_one() -> None:
+    labels, probabilities = _random(2)
+    assert metrics.auroc(labels, probabilities, 0) == pytest.approx(metrics.auroc(labels, probabilities, 1))
+    tie = np.array([[0.5, 0.5]])
+    assert metrics.predicted_classes(tie, positive=1).tolist() == [0]
+    assert metrics.predicted_classes(tie, positive=0).tolist() == [1]
+
+
+def test_a_tie_of_three_goes_to_the_first_class() -> None:
+    assert metrics.predicted_classes(np.array([[0.2, 0.4, 0.4]]), positive=1).tolist() == [1]
+
+
+def test_loss_by_hand_and_clipped_as_in_keras() -> None:
+    labels = np.array([1, 0])
+    assert metrics.loss(labels, np.array([[0.2, 0.8], [0.6, 0.4]])) == pytest.approx(-np.log([0.8, 0.6]).mean())
+    certain_and_wrong = metrics.loss(np.array([0]), np.array([[0.0, 1.0]]))
+    assert certain_and_wrong == pytest.approx(-np.log(1e-7))
+    assert metrics.loss(np.array([1]), np.array([[0.0, 1.0]])) == pytest.approx(-np.log(1 - 1e-7))
+
+
+def test_one_class_only_leaves_scores_undefined_not_zero() -> None:
+    found = metrics.scores(np.zeros(5, dtype=np.int64), np.tile([0.9, 0.1], (5, 1)), positive=1)
+    assert found["accuracy"] == 1.0
+    assert found["auroc"] is None
+    assert found["balanced_accuracy"] is None
+    assert metrics.roc_curve(np.zeros(5, dtype=np.int64), np.tile([0.9, 0.1], (5, 1)), 1) is None
+
+
+def test_no_images_leave_every_score_undefined() -> None:
+    found = metrics.scores(np.zeros(0, dtype=np.int64), np.zeros((0, 2)), positive=1)
+    assert found == dict.fromkeys(metrics.METRICS)
+
+
+def test_a_missing_class_of_three_leaves_macro_averages_undefined() -> None:
+    labels, probabilities = _random(3)
+    kept = labels != 2
+    found = metrics.scores(labels[kept], probabilities[kept], positive=1)
+    assert found["auroc"] is None
+    assert found["balanced_accuracy"] is None
+    assert found["accuracy"] is not None
+
+
+def test_confusion_matrix_has_the_truth_in_rows() -> None:
+    labels, probabilities = _random(4)
+    expected = oracle.confusion_matrix(labels, probabilities.argmax(axis=1))
+    np.testing.assert_array_equal(metrics.confusion_matrix(labels, probabilities, 1), expected)
+
+
+def test_roc_curve_runs_from_corner_to_corner_and_encloses_the_auroc() -> None:
+    labels, probabilities = _random(2)
+    curve = metrics.roc_curve(labels, probabilities, 1)
+    assert curve is not None
+    ends = (curve.false_positive_rate[[0, -1]].tolist(), curve.true_positive_rate[[0, -1]].tolist())
+    assert ends == ([0, 1], [0, 1])
+    area = np.trapezoid(curve.true_positive_rate, curve.false_positive_rate)
+    assert area == pytest.approx(metrics.auroc(labels, probabilities, 1))
+
+
+@given(st.integers(2, 5), st.integers(1, 40), st.integers(0, 2**16))
+def test_the_order_of_the_images_is_of_no_account(classes: int, images: int, seed: int) -> None:
+    labels, probabilities = _random(classes, images, seed)
+    order = np.random.default_rng(seed + 1).permutation(images)
+    straight = metrics.scores(labels, probabilities, 0)
+    shuffled = metrics.scores(labels[order], probabilities[order], 0)
+    assert straight == pytest.approx(shuffled)
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "positive"),
+    [
+        ([0, 1], [[0.5, 0.5]], 1),
+        ([0], [0.5], 1),
+        ([2], [[0.5, 0.5]], 1),
+        ([-1], [[0.5, 0.5]], 1),
+        ([0], [[0.5, 0.5]], 2),
+        ([0], [[1.0]], 0),
+        ([0], [[np.nan, 0.5]], 1),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(labels: list[int], probabilities: list, positive: int) -> None:
+    with pytest.raises(ValueError, match=r"labels|class|probabilities"):
+        metrics.scores(np.array(labels), np.array(probabilities), positive)
