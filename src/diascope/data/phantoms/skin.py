@@ -1,0 +1,270 @@
+"""Dermatoscopic images: a nevus or a melanoma on skin, with hairs, gel, vignette and ruler.
+
+A nevus is symmetric, of one colour, with a smooth border; a melanoma is lopsided, of several colours, with a ragged
+border (the A, B and C of the clinical rule). Area, mean colour and spread of the pigment are drawn without regard to the
+class and then enforced, so that only form and arrangement tell the classes apart.
+"""
+
+from dataclasses import dataclass
+from math import pi
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from diascope.data.phantoms.fields import (
+    Plane,
+    Points,
+    Pose,
+    Strokes,
+    Waves,
+    curve,
+    draw_waves,
+    radius,
+    smoothstep,
+)
+
+CENTRE = 0.4  # everything that tells the classes apart lies within this distance of the middle, in sides
+
+_TONES = np.array(  # skin under the dermatoscope, RGB
+    [
+        [0.90, 0.60, 0.62],
+        [0.88, 0.55, 0.45],
+        [0.80, 0.67, 0.74],
+        [0.76, 0.69, 0.70],
+        [0.93, 0.78, 0.71],
+        [0.86, 0.63, 0.69],
+        [0.82, 0.66, 0.56],
+    ]
+)
+_BROWN, _RED, _GRAY = np.array([0.62, 0.80, 0.86]), np.array([0.42, 0.74, 0.68]), np.array([0.72, 0.72, 0.62])
+_LUMINANCE = np.array([0.299, 0.587, 0.114])
+_BLUE = np.array([0.55, -0.08, -1.03])  # added to what the pigment absorbs: blue-gray; luminance stays as it was
+_ROSE = np.array([-0.60, 0.35, -0.23])  # the same for rose against olive
+
+
+@dataclass(frozen=True)
+class Signs:
+    """How much of a melanoma a lesion shows, each from 0 (nevus) to 1."""
+
+    asymmetry: float
+    border: float
+    colours: float
+
+
+def draw_signs(melanoma: bool, difficulty: float, rng: Generator) -> Signs:
+    """Signs of one lesion. With difficulty the classes overlap: a melanoma may look benign, a nevus atypical.
+
+    At 0.5 even a reader who measures the signs exactly mistakes about one lesion in twenty.
+    """
+    gap, spread = 0.5 * (1 - difficulty), 0.30 * difficulty
+    latent = 0.5 + (gap if melanoma else -gap) + spread * rng.standard_normal()
+    own = latent + 0.12 * min(1.0, 2 * difficulty) * rng.standard_normal(3)
+    return Signs(*np.clip(own, 0, 1).tolist())
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """What the images of one lesion share; nothing here depends on the class."""
+
+    tone: NDArray[np.float64]  # (3,) skin
+    absorbed: NDArray[np.float64]  # (3,) share of the light that the lesion takes, on average
+    spread: float  # standard deviation of the pigment, relative to its mean
+    radius: float  # of the circle of the same area, in sides
+    aspect: float
+    softness: float  # width of the border, relative to the radius
+    lean: float  # direction (radians) to which an asymmetric lesion leans
+    warp: Waves  # form of the outline, coarse
+    fringe: Waves  # form of the outline, fine
+    blotches: Waves
+    network: Waves
+    blue: Waves
+    rose: Waves
+    creases: Waves
+    mottle: Waves
+    freckles: Points
+    hairiness: int
+
+
+def draw_lesion(rng: Generator) -> Lesion:
+    """One lesion on one patient's skin."""
+    tone = _TONES[rng.integers(len(_TONES))] * rng.uniform(0.93, 1.05) + rng.normal(0, 0.015, 3)
+    mix = rng.dirichlet([2.0, 1.2, 0.5])
+    size = rng.uniform(0.15, 0.25)
+    return Lesion(
+        tone=np.clip(tone, 0.3, 0.97),
+        absorbed=(mix @ np.stack([_BROWN, _RED, _GRAY])) * rng.uniform(0.55, 0.92),
+        spread=rng.uniform(0.16, 0.30),
+        radius=size,
+        aspect=float(np.exp(rng.uniform(-0.32, 0.32))),
+        softness=rng.uniform(0.12, 0.40),
+        lean=rng.uniform(-pi, pi),
+        warp=draw_waves(rng, 0.35 / size, 0.9 / size, count=14),
+        fringe=draw_waves(rng, 1.0 / size, 4.0 / size, count=48),
+        blotches=draw_waves(rng, 0.25 / size, 1.1 / size, count=20),
+        network=draw_waves(rng, 10, 38, count=64),
+        blue=draw_waves(rng, 0.3 / size, 0.8 / size, count=14),
+        rose=draw_waves(rng, 0.3 / size, 1.0 / size, count=14),
+        creases=draw_waves(rng, 9, 34, count=64, stretch=(1.0, rng.uniform(0.35, 1.0))),
+        mottle=draw_waves(rng, 0.8, 14, count=40),
+        freckles=rng.uniform(-0.55, 0.55, (rng.poisson(1.2), 2)),
+        hairiness=int(rng.choice([0, 0, 2, 5, 14])),
+    )
+
+
+def draw_skin(
+    size: int, signs: Signs, lesion: Lesion, shot: Generator, magnification: float = 1.0
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """One photograph of a lesion.
+
+    Returns the image (size, size, 3), 0 to 1 but not clipped, and the lesion's mask (size, size).
+    """
+    pose = Pose(
+        angle=shot.uniform(-0.6, 0.6),
+        scale=magnification * shot.uniform(0.92, 1.08),
+        shift=(shot.uniform(-0.035, 0.035), shot.uniform(-0.035, 0.035)),
+    )
+    image = _skin(size, lesion, pose)
+    absorbed, mask = _pigment(size, signs, lesion, pose)
+    image *= 1 - absorbed
+    _add_hairs(image, lesion.hairiness, shot)
+    _add_gel(image, shot)
+    _light(image, shot)
+    _add_ruler(image, shot)
+    image += shot.normal(0, shot.uniform(0.006, 0.016), (size, size, 1)).astype(np.float32)
+    image += 0.004 * shot.standard_normal(image.shape, np.float32)
+    return image, mask
+
+
+def _skin(size: int, lesion: Lesion, pose: Pose) -> NDArray[np.float32]:
+    """Bare skin (size, size, 3): mottled, with the fine furrows between its ridges and a few freckles."""
+    furrows = np.exp(-4 * np.abs(lesion.creases.field(pose, size)))
+    mottle = lesion.mottle.field(pose, size)
+    absorbed = 0.05 * furrows + 0.022 * mottle
+    x, y = pose.grid(size)
+    for fx, fy in lesion.freckles:
+        distance = np.hypot(x - np.float32(fx), y - np.float32(fy)) + 0.006 * mottle
+        away = np.hypot(fx, fy) > 1.5 * lesion.radius
+        absorbed += (0.16 if away else 0.0) * smoothstep(1.5 - distance / 0.022)
+    redness = np.array([0.7, 1.15, 1.1], np.float32)
+    image: NDArray[np.float32] = (1 - absorbed[..., None] * redness) * lesion.tone.astype(np.float32)
+    return image
+
+
+def _pigment(
+    size: int, signs: Signs, lesion: Lesion, pose: Pose
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Share of the light that the lesion takes (size, size, 3), and its mask (size, size)."""
+    cover, depth, mask = _outline(size, signs, lesion, pose)
+    weight = cover / max(float(cover.sum()), 1e-6)
+    shade = _shade(size, signs, lesion, pose, depth, weight)
+    blue = _standardize(lesion.blue.field(pose, size), weight)
+    rose = _standardize(lesion.rose.field(pose, size), weight)
+    hue = np.float32(signs.colours) * (0.26 * blue[..., None] * _BLUE + 0.22 * rose[..., None] * _ROSE)
+    pigment = lesion.absorbed * ((1 + np.float32(lesion.spread) * shade)[..., None]) + hue * lesion.absorbed.mean()
+    pigment = np.clip(pigment, 0.04, 0.96).astype(np.float32)
+    # The same mean for every class: clipping must not leave a trace of the colours in the brightness.
+    pigment *= (lesion.absorbed / np.einsum("ij,ijk->k", weight, pigment)).astype(np.float32)
+    return np.minimum(cover[..., None] * pigment, 0.98), mask
+
+
+def _outline(size: int, signs: Signs, lesion: Lesion, pose: Pose) -> tuple[Plane, Plane, NDArray[np.bool_]]:
+    """How much of each pixel is lesion, the distance from the middle (1 at the border), and the mask.
+
+    The border is the level of a distance that asymmetry and raggedness distort; the level is the one that
+    encloses the lesion's area.
+    """
+    x, y = pose.grid(size)
+    form = np.sqrt(lesion.aspect)
+    distance = np.hypot(x / form, y * form) / np.float32(lesion.radius)
+    lean = (x * np.cos(lesion.lean) + y * np.sin(lesion.lean)) / np.float32(lesion.radius)
+    warp, fringe = lesion.warp.field(pose, size), lesion.fringe.field(pose, size)
+    away = radius(size)
+    level = distance + 0.02 * warp
+    level += signs.asymmetry * (0.20 * warp + 0.22 * lean) + signs.border * 0.13 * fringe
+    level += 60 * np.maximum(away - 0.33, 0) ** 2  # a lesion stays in the centre
+    area = round(pi * (lesion.radius * pose.scale * size) ** 2)
+    border = np.partition(level.ravel(), area)[area]
+    outside = (level - border) / np.float32(lesion.softness) + 0.5
+    cover = 1 - smoothstep(outside)
+    cover *= 1 - smoothstep((away - (CENTRE - 0.03)) / 0.025)
+    return cover, distance, level < border
+
+
+def _shade(size: int, signs: Signs, lesion: Lesion, pose: Pose, depth: Plane, weight: Plane) -> Plane:
+    """The pigment's pattern, of mean 0 and variance 1: rings and a net in a nevus, blotches in a melanoma."""
+    network = lesion.network.field(pose, size)
+    rings = _standardize(-np.minimum(depth, 1.3) ** 2, weight)
+    blotches = _standardize(np.tanh(1.3 * lesion.blotches.field(pose, size)), weight)
+    share = np.float32(signs.asymmetry)
+    mixed = np.sqrt(1 - share) * rings + np.sqrt(share) * blotches + 0.45 * network
+    return _standardize(mixed, weight)
+
+
+def _standardize(plane: Plane, weight: Plane) -> Plane:
+    """Mean 0 and variance 1 over the lesion."""
+    centred = plane - (plane * weight).sum()
+    result: Plane = centred / np.sqrt((centred**2 * weight).sum() + 1e-6)
+    return np.clip(result, -3, 3)
+
+
+def _add_hairs(image: NDArray[np.float32], hairiness: int, shot: Generator) -> None:
+    """Dark hairs over everything."""
+    strokes = Strokes(len(image))
+    course = shot.uniform(-pi, pi)
+    for _ in range(shot.poisson(hairiness)):
+        start = tuple(shot.uniform(-0.6, 0.6, 2).tolist())
+        angle = course + shot.normal(0, 0.7)
+        line = curve(start, angle, shot.uniform(0.15, 0.9), shot.normal(0, 0.9))
+        strokes.line(line, shot.uniform(0.003, 0.007), shot.uniform(0.45, 0.9))
+    ink = strokes.plane()[..., None]
+    image *= 1 - ink * np.array([0.72, 0.8, 0.82], np.float32)
+
+
+def _add_gel(image: NDArray[np.float32], shot: Generator) -> None:
+    """Air bubbles and glints of the contact fluid."""
+    strokes = Strokes(len(image))
+    if shot.random() < 0.2:
+        for _ in range(shot.integers(1, 6)):
+            middle = tuple(shot.uniform(-0.48, 0.48, 2).tolist())
+            strokes.circle(middle, shot.uniform(0.008, 0.028), 0.004, shot.uniform(0.3, 0.8))
+    if shot.random() < 0.25:
+        for _ in range(shot.integers(4, 24)):
+            start = tuple(shot.uniform(-0.5, 0.5, 2).tolist())
+            strokes.line(curve(start, shot.uniform(-pi, pi), 0.02, 0.5, 3), 0.003, shot.uniform(0.2, 0.6))
+    image += (1 - image) * strokes.plane()[..., None]
+
+
+def _light(image: NDArray[np.float32], shot: Generator) -> None:
+    """Exposure, light from one side, and the dark edge of the lens."""
+    size = len(image)
+    x, y = Pose(angle=shot.uniform(-pi, pi)).grid(size)
+    light = shot.uniform(0.9, 1.05) * (1 + shot.uniform(0, 0.16) * x)
+    middle = Pose(shift=(shot.uniform(-0.03, 0.03), shot.uniform(-0.03, 0.03))).grid(size)
+    away = np.hypot(*middle)
+    light *= 1 - shot.uniform(0.1, 0.9) * np.maximum(away - 0.2, 0) ** 2
+    if shot.random() < 0.3:
+        light *= 1 - 0.97 * smoothstep((away - shot.uniform(0.46, 0.58)) / shot.uniform(0.02, 0.06))
+    image *= light[..., None]
+
+
+def _add_ruler(image: NDArray[np.float32], shot: Generator) -> None:
+    """A scale in a third of the images: ticks along one edge, in either of the two usual forms."""
+    strokes = Strokes(len(image))
+    present, spacing, offset = shot.random() < 0.3, shot.uniform(0.035, 0.06), shot.uniform(-0.05, 0.05)
+    turn = Pose(angle=int(shot.integers(4)) * pi / 2 + shot.normal(0, 0.03)).inverse()[0].T
+    slanted = shot.random() < 0.6
+    if not present:
+        return
+    for k in range(-12, 13):
+        at = k * spacing + offset
+        if abs(at) > 0.42 or (slanted and at < 0.12):
+            continue
+        length = 0.035 if k % 5 else 0.055
+        tick = np.array([[at, -0.45 - (0 if slanted else length)], [at + (0.02 if slanted else 0), -0.45]])
+        if slanted:
+            tick[0, 1] = -0.45 - length
+        strokes.line(tick @ turn.T, 0.006, 0.85)
+    if not slanted:
+        strokes.line(np.array([[-0.42, -0.45], [0.42, -0.45]]) @ turn.T, 0.004, 0.8)
+    image *= 1 - 0.85 * strokes.plane()[..., None]
