@@ -1,0 +1,263 @@
+"""A study folder and its run folders as they lie on disk: a view that only reads.
+
+    study = StudyRecord(Path("out"))
+    study.arms                          ("baseline", "dropout")
+    study.runs[0].history               pandas data frame, one row an epoch
+    study.runs[0].predictions           pandas data frame, one row an image, checkpoint and side
+
+Files are read when they are asked for. pandas is imported then, not before.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from diascope.config import StudyConfig
+from diascope.errors import RunError
+from diascope.findings import Finding
+from diascope.runs.folder import HISTORY_COLUMNS, run_path
+from diascope.studyfile import Study, load_study
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+State = Literal["done", "unfinished", "missing"]
+
+PREDICTION_COLUMNS = ("checkpoint", "side", "path", "group", "label")
+_TRAIN_AGAIN = "delete the folder {folder} and run the study again: it trains what is missing"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One training: arm x fold x seed, and the folder that it owns (which need not exist yet)."""
+
+    arm: str
+    fold: int
+    seed: int
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def state(self) -> State:
+        """done.json is written last, so a run with it is complete."""
+        if (self.folder / "done.json").exists():
+            return "done"
+        return "unfinished" if self.folder.is_dir() else "missing"
+
+    @property
+    def run_id(self) -> str:
+        return str(self._identity["run_id"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The run's resolved configuration: data, split, model, augmentation, training, fold and seed."""
+        found: dict[str, Any] = self._identity["config"]
+        return found
+
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        found = self._json("config.json")
+        if not isinstance(found.get("run_id"), str) or not isinstance(found.get("config"), dict):
+            raise self._damaged(self.folder / "config.json", "it holds no run_id or no config")
+        return found
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, machine and time; empty if none was recorded yet."""
+        return self._json("provenance.json") if (self.folder / "provenance.json").exists() else {}
+
+    @cached_property
+    def done(self) -> dict[str, Any]:
+        """What was written when the run ended: run_id, epochs, best_epoch, seconds, finished; empty before."""
+        return self._json("done.json") if self.state == "done" else {}
+
+    @cached_property
+    def history(self) -> "DataFrame":
+        """One row an epoch, HISTORY_COLUMNS; no rows before the first epoch has ended.
+
+        While a run is being written its last line may be half there: a line without an end is left out.
+        """
+        import pandas as pd
+
+        path = self.folder / "history.csv"
+        if self.state != "done" and not path.exists():
+            return pd.DataFrame({column: pd.Series(dtype=float) for column in HISTORY_COLUMNS})
+        frame = self._csv(path, HISTORY_COLUMNS, text=())
+        if frame["epoch"].tolist() != list(range(1, len(frame) + 1)):
+            raise self._damaged(path, "its epochs are not 1, 2, 3, ... in order")
+        return frame.astype({"epoch": int})
+
+    @cached_property
+    def predictions(self) -> "DataFrame":
+        """One row an image, checkpoint (last, best) and side (validation, test): PREDICTION_COLUMNS and p_<class>."""
+        path = self.folder / "predictions.csv"
+        frame = self._csv(path, PREDICTION_COLUMNS, text=PREDICTION_COLUMNS)
+        classes = predicted_classes(frame)
+        if len(classes) < 2:
+            raise self._damaged(path, "it holds probabilities of fewer than two classes")
+        if not set(frame["label"]) <= set(classes):
+            raise self._damaged(path, "it names a class that it has no probabilities of")
+        return frame
+
+    def _csv(self, path: Path, required: tuple[str, ...], text: tuple[str, ...]) -> "DataFrame":
+        """A table with at least the required columns, the columns in `text` as strings and the rest as numbers."""
+        from io import StringIO
+
+        import pandas as pd
+
+        content = self._text(path)
+        complete = content[: content.rfind("\n") + 1]
+        if self.state == "done" and complete != content:
+            raise self._damaged(path, "its last line is cut off")
+        try:
+            frame = pd.read_csv(StringIO(complete), dtype=str, keep_default_na=False)
+        except ValueError as error:
+            raise self._damaged(path, f"it is no table ({error})") from error
+        missing = [column for column in required if column not in frame]
+        if missing:
+            raise self._damaged(path, f"it has no column {', '.join(missing)}")
+        for name in [str(column) for column in frame if column not in text]:
+            try:
+                frame[name] = (
+                    frame[name].map(float).astype(float)
+                )  # Python's parsing is exact in every version of pandas
+            except ValueError as error:
+                raise self._damaged(path, f"column {name}: {error}") from error
+        return frame
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        return _json_object(self._text(path), path, _TRAIN_AGAIN.format(folder=self.folder))
+
+    def _text(self, path: Path) -> str:
+        return _read_text(path, _TRAIN_AGAIN.format(folder=self.folder))
+
+    def _damaged(self, path: Path, what: str) -> RunError:
+        return RunError(f"damaged: {what}", where=str(path), remedy=_TRAIN_AGAIN.format(folder=self.folder))
+
+
+class StudyRecord:
+    """One study folder. Raises RunError if `folder` does not hold a study, or a file of it is damaged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "study.yaml").is_file():
+            what = "there is no study.yaml in it" if self.folder.is_dir() else "there is no such folder"
+            remedy = "name the folder that was given to `diascope run ... --out`"
+            raise RunError(what, where=str(self.folder), remedy=remedy)
+
+    @cached_property
+    def _loaded(self) -> Study:
+        return load_study(self.folder / "study.yaml")
+
+    @property
+    def study(self) -> StudyConfig:
+        """The study's configuration, every default spelled out."""
+        return self._loaded.config
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The names of the arms, in the study's order."""
+        return tuple(self.study.arms)
+
+    @cached_property
+    def runs(self) -> tuple[RunRecord, ...]:
+        """Every run that the study asks for, by arm, then fold, then seed; whether it exists says its state."""
+        return tuple(
+            RunRecord(arm, fold, seed, run_path(self.folder, arm, fold, seed))
+            for arm in self.arms
+            for fold in range(len(self.folds["folds"]))
+            for seed in self.study.seeds
+        )
+
+    def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
+        return tuple(run for run in self.runs if run.arm == arm)
+
+    @cached_property
+    def strays(self) -> tuple[Path, ...]:
+        """Run folders that the study, as it stands, does not ask for: left by another list of arms, folds or seeds."""
+        wanted = {run.folder for run in self.runs}
+        return tuple(sorted(path for path in self.folder.glob("runs/*/fold*-seed*") if path not in wanted))
+
+    @cached_property
+    def folds(self) -> dict[str, Any]:
+        """folds.json: {"kind", "folds": [{"training": [path, ...], "validation": [path, ...]}, ...], "test": [...]}."""
+        path = self.folder / "folds.json"
+        remedy = "run the study again: it writes the file anew"
+        found = _json_object(_read_text(path, remedy), path, remedy)
+        if not isinstance(found.get("folds"), list) or not found["folds"]:
+            raise RunError("damaged: it holds no folds", where=str(path), remedy=remedy)
+        return found
+
+    @cached_property
+    def index(self) -> "DataFrame":
+        """index.csv: one row an image, all columns as strings; at least path and label."""
+        from io import StringIO
+
+        import pandas as pd
+
+        path = self.folder / "index.csv"
+        remedy = "run the study again: it writes the file anew"
+        try:
+            frame = pd.read_csv(StringIO(_read_text(path, remedy)), dtype=str, keep_default_na=False)
+        except ValueError as error:
+            raise RunError(f"damaged: it is no table ({error})", where=str(path), remedy=remedy) from error
+        if not {"path", "label"} <= set(frame):
+            raise RunError("damaged: it has no column path or label", where=str(path), remedy=remedy)
+        return frame
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """findings.json; empty if there is none."""
+        path = self.folder / "findings.json"
+        if not path.exists():
+            return ()
+        remedy = "run the study again: it writes the file anew"
+        try:
+            return tuple(Finding.model_validate(item) for item in json.loads(_read_text(path, remedy)))
+        except (ValueError, TypeError) as error:
+            raise RunError(f"damaged: it is no list of findings ({error})", where=str(path), remedy=remedy) from error
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The classes in the order that the networks were trained with."""
+        if self.study.data.classes is not None:
+            return self.study.data.classes
+        for run in self.runs:
+            if run.state == "done":
+                return predicted_classes(run.predictions)
+        return tuple(sorted(set(self.index["label"])))
+
+    @property
+    def positive(self) -> str:
+        """The positive class; the last one unless the study says otherwise."""
+        return self.study.data.positive or self.classes[-1]
+
+
+def predicted_classes(predictions: "DataFrame") -> tuple[str, ...]:
+    """The classes of a table of predictions, in the order of its columns p_<class>."""
+    return tuple(str(name).removeprefix("p_") for name in predictions if str(name).startswith("p_"))
+
+
+def _read_text(path: Path, remedy: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise RunError("this file is missing", where=str(path), remedy=remedy) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"cannot be read ({error})", where=str(path), remedy=remedy) from error
+
+
+def _json_object(text: str, path: Path, remedy: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise RunError(f"damaged: it is no JSON ({error})", where=str(path), remedy=remedy) from error
+    if not isinstance(found, dict):
+        raise RunError("damaged: it holds no JSON object", where=str(path), remedy=remedy)
+    return found
