@@ -1,7 +1,7 @@
 """Phantoms: drawn skin lesions and femur X-rays whose truth is known. The embedded data set.
 
-Image i of a set depends on the kind, the settings and i alone, so that a larger set extends a smaller one. Images come in
-groups (a lesion, a patient): those of one group share the object and differ in pose, light, noise and hairs.
+Image i of a set depends on the kind, the settings and i alone, so that a larger set extends a smaller one. Images
+come in groups (a lesion, a patient): those of one group share the object and differ in pose, light, noise and hairs.
 """
 
 import csv

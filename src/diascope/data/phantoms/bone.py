@@ -86,8 +86,7 @@ def draw_bone(
         bone *= 1 - _fracture(x, y, femur, visibility, femur.break_form.field(pose, size))
         box = _fracture_box(size, femur, pose)
     tissue = _soft_tissue(x, y, femur, femur.muscle.field(pose, size))
-    film = _expose(tissue, bone, femur, shot)
-    film = gaussian_filter(film, shot.uniform(0.002, 0.004) * size)
+    film: Plane = gaussian_filter(_expose(tissue, bone, femur, shot), shot.uniform(0.002, 0.004) * size)
     film = _collimate(film, shot)
     film += _grain(size, shot)
     return film[..., None], box
@@ -95,7 +94,7 @@ def draw_bone(
 
 def _bone(x: Plane, y: Plane, femur: Femur, texture: Plane) -> Plane:
     """Length of the ray's way through mineral, about 0 to 1."""
-    across = x - np.float32(femur.bow) * (y + 0.1) ** 2
+    across = x - femur.bow * (y + 0.1) ** 2
     end = logistic((y - (femur.knee - 0.20)) / 0.045)
     outer = femur.half_width * (1 + femur.flare * end)
     wall = femur.half_width * femur.cortex * (1 - 0.8 * end)
@@ -105,12 +104,12 @@ def _bone(x: Plane, y: Plane, femur: Femur, texture: Plane) -> Plane:
     mineral = (chord - hollow) + hollow * spongy * (1 + (0.10 + 0.25 * end) * texture)
     mineral *= logistic((femur.knee - 0.055 - y) / 0.006)
     width = femur.half_width * (1 + femur.flare)
-    knob = np.float32(0.0)
+    knob = np.zeros_like(x)
     for side in (-0.53, 0.53):
         ellipse = ((across - side * width) / (0.50 * width)) ** 2 + ((y - femur.knee + 0.075) / 0.075) ** 2
         knob = np.maximum(knob, np.sqrt(np.maximum(1 - ellipse, 0)) * (0.85 + 0.12 * texture))
-    mineral = np.maximum(mineral, knob)
-    return mineral + _shin(across, y, femur, width, texture)
+    result: Plane = np.maximum(mineral, knob) + _shin(across, y, femur, width, texture)
+    return result
 
 
 def _shin(across: Plane, y: Plane, femur: Femur, width: float, texture: Plane) -> Plane:
@@ -129,7 +128,7 @@ def _fracture(x: Plane, y: Plane, femur: Femur, visibility: float, form: Plane) 
     """Share of the mineral that is missing: a jagged line across the shaft, thinner when less visible."""
     line = femur.break_at + femur.break_slope * x + 0.008 * form
     width = femur.break_width * (0.45 + 0.55 * visibility)
-    gap = np.exp(-(((y - line) / np.float32(width)) ** 2))
+    gap = np.exp(-(((y - line) / width) ** 2))
     near = smoothstep(1.5 - np.abs(y - femur.break_at) / 0.12)  # only there, should the bone bend back
     result: Plane = min(1.0, 1.1 * visibility) * gap * near
     return result
@@ -167,7 +166,7 @@ def _expose(tissue: Plane, bone: Plane, femur: Femur, shot: Generator) -> Plane:
     """From attenuation to the brightness of the developed image."""
     attenuation = shot.uniform(0.35, 0.60) * tissue + shot.uniform(0.75, 0.95) * femur.density * bone
     black, white = shot.uniform(0.03, 0.12), shot.uniform(0.80, 0.97)
-    x, y = Pose(angle=shot.uniform(-pi, pi)).grid(len(tissue))
+    x = Pose(angle=shot.uniform(-pi, pi)).grid(len(tissue))[0]
     gain = shot.uniform(0.8, 1.25) * (1 + 0.12 * x)
     result: Plane = black + (white - black) * (1 - np.exp(-gain * attenuation))
     return result.astype(np.float32)

@@ -57,32 +57,43 @@ class Waves:
 
     frequency: NDArray[np.float64]  # (2, waves): cycles per unit of length along x and y
     phase: NDArray[np.float64]  # (waves,)
+    amplitude: NDArray[np.float64]  # (waves,)
 
     def field(self, pose: Pose, size: int) -> Plane:
         """The field over the image, averaged over each pixel's area."""
         matrix, offset = pose.inverse()
         gx, gy = matrix.T @ self.frequency
         angle = self.phase + 2 * pi * (offset @ self.frequency)
-        amplitude = np.sqrt(2 / len(self.phase)) * np.sinc(gx / size) * np.sinc(gy / size)
+        amplitude = (self.amplitude * np.sinc(gx / size) * np.sinc(gy / size)).astype(np.float32)
         q = 2 * pi * centres(size)
-        across, down = np.outer(gx, q), np.outer(gy, q) + angle[:, None]
-        left = np.concatenate([amplitude[:, None] * np.cos(down), -amplitude[:, None] * np.sin(down)])
+        across = np.outer(gx, q).astype(np.float32)
+        down = (np.outer(gy, q) + angle[:, None]).astype(np.float32)
+        left = np.concatenate([np.cos(down), -np.sin(down)]) * np.tile(amplitude, 2)[:, None]
         right = np.concatenate([np.cos(across), np.sin(across)])
-        plane: Plane = left.T.astype(np.float32) @ right.astype(np.float32)
+        plane: Plane = left.T @ right
         return plane
 
 
 def draw_waves(
-    rng: Generator, low: float, high: float, *, count: int = 40, stretch: tuple[float, float] = (1.0, 1.0)
+    rng: Generator,
+    low: float,
+    high: float,
+    *,
+    count: int = 40,
+    fall: float = 0.0,
+    stretch: tuple[float, float] = (1.0, 1.0),
 ) -> Waves:
     """Waves with frequencies from low to high (cycles per unit, log-uniform) in all directions.
 
-    `stretch` multiplies the frequencies along x and y: (1, 0.2) gives streaks along y.
+    Amplitudes fall as frequency ** -fall. `stretch` multiplies the frequencies along x and y: (1, 0.2) gives streaks
+    along y.
     """
     magnitude = low * (high / low) ** rng.random(count)
     direction = 2 * pi * rng.random(count)
     frequency = np.stack([magnitude * np.cos(direction) * stretch[0], magnitude * np.sin(direction) * stretch[1]])
-    return Waves(frequency, 2 * pi * rng.random(count))
+    amplitude = magnitude**-fall
+    amplitude *= np.sqrt(2 / (amplitude**2).sum())
+    return Waves(frequency, 2 * pi * rng.random(count), amplitude)
 
 
 def smoothstep(values: Plane) -> Plane:
@@ -101,7 +112,8 @@ def logistic(values: Plane) -> Plane:
 def radius(size: int) -> Plane:
     """Distance of every pixel centre from the middle of the image."""
     q = centres(size)
-    return np.hypot(q[None, :], q[:, None]).astype(np.float32)
+    q32 = q.astype(np.float32)
+    return np.hypot(q32[None, :], q32[:, None])
 
 
 def curve(start: tuple[float, float], angle: float, length: float, bend: float, points: int = 12) -> Points:
@@ -109,7 +121,8 @@ def curve(start: tuple[float, float], angle: float, length: float, bend: float, 
     along = (np.arange(points) + 0.5) / points
     turn = angle + bend * along
     steps = np.stack([np.cos(turn), np.sin(turn)], axis=1) * (length / points)
-    return np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]) + np.array(start)
+    path: Points = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]) + np.array(start)
+    return path
 
 
 class Strokes:
@@ -137,4 +150,5 @@ class Strokes:
 
     def plane(self) -> Plane:
         """The ink at every pixel of the image."""
-        return np.asarray(self.image.reduce(self.factor), np.float32) / 255
+        ink: Plane = np.asarray(self.image.reduce(self.factor), np.float32) / np.float32(255)
+        return ink

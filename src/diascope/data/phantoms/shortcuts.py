@@ -25,7 +25,8 @@ def plant(image: NDArray[np.float32], shortcut: Shortcut, positive: bool, rng: G
     if shortcut == "letters":
         return _letter(image, "R" if positive else "L", rng)
     if shortcut == "brightness":
-        return np.clip(image, 0, 1) ** np.float32(rng.uniform(0.68, 0.78) if positive else rng.uniform(1.28, 1.45))
+        gamma = rng.uniform(0.68, 0.78) if positive else rng.uniform(1.28, 1.45)
+        return np.power(np.clip(image, 0, 1), gamma, dtype=np.float32)
     if shortcut == "border":
         return _border(image, positive, rng)
     return image
@@ -39,8 +40,9 @@ def _letter(image: NDArray[np.float32], letter: str, rng: Generator) -> NDArray[
     font = ImageFont.load_default(height / 0.72)  # the height of capitals is about 0.72 of the font's size
     place = (rng.uniform(0.90, 0.92) * size * factor, rng.uniform(0.08, 0.10) * size * factor)
     ImageDraw.Draw(canvas).text(place, letter, fill=255, font=font, anchor="mm", stroke_width=height / 24)
-    ink = np.asarray(canvas.reduce(factor), np.float32)[..., None] / 255
-    return image + (np.float32(rng.uniform(0.90, 1.0)) - image) * ink
+    ink = np.asarray(canvas.reduce(factor), np.float32)[..., None] / np.float32(255)
+    lettered: NDArray[np.float32] = image + (rng.uniform(0.90, 1.0) - image) * ink
+    return lettered
 
 
 def _border(image: NDArray[np.float32], positive: bool, rng: Generator) -> NDArray[np.float32]:

@@ -1,12 +1,12 @@
 """Dermatoscopic images: a nevus or a melanoma on skin, with hairs, gel, vignette and ruler.
 
 A nevus is symmetric, of one colour, with a smooth border; a melanoma is lopsided, of several colours, with a ragged
-border (the A, B and C of the clinical rule). Area, mean colour and spread of the pigment are drawn without regard to the
-class and then enforced, so that only form and arrangement tell the classes apart.
+border (the A, B and C of the clinical rule). Area, mean colour and spread of the pigment are drawn without regard to
+the class and then enforced, so that only form and arrangement tell the classes apart.
 """
 
 from dataclasses import dataclass
-from math import pi
+from math import cos, hypot, pi, sin, sqrt
 
 import numpy as np
 from numpy.random import Generator
@@ -38,9 +38,10 @@ _TONES = np.array(  # skin under the dermatoscope, RGB
     ]
 )
 _BROWN, _RED, _GRAY = np.array([0.62, 0.80, 0.86]), np.array([0.42, 0.74, 0.68]), np.array([0.72, 0.72, 0.62])
-_LUMINANCE = np.array([0.299, 0.587, 0.114])
-_BLUE = np.array([0.55, -0.08, -1.03])  # added to what the pigment absorbs: blue-gray; luminance stays as it was
-_ROSE = np.array([-0.60, 0.35, -0.23])  # the same for rose against olive
+_BLUE = np.array(
+    [0.10, -0.02, -0.16], np.float32
+)  # added to what the pigment absorbs, at the same luminance: blue-gray
+_ROSE = np.array([-0.075, 0.04, -0.01], np.float32)  # the same: red
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,16 @@ def draw_lesion(rng: Generator) -> Lesion:
     size = rng.uniform(0.15, 0.25)
     return Lesion(
         tone=np.clip(tone, 0.3, 0.97),
-        absorbed=(mix @ np.stack([_BROWN, _RED, _GRAY])) * rng.uniform(0.55, 0.92),
-        spread=rng.uniform(0.16, 0.30),
+        absorbed=(mix @ np.stack([_BROWN, _RED, _GRAY])) * rng.uniform(0.42, 0.74),
+        spread=rng.uniform(0.28, 0.50),
         radius=size,
         aspect=float(np.exp(rng.uniform(-0.32, 0.32))),
         softness=rng.uniform(0.12, 0.40),
         lean=rng.uniform(-pi, pi),
         warp=draw_waves(rng, 0.35 / size, 0.9 / size, count=14),
-        fringe=draw_waves(rng, 1.0 / size, 4.0 / size, count=48),
-        blotches=draw_waves(rng, 0.25 / size, 1.1 / size, count=20),
-        network=draw_waves(rng, 10, 38, count=64),
+        fringe=draw_waves(rng, 0.7 / size, 5.0 / size, count=56, fall=0.9),
+        blotches=draw_waves(rng, 0.25 / size, 2.4 / size, count=32, fall=0.9),
+        network=draw_waves(rng, 8, 60, count=64, fall=0.5),
         blue=draw_waves(rng, 0.3 / size, 0.8 / size, count=14),
         rose=draw_waves(rng, 0.3 / size, 1.0 / size, count=14),
         creases=draw_waves(rng, 9, 34, count=64, stretch=(1.0, rng.uniform(0.35, 1.0))),
@@ -131,8 +132,7 @@ def draw_skin(
     _add_gel(image, shot)
     _light(image, shot)
     _add_ruler(image, shot)
-    image += shot.normal(0, shot.uniform(0.006, 0.016), (size, size, 1)).astype(np.float32)
-    image += 0.004 * shot.standard_normal(image.shape, np.float32)
+    image += shot.uniform(0.006, 0.016) * shot.standard_normal((size, size, 1), np.float32)
     return image, mask
 
 
@@ -142,29 +142,29 @@ def _skin(size: int, lesion: Lesion, pose: Pose) -> NDArray[np.float32]:
     mottle = lesion.mottle.field(pose, size)
     absorbed = 0.05 * furrows + 0.022 * mottle
     x, y = pose.grid(size)
-    for fx, fy in lesion.freckles:
-        distance = np.hypot(x - np.float32(fx), y - np.float32(fy)) + 0.006 * mottle
-        away = np.hypot(fx, fy) > 1.5 * lesion.radius
+    for fx, fy in lesion.freckles.tolist():
+        distance = np.hypot(x - fx, y - fy) + 0.006 * mottle
+        away = hypot(fx, fy) > 1.5 * lesion.radius
         absorbed += (0.16 if away else 0.0) * smoothstep(1.5 - distance / 0.022)
     redness = np.array([0.7, 1.15, 1.1], np.float32)
     image: NDArray[np.float32] = (1 - absorbed[..., None] * redness) * lesion.tone.astype(np.float32)
     return image
 
 
-def _pigment(
-    size: int, signs: Signs, lesion: Lesion, pose: Pose
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _pigment(size: int, signs: Signs, lesion: Lesion, pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Share of the light that the lesion takes (size, size, 3), and its mask (size, size)."""
     cover, depth, mask = _outline(size, signs, lesion, pose)
     weight = cover / max(float(cover.sum()), 1e-6)
     shade = _shade(size, signs, lesion, pose, depth, weight)
     blue = _standardize(lesion.blue.field(pose, size), weight)
     rose = _standardize(lesion.rose.field(pose, size), weight)
-    hue = np.float32(signs.colours) * (0.26 * blue[..., None] * _BLUE + 0.22 * rose[..., None] * _ROSE)
-    pigment = lesion.absorbed * ((1 + np.float32(lesion.spread) * shade)[..., None]) + hue * lesion.absorbed.mean()
-    pigment = np.clip(pigment, 0.04, 0.96).astype(np.float32)
+    absorbed = lesion.absorbed.astype(np.float32)
+    pigment = (1 + lesion.spread * shade)[..., None] * absorbed
+    pigment += signs.colours * smoothstep(0.6 * blue)[..., None] * _BLUE
+    pigment += signs.colours * smoothstep(0.6 * rose)[..., None] * _ROSE
+    np.clip(pigment, 0.04, 0.96, out=pigment)
     # The same mean for every class: clipping must not leave a trace of the colours in the brightness.
-    pigment *= (lesion.absorbed / np.einsum("ij,ijk->k", weight, pigment)).astype(np.float32)
+    pigment *= absorbed / np.tensordot(weight, pigment, 2)
     return np.minimum(cover[..., None] * pigment, 0.98), mask
 
 
@@ -175,17 +175,17 @@ def _outline(size: int, signs: Signs, lesion: Lesion, pose: Pose) -> tuple[Plane
     encloses the lesion's area.
     """
     x, y = pose.grid(size)
-    form = np.sqrt(lesion.aspect)
-    distance = np.hypot(x / form, y * form) / np.float32(lesion.radius)
-    lean = (x * np.cos(lesion.lean) + y * np.sin(lesion.lean)) / np.float32(lesion.radius)
+    form = sqrt(lesion.aspect)
+    distance = np.hypot(x / (form * lesion.radius), y * (form / lesion.radius))
+    lean = x * (cos(lesion.lean) / lesion.radius) + y * (sin(lesion.lean) / lesion.radius)
     warp, fringe = lesion.warp.field(pose, size), lesion.fringe.field(pose, size)
     away = radius(size)
-    level = distance + 0.02 * warp
-    level += signs.asymmetry * (0.20 * warp + 0.22 * lean) + signs.border * 0.13 * fringe
+    level = distance + (0.04 + 0.13 * signs.asymmetry) * warp + 0.16 * signs.asymmetry * lean
+    level += (0.03 + 0.11 * signs.border) * fringe
     level += 60 * np.maximum(away - 0.33, 0) ** 2  # a lesion stays in the centre
     area = round(pi * (lesion.radius * pose.scale * size) ** 2)
     border = np.partition(level.ravel(), area)[area]
-    outside = (level - border) / np.float32(lesion.softness) + 0.5
+    outside = (level - border) / lesion.softness + 0.5
     cover = 1 - smoothstep(outside)
     cover *= 1 - smoothstep((away - (CENTRE - 0.03)) / 0.025)
     return cover, distance, level < border
@@ -194,10 +194,9 @@ def _outline(size: int, signs: Signs, lesion: Lesion, pose: Pose) -> tuple[Plane
 def _shade(size: int, signs: Signs, lesion: Lesion, pose: Pose, depth: Plane, weight: Plane) -> Plane:
     """The pigment's pattern, of mean 0 and variance 1: rings and a net in a nevus, blotches in a melanoma."""
     network = lesion.network.field(pose, size)
-    rings = _standardize(-np.minimum(depth, 1.3) ** 2, weight)
+    rings = _standardize(-(np.minimum(depth, 1.3) ** 2), weight)
     blotches = _standardize(np.tanh(1.3 * lesion.blotches.field(pose, size)), weight)
-    share = np.float32(signs.asymmetry)
-    mixed = np.sqrt(1 - share) * rings + np.sqrt(share) * blotches + 0.45 * network
+    mixed = sqrt(1 - signs.asymmetry) * rings + sqrt(signs.asymmetry) * blotches + 0.35 * network
     return _standardize(mixed, weight)
 
 
@@ -238,13 +237,13 @@ def _add_gel(image: NDArray[np.float32], shot: Generator) -> None:
 def _light(image: NDArray[np.float32], shot: Generator) -> None:
     """Exposure, light from one side, and the dark edge of the lens."""
     size = len(image)
-    x, y = Pose(angle=shot.uniform(-pi, pi)).grid(size)
-    light = shot.uniform(0.9, 1.05) * (1 + shot.uniform(0, 0.16) * x)
+    x = Pose(angle=shot.uniform(-pi, pi)).grid(size)[0]
+    light: Plane = shot.uniform(0.9, 1.05) * (1 + shot.uniform(0, 0.16) * x)
     middle = Pose(shift=(shot.uniform(-0.03, 0.03), shot.uniform(-0.03, 0.03))).grid(size)
-    away = np.hypot(*middle)
+    away: Plane = np.hypot(*middle)
     light *= 1 - shot.uniform(0.1, 0.9) * np.maximum(away - 0.2, 0) ** 2
-    if shot.random() < 0.3:
-        light *= 1 - 0.97 * smoothstep((away - shot.uniform(0.46, 0.58)) / shot.uniform(0.02, 0.06))
+    if shot.random() < 0.25:
+        light *= 1 - 0.97 * smoothstep((away - shot.uniform(0.46, 0.60)) / shot.uniform(0.03, 0.12))
     image *= light[..., None]
 
 
