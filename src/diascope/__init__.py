@@ -1,1 +1,19 @@
+"""Diascope: turns a folder of labelled medical images into classifiers that can be compared and trusted.
+
+The public names are imported when they are first used, so that `import diascope` stays light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diascope.api import open, run
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "open", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("open", "run"):
+        return getattr(import_module("diascope.api"), name)
+    raise AttributeError(f"module 'diascope' has no attribute {name!r}")

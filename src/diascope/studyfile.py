@@ -289,7 +289,9 @@ def _explain(problem: Any, lines: _Lines, prefix: str) -> ConfigError:
             return ConfigError(
                 f"{prefix}{dotted} is refused: this version does not have {later} yet", where=place, remedy="remove it"
             )
-        return ConfigError(f"{prefix}unknown key {dotted}", where=place, remedy=_nearest(dotted, [*_known_keys(StudyConfig)]))
+        return ConfigError(
+            f"{prefix}unknown key {dotted}", where=place, remedy=_nearest(dotted, [*_known_keys(StudyConfig)])
+        )
     if kind == "literal_error" and given in LATER_VALUES.get(dotted, ()):
         expected = problem["ctx"]["expected"]
         what = f"{prefix}{dotted}: {given} is refused: this version does not have it yet"

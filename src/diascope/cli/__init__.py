@@ -1,5 +1,52 @@
-"""The command line."""
+"""The command line: one file a command, each thin, with its heavy imports inside the function."""
+
+import sys
+
+import typer
+
+from diascope.cli.cache import cache
+from diascope.cli.demo import demo
+from diascope.cli.plan import plan
+from diascope.cli.recipes import recipes
+from diascope.cli.report import report
+from diascope.cli.run import run
+from diascope.cli.schema import schema
+from diascope.errors import DiascopeError
+
+app = typer.Typer(
+    name="diascope",
+    help="Train image classifiers, compare them fairly, and see what they really look at.\n\nStart with: diascope demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, run, plan, report, recipes, schema, cache):
+    app.command()(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from diascope import __version__
+
+        print(f"diascope {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point. Exit codes: 0 done, 1 some runs failed, 2 something in the input must change, 130 stopped."""
+    try:
+        app()
+    except DiascopeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nStopped. What was trained is kept; the same command goes on with what is missing.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,76 @@
+"""Diascope from Python: run a study, open what it left."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diascope.errors import RunError
+from diascope.recipes import find_study
+from diascope.runs.record import RunRecord, StudyRecord
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Run(RunRecord):
+    """One run: what it was told, what it learned, and its network."""
+
+    def load_model(self, checkpoint: str = "best") -> "nn.Module":
+        """The trained network in evaluation mode on the CPU: images (B, C, H, W) in [0, 1] to logits.
+
+        `checkpoint` is "best" (lowest validation loss) or "last". Two classes give one logit (B, 1), that of the second.
+        """
+        from diascope.engine import load_model
+
+        return load_model(self.folder, checkpoint)
+
+
+class OpenStudy(StudyRecord):
+    """A study folder for reading: `.study`, `.arms`, `.runs`, `.index`, `.folds`, `.findings`."""
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run that the study asks for, with `.history`, `.predictions` (data frames) and `.load_model()`."""
+        return tuple(Run(run.arm, run.fold, run.seed, run.folder) for run in super().runs)
+
+
+def open(folder: str | Path) -> OpenStudy:  # noqa: A001  (diascope.open reads well)
+    """The study in a folder, for reading. Raises RunError if there is none."""
+    return OpenStudy(Path(folder))
+
+
+def run(
+    study: str | Path,
+    out: str | Path | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    jobs: int | None = None,
+    executor: str = "processes",
+    device: str = "auto",
+    on_unreadable: str = "error",
+    retrain: bool = False,
+) -> OpenStudy:
+    """Train what is missing of a study (a file or a recipe), write its report, and open it.
+
+    `settings` overrides keys: {"data.source": "skin", "seeds": 5}. The other arguments are those of `diascope run`.
+    A script that calls this needs the guard `if __name__ == "__main__":`, since runs train in processes of their own.
+
+    Raises ConfigError, DataError or RunError before any training if something cannot work, and RunError at the end if
+    a run failed.
+    """
+    from json import dumps
+
+    from diascope.cli.display import RunDisplay
+    from diascope.report.page import write_report
+    from diascope.study.run import Options, run_study
+
+    found = find_study(study, [f"{key}={dumps(value)}" for key, value in (settings or {}).items()])
+    folder = Path(out or found.config.name)
+    with RunDisplay() as display:
+        outcome = run_study(found, folder, Options(executor, jobs, device, on_unreadable, retrain), display)
+    write_report(folder)
+    if outcome.failed:
+        names = ", ".join(f"{failure.task.name} ({failure.problem})" for failure in outcome.failed)
+        raise RunError(f"{len(outcome.failed)} of {outcome.runs} runs failed: {names}", where=str(folder))
+    return open(folder)

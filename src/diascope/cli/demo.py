@@ -1,0 +1,19 @@
+"""diascope demo: the built-in study on drawn images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The study folder.")] = Path("demo-study"),
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time. Default: one a core.")] = None,
+) -> None:
+    """Run a small study (two arms, three seeds) on drawn skin lesions, in about a minute, and report it.
+
+    Example: diascope demo --out demo-study
+    """
+    from diascope.cli.run import run
+
+    run("demo", out=out, jobs=jobs)

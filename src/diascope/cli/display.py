@@ -1,0 +1,144 @@
+"""What a command shows while it works: bars on a terminal, plain lines elsewhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from diascope.study.executors import EpochDone, Event, Failed, Finished, Started
+from diascope.study.plan import Cell
+from diascope.study.run import Outcome
+
+PLAIN_LINE_SECONDS = 10.0  # without a terminal a run says how far it is about this often
+
+
+class RunDisplay:
+    """Shows decoding, then the study and each run in training: epoch, loss, accuracy, time left."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[status]}"),
+            TimeElapsedColumn(),
+        )
+        self._bars = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._clock = _Clock()
+        self._rows: dict[str, TaskID] = {}
+        self._decoding: TaskID | None = None
+        self._study: TaskID | None = None
+        self._last_line: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def decoded(self, done: int, total: int) -> None:
+        """`done` of `total` images are in the cache."""
+        if self._decoding is None:
+            self._decoding = self._bars.add_task("decoding images", total=total, status="")
+            self._line(f"decoding {total:,} images")
+        self._bars.update(self._decoding, completed=done, status=f"{done:,} of {total:,}", visible=done < total)
+
+    def planned(self, cells: Sequence[Cell]) -> None:
+        """Training begins."""
+        todo = [cell.task for cell in cells if cell.state != "done"]
+        self._clock.start(len(todo), sum(task.config.training.epochs for task in todo))
+        text = f"{len(cells)} runs, {len(cells) - len(todo)} done, {len(todo)} to train"
+        self._study = self._bars.add_task("study", total=self._clock.epochs, status=text)
+        self._line(text)
+
+    def happened(self, event: Event) -> None:
+        """An executor's event."""
+        name = event.task.name
+        if isinstance(event, Started):
+            total = event.task.config.training.epochs
+            self._rows[name] = self._bars.add_task(name, total=total, status="starting")
+            return
+        if isinstance(event, EpochDone):
+            self._show_epoch(event)
+            return
+        self._bars.update(self._rows[name], visible=False)
+        if isinstance(event, Failed):
+            self._clock.forget(event.task.config.training.epochs)
+            self._console.print(Text(f"{name} failed: {event.problem}", style="red"))
+        elif isinstance(event, Finished):
+            self._clock.runs_done += 1
+            self._line(f"{name} done; {self._clock.left()}")
+
+    def _show_epoch(self, event: EpochDone) -> None:
+        epoch, epochs, name = event.epoch, event.task.config.training.epochs, event.task.name
+        self._clock.tick(name, epoch.epoch, epoch.seconds, epochs)
+        status = (
+            f"epoch {epoch.epoch} of {epochs}  loss {epoch.training.loss:.3f}, validation {epoch.validation.loss:.3f}  "
+            f"accuracy {epoch.training.accuracy:.3f}, validation {epoch.validation.accuracy:.3f}"
+        )
+        left = _duration((epochs - epoch.epoch) * epoch.seconds)
+        self._bars.update(self._rows[name], completed=epoch.epoch, status=f"{status}  {left} left")
+        if self._study is not None:
+            self._bars.update(self._study, completed=self._clock.epochs_done, status=self._clock.left())
+        if monotonic() - self._last_line.get(name, 0) > PLAIN_LINE_SECONDS:
+            self._last_line[name] = monotonic()
+            self._line(f"{name}: {status}  {left} left; study: {self._clock.left()}")
+
+    def _line(self, text: str) -> None:
+        if not self._console.is_terminal:
+            self._console.print(Text(text), soft_wrap=True)
+
+
+class _Clock:
+    """How long the study still takes: epochs that are left, at the pace of those that were done here."""
+
+    def __init__(self) -> None:
+        self.runs = self.runs_done = self.epochs = self.epochs_done = self._measured = 0
+        self._started = monotonic()
+        self._reached: dict[str, int] = {}
+
+    def start(self, runs: int, epochs: int) -> None:
+        self.runs, self.epochs, self._started = runs, epochs, monotonic()
+
+    def tick(self, name: str, epoch: int, seconds: float, epochs: int) -> None:
+        self.epochs_done += epoch - self._reached.get(name, 0)  # a continued run starts with epochs already done
+        self._reached[name] = epoch
+        self._measured += 1
+
+    def forget(self, epochs: int) -> None:
+        self.epochs = max(self.epochs_done, self.epochs - epochs)
+
+    def left(self) -> str:
+        done = f"{self.runs_done} of {self.runs} runs done"
+        if not self._measured:
+            return done
+        pace = (monotonic() - self._started) / self._measured
+        return f"{done}, {_duration(pace * (self.epochs - self.epochs_done))} left"
+
+
+def say_outcome(outcome: Outcome, report: Path) -> None:
+    """The last words of a run: the answer, what failed, and where the report is."""
+    import json
+
+    console = Console()
+    summary = json.loads((outcome.folder / "summary.json").read_text(encoding="utf-8"))
+    if outcome.failed:
+        console.print(
+            Text(f"{len(outcome.failed)} of {outcome.runs} runs failed; run the same command to try them again.")
+        )
+    console.print(Text(summary["answer"]), soft_wrap=True)
+    console.print(Text(f"Report: {report}"), soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

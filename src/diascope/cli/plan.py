@@ -1,0 +1,38 @@
+"""diascope plan: what would run."""
+
+from collections import Counter
+from pathlib import Path
+
+from diascope.cli.run import OutOption, Setting, StudyArgument
+
+
+def plan(study: StudyArgument, out: OutOption = None, settings: Setting = None) -> None:
+    """Show what `diascope run` with the same arguments would do: todo, unfinished, done, stale. Trains nothing.
+
+    Example: diascope plan study.yaml --out results
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from diascope.cli.display import RunDisplay
+    from diascope.recipes import find_study
+    from diascope.study.plan import plan as plan_runs
+    from diascope.study.plan import read_images
+
+    found = find_study(study, settings)
+    folder = out or Path(found.config.name)
+    with RunDisplay() as display:
+        images = read_images(found, progress=display.decoded)
+    cells = plan_runs(found, images, folder)
+    table = Table("arm", "fold", "seed", "run", "state", title=f"{found.config.name} in {folder}")
+    for cell in cells:
+        config = cell.task.config
+        table.add_row(cell.task.arm, str(config.fold), str(config.seed), cell.task.run_id, cell.state)
+    console = Console()
+    console.print(table)
+    counts = Counter(cell.state for cell in cells)
+    console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    if counts["stale"]:
+        console.print(
+            "stale: trained with another configuration or other images; nothing is overwritten without --retrain"
+        )

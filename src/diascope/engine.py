@@ -1,0 +1,234 @@
+"""The engine: one task and its folder in, a finished run out. Joins data, model, training and the run folder."""
+
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from diascope.config import RunConfig
+from diascope.data.batches import EvaluationBatches, TrainingBatches, subset_rows
+from diascope.errors import RunError
+from diascope.models import build_model
+from diascope.runs.folder import RunFolder, write_atomic, write_json
+from diascope.runs.provenance import now, provenance
+from diascope.training.loop import Epoch, predict, train
+from diascope.training.state import TrainingState
+
+SAVE_SHARE = 0.05  # a checkpoint is written when writing takes at most this share of the time since the last one
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The images of one run: where the decoded pixels are, and the two sides that it may see."""
+
+    pixels: Path  # .npy, (N, H, W, C) uint8
+    paths: list[str]
+    labels: NDArray[np.int64]  # (N,) numbers of classes
+    groups: list[str] | None
+    classes: tuple[str, ...]
+    training: NDArray[np.int64]  # row numbers
+    validation: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class RunTask:
+    """One training to do: arm x fold x seed, resolved, with its data and its folder."""
+
+    arm: str
+    config: RunConfig
+    run_id: str
+    folder: Path
+    data: RunData
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}/fold{self.config.fold}-seed{self.config.seed}"
+
+
+class Stopped(Exception):  # noqa: N818  (no error: the user asked for it)
+    """The run was asked to stop; its last checkpoint is in its folder."""
+
+
+def pick_device(name: str) -> torch.device:
+    """auto, cpu, cuda or cuda:N as a device that is there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise RunError("this machine has no usable CUDA device", where=f"--device {name}", remedy="use --device cpu")
+    return torch.device(name)
+
+
+def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = lambda: False) -> Iterator[Epoch]:
+    """Train the task's run, or what is left of it, yielding each epoch; the folder is done when the iterator ends.
+
+    Leaving the loop early keeps the epochs that were yielded. `stop` is asked before every batch; when it says yes,
+    Stopped is raised and the epochs finished so far are kept.
+    """
+    torch.set_num_threads(task.config.training.threads)
+    place, folder = pick_device(device), RunFolder(task.folder)
+    data, state = _Sides(task, place), _new_state(task, place)
+    _resume(folder, task, state)
+    origin = _write_origin(folder, task, place)
+    last_save, cost = perf_counter(), 0.0
+    batches = _stoppable(data.training, stop)
+    for epoch in train(state, batches, data.validation, data.subset, task.config.training):
+        if not isfinite(epoch.training.loss):
+            raise RunError(
+                f"the training loss is {epoch.training.loss} in epoch {epoch.epoch}",
+                where=task.name,
+                remedy="lower training.learning_rate or use precision fp32",
+            )
+        folder.append_history(_history_row(epoch))
+        due = perf_counter() - last_save >= cost / SAVE_SHARE
+        if due:
+            cost, last_save = _save_checkpoint(folder, state)
+        try:
+            yield epoch
+        except GeneratorExit:
+            if not due:
+                _save_checkpoint(folder, state)
+            raise
+    _finish(folder, task, state, data.validation, origin)
+
+
+def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
+    """The trained network of a finished run, in evaluation mode on the CPU; checkpoint "best" or "last"."""
+    run = RunFolder(folder)
+    if not run.done.exists():
+        raise RunError("this run is not finished", where=str(folder), remedy="run the study again to finish it")
+    tree = json.loads(run.config.read_text(encoding="utf-8"))
+    config = RunConfig.model_validate_json(json.dumps(tree["config"]), strict=True)
+    model = _build(config, len(tree["classes"]))
+    model.load_state_dict(load_file(run.best if checkpoint == "best" else run.last))
+    return model.eval()
+
+
+class _Sides:
+    """The batches of a run's two sides, and of the part of the training side that is watched in evaluation mode."""
+
+    def __init__(self, task: RunTask, device: torch.device) -> None:
+        data, config = task.data, task.config
+        pixels = np.load(data.pixels, mmap_mode="r")
+        subset = subset_rows(data.training, len(data.validation), config.seed)
+        self.training = TrainingBatches(
+            pixels,
+            data.labels,
+            data.training,
+            batch_size=config.training.batch_size,
+            seed=config.seed,
+            device=device,
+        )
+        self.validation = EvaluationBatches(pixels, data.labels, data.validation, device=device)
+        self.subset = EvaluationBatches(pixels, data.labels, subset, device=device)
+
+
+def _build(config: RunConfig, classes: int) -> nn.Module:
+    size = (config.data.height, config.data.width)
+    return build_model(config.model, channels=config.data.channels, classes=classes, image_size=size, seed=config.seed)
+
+
+def _new_state(task: RunTask, device: torch.device) -> TrainingState:
+    model = _build(task.config, len(task.data.classes))
+    return TrainingState(model, task.config.training, seed=task.config.seed, device=device)
+
+
+def _resume(folder: RunFolder, task: RunTask, state: TrainingState) -> None:
+    """Go on from the folder's checkpoint if it belongs to this run, else clear the folder."""
+    if folder.run_id() == task.run_id and folder.checkpoint.exists():
+        saved = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
+        if folder.keep_history(saved["epoch"]):
+            state.load_state_dict(saved)
+            folder.error.unlink(missing_ok=True)
+            return
+    folder.clear()
+
+
+def _write_origin(folder: RunFolder, task: RunTask, device: torch.device) -> dict[str, Any]:
+    training = task.config.training
+    origin = provenance(device=_device_name(device), threads=training.threads, precision=training.precision)
+    write_json(
+        folder.config,
+        {
+            "run_id": task.run_id,
+            "arm": task.arm,
+            "classes": task.data.classes,
+            "config": task.config.model_dump(mode="json"),
+        },
+    )
+    write_json(folder.provenance, origin)
+    return origin
+
+
+def _device_name(device: torch.device) -> str:
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
+
+
+def _stoppable(
+    batches: Callable[[int], Iterable[tuple[Tensor, Tensor]]], stop: Callable[[], bool]
+) -> Callable[[int], Iterator[tuple[Tensor, Tensor]]]:
+    def until_stopped(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in batches(epoch):
+            if stop():
+                raise Stopped
+            yield batch
+
+    return until_stopped
+
+
+def _history_row(epoch: Epoch) -> dict[str, float]:
+    row = {"epoch": epoch.epoch, "learning_rate": epoch.learning_rate, "seconds": round(epoch.seconds, 3)}
+    for side in ("training", "training_eval", "validation"):
+        row.update({f"{side}_{name}": value for name, value in asdict(getattr(epoch, side)).items()})
+    return row
+
+
+def _save_checkpoint(folder: RunFolder, state: TrainingState) -> tuple[float, float]:
+    """Returns the seconds that it took, and when it ended."""
+    started = perf_counter()
+    content = io.BytesIO()
+    torch.save(state.state_dict(), content)
+    write_atomic(folder.checkpoint, content.getvalue())
+    ended = perf_counter()
+    return ended - started, ended
+
+
+def _finish(
+    folder: RunFolder, task: RunTask, state: TrainingState, validation: EvaluationBatches, origin: dict[str, Any]
+) -> None:
+    """Weights, predictions and, last of all, the mark that the run is done."""
+    _save_checkpoint(folder, state)
+    weights = {
+        "last": {name: tensor.clone() for name, tensor in state.model.state_dict().items()},
+        "best": state.best_weights,
+    }
+    rows: list[list[object]] = []
+    for checkpoint in ("last", "best"):
+        file = folder.last if checkpoint == "last" else folder.best
+        write_atomic(file, save({name: tensor.contiguous() for name, tensor in weights[checkpoint].items()}))
+        state.model.load_state_dict(weights[checkpoint])
+        probabilities = predict(state.model, validation, precision=task.config.training.precision)
+        rows += _prediction_rows(task.data, checkpoint, probabilities)
+    folder.write_predictions(task.data.classes, rows)
+    history = folder.history.read_text(encoding="utf-8").splitlines()[1:]
+    seconds = round(sum(float(line.rpartition(",")[2]) for line in history), 1)
+    finished = now()
+    write_json(folder.provenance, {**origin, "finished": finished, "seconds": seconds})
+    done = {"run_id": task.run_id, "epochs": state.epoch, "best_epoch": state.best_epoch}
+    write_json(folder.done, {**done, "seconds": seconds, "finished": finished})
+
+
+def _prediction_rows(data: RunData, checkpoint: str, probabilities: NDArray[np.float64]) -> Iterator[list[object]]:
+    for row, probability in zip(data.validation, probabilities, strict=True):
+        group = data.groups[row] if data.groups else ""
+        label = data.classes[data.labels[row]]
+        yield [checkpoint, "validation", data.paths[row], group, label, *probability.tolist()]

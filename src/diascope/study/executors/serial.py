@@ -1,0 +1,47 @@
+"""One run after the other, in this process."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+
+from diascope.engine import RunTask, Stopped, execute
+from diascope.errors import DiascopeError
+from diascope.runs.folder import RunFolder, write_atomic
+from diascope.study.executors import EpochDone, Event, Failed, Finished, Started
+
+
+class SerialExecutor:
+    """Runs tasks in order on `device`."""
+
+    def __init__(self, device: str = "auto") -> None:
+        self._device = device
+
+    def __call__(self, tasks: Sequence[RunTask]) -> Iterator[Event]:
+        for task in tasks:
+            yield from run_task(task, self._device, stop=lambda: False)
+
+
+def run_task(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[Event]:
+    """The events of one task; a run that raises is recorded in its folder, and does not end the others."""
+    yield Started(task)
+    try:
+        with closing(execute(task, device=device, stop=stop)) as epochs:  # type: ignore[type-var]
+            for epoch in epochs:
+                yield EpochDone(task, epoch)
+    except Stopped:
+        return
+    except Exception as error:
+        yield Failed(task, record_failure(task, error))
+    else:
+        yield Finished(task)
+
+
+def record_failure(task: RunTask, error: Exception) -> str:
+    """Write the traceback into the run's folder, as far as the disk allows; returns the error in one line."""
+    from traceback import format_exception
+
+    problem = str(error) if isinstance(error, DiascopeError) else f"{type(error).__name__}: {error}"
+    try:
+        write_atomic(RunFolder(task.folder).error, "".join(format_exception(error)))
+    except OSError as unwritten:
+        problem += f" (and its traceback cannot be written: {unwritten})"
+    return problem

@@ -1,0 +1,157 @@
+"""From a study file to its runs: which are done, which are to do, and which no longer fit the file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from diascope.config import DataConfig, RunConfig, canonical_json, run_id
+from diascope.data.cache import ImageCache, load_images
+from diascope.data.index import ImageIndex, open_index
+from diascope.data.split import Fold, Folds, make_folds
+from diascope.engine import RunData, RunTask
+from diascope.errors import DataError, RunError
+from diascope.findings import Finding
+from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
+from diascope.studyfile import Arm, Study, dump_study
+
+State = Literal["todo", "unfinished", "done", "stale"]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Images:
+    """The decoded images of a study: one index and one split for all arms, a cache for each way of showing them."""
+
+    index: ImageIndex
+    folds: Folds
+    caches: dict[str, ImageCache]  # by arm
+    findings: list[Finding]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the plan, and how far it is."""
+
+    task: RunTask
+    state: State
+
+
+def read_images(study: Study, *, on_unreadable: str = "error", progress: Progress | None = None) -> Images:
+    """Index, decode and split the images of a study. Raises DataError before anything is written to the study."""
+    caches: dict[str, ImageCache] = {}
+    by_view: dict[str, tuple[ImageIndex, ImageCache]] = {}
+    first: ImageIndex | None = None
+    findings: list[Finding] = []
+    for arm in study.arms:
+        view = canonical_json(arm.data)
+        if view not in by_view:
+            found = open_index(arm.data)
+            index, cache, unreadable = load_images(found, arm.data, on_unreadable=on_unreadable, progress=progress)
+            by_view[view] = (index, cache)
+            findings += [finding for finding in (*found.findings, *unreadable) if finding not in findings]
+        index, caches[arm.name] = by_view[view]
+        first = first or index
+        if index.paths != first.paths or not np.array_equal(index.labels, first.labels):
+            raise DataError(
+                f"arm {arm.name!r} has other images or labels than arm {study.arms[0].name!r}",
+                remedy="arms may show the same images differently, not other images; make another study",
+            )
+    assert first is not None  # a study has at least one arm
+    return Images(first, make_folds(first, study.split), caches, findings)
+
+
+def plan(study: Study, images: Images, folder: Path) -> list[Cell]:
+    """Every run of the study in the order in which they are trained: seed by seed, so that arms fill evenly."""
+    return [
+        _cell(folder, arm, images, fold_number, fold, seed)
+        for seed in study.config.seeds
+        for fold_number, fold in enumerate(images.folds.folds)
+        for arm in study.arms
+    ]
+
+
+def check_stale(cells: Sequence[Cell], folder: Path, *, retrain: bool) -> None:
+    """Stale runs are kept from being overwritten, and from being compared with runs of another configuration."""
+    stale = [cell.task.name for cell in cells if cell.state == "stale"]
+    if stale and not retrain:
+        names = ", ".join(stale[:5]) + (f" and {len(stale) - 5} more" if len(stale) > 5 else "")
+        what = f"{len(stale)} of {len(cells)} runs were trained with another configuration or other images: {names}"
+        remedy = "give another --out, undo the change, or pass --retrain to train them anew"
+        raise RunError(what, where=str(folder), remedy=remedy)
+
+
+def write_study(study: Study, images: Images, folder: Path) -> None:
+    """Write down what is about to be trained, and on what, before any training."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / "study.yaml", dump_study(study))
+        images.index.save(folder / "index.csv")
+        images.folds.save(folder / "folds.json", images.index)
+        write_json(folder / "findings.json", [finding.model_dump(mode="json") for finding in images.findings])
+        _write_samples(study, images, folder / "samples")
+    except OSError as error:
+        raise RunError(
+            f"cannot be written ({error.strerror})", where=str(folder), remedy="give another --out"
+        ) from error
+
+
+def _cell(folder: Path, arm: Arm, images: Images, fold_number: int, fold: Fold, seed: int) -> Cell:
+    config = RunConfig(
+        data=arm.data,
+        split=images.folds.config,
+        model=arm.model,
+        augmentation=arm.augmentation,
+        training=arm.training,
+        fold=fold_number,
+        seed=seed,
+    )
+    index, cache = images.index, images.caches[arm.name]
+    identity = run_id(config, _content(index, cache, fold))
+    path = run_path(folder, arm.name, fold_number, seed)
+    data = RunData(cache.file, index.paths, index.labels, index.groups, index.classes, fold.training, fold.validation)
+    return Cell(RunTask(arm.name, config, identity, path, data), _state(RunFolder(path), identity))
+
+
+def _content(index: ImageIndex, cache: ImageCache, fold: Fold) -> str:
+    """A digest of what a run learns from and is watched on: pixels, labels, classes and sides, in order."""
+    digest = sha256(cache.content.encode())
+    digest.update(canonical_json({"classes": index.classes}).encode())
+    for array in (index.labels, fold.training, fold.validation):
+        digest.update(np.ascontiguousarray(array, dtype=np.int64).tobytes() + b"|")
+    return digest.hexdigest()
+
+
+def _state(folder: RunFolder, identity: str) -> State:
+    found = folder.run_id()
+    if found is None:
+        return "todo"
+    if found != identity:
+        return "stale"
+    return "done" if folder.done.exists() else "unfinished"
+
+
+def _write_samples(study: Study, images: Images, folder: Path, per_class: int = 6) -> None:
+    """A few training images of each class, as the network of the first arm sees them, for the report."""
+    from PIL import Image
+
+    cache, training = images.caches[study.arms[0].name], images.folds.folds[0].training
+    for number, name in enumerate(images.index.classes):
+        rows = [row for row in training if images.index.labels[row] == number]
+        for place, row in enumerate(rows[:: max(1, len(rows) // per_class)][:per_class]):
+            _write_png(folder / f"{_file_name(name)}-{place}.png", Image.fromarray(cache.pixels[row].squeeze()))
+
+
+def _file_name(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
+
+
+def _write_png(path: Path, image: Any) -> None:
+    from io import BytesIO
+
+    content = BytesIO()
+    image.save(content, "PNG", optimize=True)
+    write_atomic(path, content.getvalue())

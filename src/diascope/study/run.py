@@ -1,0 +1,87 @@
+"""Run a study: read the images, write down the plan, train what is missing."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from diascope.engine import pick_device
+from diascope.errors import ConfigError
+from diascope.study.executors import Event, Executor, Failed
+from diascope.study.executors.processes import ProcessExecutor
+from diascope.study.executors.serial import SerialExecutor
+from diascope.study.plan import Cell, check_stale, plan, read_images, write_study
+from diascope.studyfile import Study
+
+EXECUTORS: dict[str, Callable[[int, str], Executor]] = {
+    "processes": lambda jobs, device: ProcessExecutor(jobs, device),
+    "serial": lambda jobs, device: SerialExecutor(device),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, as against what: none of this changes a result."""
+
+    executor: str = "processes"
+    jobs: int | None = None
+    device: str = "auto"
+    on_unreadable: str = "error"
+    retrain: bool = False
+
+
+class Display(Protocol):
+    """Is told what happens, to show it."""
+
+    def decoded(self, done: int, total: int) -> None: ...
+    def planned(self, cells: Sequence[Cell]) -> None: ...
+    def happened(self, event: Event) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is there when a study has run."""
+
+    folder: Path
+    runs: int
+    failed: tuple[Failed, ...]
+
+
+def run_study(study: Study, folder: Path, options: Options, display: Display) -> Outcome:
+    """Train every run of the study that `folder` does not hold yet."""
+    executor = make_executor(study, options)
+    images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
+    cells = plan(study, images, folder)
+    check_stale(cells, folder, retrain=options.retrain)
+    write_study(study, images, folder)
+    display.planned(cells)
+    failed = []
+    with closing(executor([cell.task for cell in cells if cell.state != "done"])) as events:  # type: ignore[type-var]
+        for event in events:
+            display.happened(event)
+            if isinstance(event, Failed):
+                failed.append(event)
+    return Outcome(folder, len(cells), tuple(failed))
+
+
+def make_executor(study: Study, options: Options) -> Executor:
+    """The executor that the options name. Raises ConfigError or RunError for one that cannot work here."""
+    if options.executor not in EXECUTORS:
+        known = ", ".join(EXECUTORS)
+        raise ConfigError(
+            "is no executor of this version", where=f"--executor {options.executor}", remedy=f"use {known}"
+        )
+    if options.jobs is not None and options.jobs < 1:
+        raise ConfigError("must be at least 1", where=f"--jobs {options.jobs}")
+    device = pick_device(options.device)
+    return EXECUTORS[options.executor](options.jobs or _default_jobs(study, device.type), options.device)
+
+
+def _default_jobs(study: Study, device: str) -> int:
+    """As many runs at a time as the cores can feed; one on a GPU."""
+    if device != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(arm.training.threads for arm in study.arms))
