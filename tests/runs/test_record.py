@@ -74,6 +74,38 @@ def test_missing_and_unfinished_runs_have_a_state(make_study: MakeStudy) -> None
     assert len(missing.history) == 0
 
 
+def test_a_run_of_another_configuration_is_stale(make_study: MakeStudy) -> None:
+    folder = make_study()
+    path = folder / "study.yaml"
+    path.write_text(path.read_text().replace("model.dropout: 0.4", "model.dropout: 0.5"))
+    record = StudyRecord(folder)
+    assert [run.state for run in record.runs] == ["done"] * 3 + ["stale"] * 3
+
+
+def test_where_the_images_lie_makes_no_run_stale(make_study: MakeStudy) -> None:
+    folder = make_study()
+    path = folder / "study.yaml"
+    path.write_text(path.read_text().replace("phantom:skin", "elsewhere"))
+    assert all(run.state == "done" for run in StudyRecord(folder).runs)
+
+
+def test_a_failed_run_tells_why(make_study: MakeStudy) -> None:
+    folder = make_study()
+    run = folder / "runs/baseline/fold0-seed0"
+    (run / "done.json").unlink()
+    (run / "error.txt").write_text("Traceback\n  ...\nValueError: no\n")
+    failed, other = StudyRecord(folder).runs[:2]
+    assert (failed.state, failed.failure) == ("unfinished", "ValueError: no")
+    assert other.failure == ""
+
+
+def test_samples_belong_to_their_class(make_study: MakeStudy) -> None:
+    record = StudyRecord(make_study(classes=["a", "a-b", "c/d"]))
+    assert [path.name for path in record.samples("a")] == ["a-0.png", "a-1.png", "a-2.png", "a-3.png"]
+    assert len(record.samples("a-b")) == len(record.samples("c/d")) == 4
+    assert record.samples("e") == ()
+
+
 def test_the_half_written_last_line_of_a_running_history_is_left_out(make_study: MakeStudy) -> None:
     folder = make_study()
     run = folder / "runs/baseline/fold0-seed0"
@@ -112,6 +144,7 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
         ("config.json", "{", "no JSON"),
         ("config.json", "[]", "no JSON object"),
         ("config.json", "{}", "no run_id"),
+        ("config.json", '{"run_id": "", "config": {"data": {}}}', "data.source: Field required"),
         ("done.json", "{", "no JSON"),
     ],
 )
@@ -123,7 +156,7 @@ def test_a_damaged_file_of_a_run_is_named_with_the_remedy(
     path.unlink() if content is None else path.write_text(content)
     run = StudyRecord(folder).runs[0]
     with pytest.raises(RunError, match=message) as caught:
-        _ = (run.config, run.done, run.history, run.predictions)
+        _ = (run.state, run.done, run.history, run.predictions)
     assert str(path) in str(caught.value)
     assert f"delete the folder {path.parent}" in caught.value.remedy
 

@@ -14,18 +14,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from diascope.config import StudyConfig
+from pydantic import ValidationError
+
+from diascope.config import RunConfig, Section, StudyConfig
 from diascope.errors import RunError
 from diascope.findings import Finding
 from diascope.runs.folder import HISTORY_COLUMNS, run_path
-from diascope.studyfile import Study, load_study
+from diascope.studyfile import Arm, Study, load_study
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-State = Literal["done", "unfinished", "missing"]
+State = Literal["done", "unfinished", "missing", "stale"]
 
 PREDICTION_COLUMNS = ("checkpoint", "side", "path", "group", "label")
+_SECTIONS = ("data", "model", "augmentation", "training")
 _TRAIN_AGAIN = "delete the folder {folder} and run the study again: it trains what is missing"
 
 
@@ -37,6 +40,7 @@ class RunRecord:
     fold: int
     seed: int
     folder: Path
+    planned: Arm | None = None  # what the study asks of it now
 
     @property
     def name(self) -> str:
@@ -44,10 +48,30 @@ class RunRecord:
 
     @property
     def state(self) -> State:
-        """done.json is written last, so a run with it is complete."""
-        if (self.folder / "done.json").exists():
-            return "done"
-        return "unfinished" if self.folder.is_dir() else "missing"
+        """done.json is written last, so a run with it is complete; stale: of another configuration than planned."""
+        if not self.folder.is_dir():
+            return "missing"
+        if not (self.folder / "done.json").exists():
+            return "unfinished"
+        return "stale" if self._is_stale() else "done"
+
+    @property
+    def failure(self) -> str:
+        """The last line of the error that ended an unfinished run; empty if there was none."""
+        path = self.folder / "error.txt"
+        lines = self._text(path).strip().splitlines() if path.exists() else []
+        return lines[-1] if lines else ""
+
+    def _is_stale(self) -> bool:
+        if self.planned is None:
+            return False
+        try:
+            found = RunConfig.model_validate_json(json.dumps(self.config), strict=True)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            place = ".".join(map(str, problem["loc"]))
+            raise self._damaged(self.folder / "config.json", f"{place}: {problem['msg']}") from error
+        return any(_decisive(getattr(found, name)) != _decisive(getattr(self.planned, name)) for name in _SECTIONS)
 
     @property
     def run_id(self) -> str:
@@ -74,7 +98,7 @@ class RunRecord:
     @cached_property
     def done(self) -> dict[str, Any]:
         """What was written when the run ended: run_id, epochs, best_epoch, seconds, finished; empty before."""
-        return self._json("done.json") if self.state == "done" else {}
+        return self._json("done.json") if (self.folder / "done.json").exists() else {}
 
     @cached_property
     def history(self) -> "DataFrame":
@@ -85,7 +109,7 @@ class RunRecord:
         import pandas as pd
 
         path = self.folder / "history.csv"
-        if self.state != "done" and not path.exists():
+        if not self.done and not path.exists():
             return pd.DataFrame({column: pd.Series(dtype=float) for column in HISTORY_COLUMNS})
         frame = self._csv(path, HISTORY_COLUMNS, text=())
         if frame["epoch"].tolist() != list(range(1, len(frame) + 1)):
@@ -112,7 +136,7 @@ class RunRecord:
 
         content = self._text(path)
         complete = content[: content.rfind("\n") + 1]
-        if self.state == "done" and complete != content:
+        if self.done and complete != content:
             raise self._damaged(path, "its last line is cut off")
         try:
             frame = pd.read_csv(StringIO(complete), dtype=str, keep_default_na=False)
@@ -161,16 +185,21 @@ class StudyRecord:
         return self._loaded.config
 
     @property
+    def arm_configs(self) -> tuple[Arm, ...]:
+        """The arms, their overrides applied, in the study's order."""
+        return self._loaded.arms
+
+    @property
     def arms(self) -> tuple[str, ...]:
         """The names of the arms, in the study's order."""
-        return tuple(self.study.arms)
+        return tuple(arm.name for arm in self.arm_configs)
 
     @cached_property
     def runs(self) -> tuple[RunRecord, ...]:
         """Every run that the study asks for, by arm, then fold, then seed; whether it exists says its state."""
         return tuple(
-            RunRecord(arm, fold, seed, run_path(self.folder, arm, fold, seed))
-            for arm in self.arms
+            RunRecord(arm.name, fold, seed, run_path(self.folder, arm.name, fold, seed), arm)
+            for arm in self.arm_configs
             for fold in range(len(self.folds["folds"]))
             for seed in self.study.seeds
         )
@@ -233,10 +262,26 @@ class StudyRecord:
                 return predicted_classes(run.predictions)
         return tuple(sorted(set(self.index["label"])))
 
+    def samples(self, class_name: str) -> tuple[Path, ...]:
+        """PNG files of a few training images of a class, as a network sees them, in order."""
+        stem = sample_stem(class_name)
+        found = [path for path in (self.folder / "samples").glob("*.png") if path.stem.rpartition("-")[0] == stem]
+        return tuple(sorted(found, key=lambda path: (len(path.stem), path.stem)))
+
     @property
     def positive(self) -> str:
         """The positive class; the last one unless the study says otherwise."""
         return self.study.data.positive or self.classes[-1]
+
+
+def sample_stem(class_name: str) -> str:
+    """How the sample pictures of a class are called, before "-<number>.png": letters that no file may have become _."""
+    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in class_name)
+
+
+def _decisive(section: Section) -> dict[str, Any]:
+    """The keys of a section that decide what a run computes: where the images lie does not."""
+    return section.model_dump(exclude={"source", "label", "group", "positive"})
 
 
 def predicted_classes(predictions: "DataFrame") -> tuple[str, ...]:

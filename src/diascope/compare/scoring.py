@@ -1,0 +1,57 @@
+"""What one run's predictions say: scores, confusion matrix and ROC curves at one of its checkpoints."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diascope import metrics
+from diascope.errors import RunError
+from diascope.metrics import RocCurve, Scores
+from diascope.runs.record import RunRecord, predicted_classes
+
+Checkpoint = Literal["last", "best"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One run, judged on one side at one checkpoint."""
+
+    images: int
+    scores: Scores
+    confusion: NDArray[np.int64]  # (K, K), row = true class, column = predicted class
+    roc: dict[str, RocCurve]  # of the positive class of two, of every class of more; undefined ones left out
+
+
+def evaluate(
+    run: RunRecord, checkpoint: Checkpoint, classes: tuple[str, ...], positive: str, side: str = "validation"
+) -> Evaluation:
+    """Judge a finished run; RunError if its predictions are missing, damaged or of other classes."""
+    labels, probabilities = _arrays(run, checkpoint, side, classes)
+    number = classes.index(positive)
+    drawn = [number] if len(classes) == 2 else range(len(classes))
+    curves = {classes[k]: metrics.roc_curve(labels, probabilities, k) for k in drawn}
+    return Evaluation(
+        images=len(labels),
+        scores=metrics.scores(labels, probabilities, number),
+        confusion=metrics.confusion_matrix(labels, probabilities, number),
+        roc={name: curve for name, curve in curves.items() if curve is not None},
+    )
+
+
+def _arrays(
+    run: RunRecord, checkpoint: Checkpoint, side: str, classes: tuple[str, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Labels (N,) and probabilities (N, K) in the study's class order."""
+    table = run.predictions
+    where, remedy = str(run.folder / "predictions.csv"), f"delete the folder {run.folder} and run the study again"
+    if set(predicted_classes(table)) != set(classes):
+        found = ", ".join(predicted_classes(table))
+        raise RunError(f"its classes are {found}, the study's are {', '.join(classes)}", where=where, remedy=remedy)
+    rows: Any = table[(table["checkpoint"] == checkpoint) & (table["side"] == side)]
+    if len(rows) == 0:
+        raise RunError(f"it holds no prediction of checkpoint {checkpoint}, {side}", where=where, remedy=remedy)
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = np.array([numbers[label] for label in rows["label"]], dtype=np.int64)
+    return labels, rows[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
