@@ -1,0 +1,59 @@
+"""`diascope cache`: what is kept of decoded images and features, and clearing it."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from diascope.data.store import Kept
+
+
+def cache(
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove all of it; studies build again what they need.")
+    ] = False,
+) -> None:
+    """Show what is kept of decoded images and features, or clear it; clearing costs time only.
+
+    Example: diascope cache
+    """
+    from rich.console import Console
+
+    from diascope.data.store import cache_root, entries, human_size
+    from diascope.data.store import clear as clear_store
+
+    console = Console()
+    if clear:
+        freed, busy = clear_store()
+        console.print(f"{human_size(freed)} freed in {cache_root()}", soft_wrap=True, highlight=False)
+        for key in busy:
+            console.print(f"{key} is being built by another command and was left", soft_wrap=True, highlight=False)
+        return
+    kept = entries()
+    if kept:
+        console.print(_table(kept))
+    total = human_size(sum(entry.size for entry in kept))
+    console.print(f"{len(kept)} kept, {total}, in {cache_root()}", soft_wrap=True, highlight=False)
+
+
+def _table(kept: "list[Kept]") -> "Table":
+    from datetime import datetime
+
+    from rich import box
+    from rich.table import Table
+
+    from diascope.data.store import human_size
+
+    table = Table(box=box.SIMPLE)
+    for name in ("key", "kind"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("source", overflow="fold")
+    for name in ("images", "size", "last used"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for entry in kept:
+        used = datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
+        source = entry.source if entry.whole else "(unfinished)"
+        table.add_row(entry.key[:8], entry.kind, source, f"{entry.images:,}", human_size(entry.size), used)
+    return table

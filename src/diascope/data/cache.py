@@ -1,0 +1,322 @@
+"""Images decoded and resized once -> a memory-mapped uint8 array (N, H, W, C), shared by all studies.
+
+Keyed by content: the digests of the files, the preprocessing and the reader's version. Names, labels and groups have
+no part in it, so that renamed or relabelled images are not decoded again.
+"""
+
+import csv
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diascope.data import store
+from diascope.data.digests import file_digests
+from diascope.data.index import ArrayRow, Arrays, ImageIndex, PhantomNumber, Phantoms
+from diascope.data.npz import npz_pixels
+from diascope.data.readers import VERSION, Pixels, decode, os_reason, with_channels
+from diascope.data.resize import resize
+from diascope.errors import DataError
+from diascope.findings import Finding
+
+if TYPE_CHECKING:
+    from diascope.config import DataConfig
+
+Progress = Callable[[int, int], None]
+_FORMAT = 1  # of the folder; part of the key, so that another layout is another folder
+_CHUNK = 16
+_LISTED = 20
+
+
+@dataclass(frozen=True, eq=False)
+class ImageCache:
+    """`pixels` (N, H, W, C) uint8, read-only, row by row the images of the index that came with it.
+
+    `content` is a SHA-256 of what the pixels were made from: equal for equal images in equal order under any names.
+    """
+
+    pixels: NDArray[np.uint8]
+    folder: Path
+    content: str
+
+    def originals(self) -> list[tuple[int, int, str]]:
+        """Width, height and mode (Pillow's name) that each image had before it was resized."""
+        with (self.folder / "originals.csv").open(newline="", encoding="utf-8") as stream:
+            return [(int(row["width"]), int(row["height"]), row["mode"]) for row in csv.DictReader(stream)]
+
+
+class UnreadableImagesError(DataError):
+    """All images that cannot be read; `findings` holds one for each, where the message may name the first only."""
+
+    def __init__(self, findings: list[Finding], images: int, source: str) -> None:
+        lines = [f"\n  {finding.evidence['path']}: {finding.evidence['reason']}" for finding in findings[:_LISTED]]
+        more = f"\n  and {len(findings) - _LISTED:,} more" if len(findings) > _LISTED else ""
+        what = f"{len(findings):,} of {images:,} images cannot be read:{''.join(lines)}{more}"
+        super().__init__(
+            what, where=source, remedy="remove the files, or pass --on-unreadable skip to go on without them"
+        )
+        self.findings = findings
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    pixels: NDArray[np.uint8]  # (H, W, C), of the final size
+    width: int
+    height: int
+    mode: str
+
+
+def load_images(
+    index: ImageIndex,
+    config: "DataConfig",
+    *,
+    on_unreadable: Literal["error", "skip"] = "error",
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[ImageIndex, ImageCache, list[Finding]]:
+    """The pixels of an index, decoded by `jobs` threads (default: one a core) unless they are in the cache already.
+
+    Returns the index without unreadable images, the cache aligned with it, and the findings of both. `progress(done,
+    total)` is called from this thread; `total` grows when images turn out to need decoding. Raises
+    UnreadableImagesError, and DataError when the disk or memory of the cache does not do.
+    """
+    workers = jobs or _cores()
+    steps = _Steps(progress)
+    identities, reasons = _identify(index, workers, steps)
+    candidates = [row for row, identity in enumerate(identities) if identity is not None]
+    settings = _settings(config)
+    key = _digest(settings, [identities[row] for row in candidates])[:32]
+
+    def build(folder: Path) -> None:
+        _build(folder, index, candidates, config, workers, steps)
+
+    folder, state = store.obtain("images", key, lambda path: _is_whole(path, config), build)
+    manifest = store.read_manifest(folder) or {}
+    reasons |= {candidates[int(place)]: reason for place, reason in manifest["unreadable"].items()}
+    index, findings = _without_unreadable(index, reasons, on_unreadable)
+    content = _digest(settings, [identity for row, identity in enumerate(identities) if row not in reasons])
+    if state == "rebuilt":
+        findings.append(_rebuilt(folder))
+    return index, ImageCache(np.load(folder / "pixels.npy", mmap_mode="r"), folder, content), findings
+
+
+class _Steps:
+    """Adds up the work of reading and of decoding into one count that never goes back."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress, self._before, self._total = progress, 0, 0
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            self._total = total
+            self._progress(self._before + done, self._before + total)
+
+    def next(self) -> None:
+        """Count the following work on top of the work so far."""
+        self._before, self._total = self._before + self._total, 0
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _settings(config: "DataConfig") -> str:
+    return repr((_FORMAT, VERSION, config.height, config.width, config.resize, config.channels))
+
+
+def _digest(settings: str, identities: list[str | None]) -> str:
+    return sha256("\n".join([settings, *map(str, identities)]).encode()).hexdigest()
+
+
+def _identify(index: ImageIndex, jobs: int, steps: _Steps) -> tuple[list[str | None], dict[int, str]]:
+    """What decides each image's pixels, as text; None, and a reason by row, for files that cannot be opened."""
+    if isinstance(index.origin, Phantoms):
+        return list(_phantom_identities(index, index.origin)), {}
+    if isinstance(index.origin, Arrays):
+        (digest,), reasons = file_digests([index.origin.file], index.source, 1, lambda done, total: None)
+        if reasons:
+            raise DataError(reasons[0], where=str(index.origin.file), remedy="check the file")
+        return [f"{digest}/{number}" for number in index.numbers.tolist()], {}
+    files = [index.origin.root / path for path in index.paths]
+    return file_digests(files, index.source, jobs, steps)
+
+
+def _phantom_identities(index: ImageIndex, origin: Phantoms) -> Iterator[str]:
+    from diascope.data import phantoms
+
+    drawn = origin.config.model_dump_json(exclude={"images"})  # a larger set holds the same first images
+    for number in index.numbers.tolist():
+        yield f"{phantoms.VERSION}/{origin.kind}/{drawn}/{number}"
+
+
+def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig", jobs: int, steps: _Steps) -> None:
+    """Decode the images of these rows into pixels.npy, originals.csv and manifest.json."""
+    steps.next()
+    store.require_space(folder, len(rows) * config.height * config.width * config.channels)
+    originals: list[tuple[int, int, str]] = []
+    unreadable: dict[int, str] = {}
+    try:
+        with (folder / "pixels.npy").open("wb") as stream:
+            _write_header(stream, 0, config)
+            for place, image in enumerate(_prepare_all(index, rows, config, jobs)):
+                if isinstance(image, str):
+                    unreadable[place] = image
+                else:
+                    stream.write(np.ascontiguousarray(image.pixels).data)
+                    originals.append((image.width, image.height, image.mode))
+                steps(place + 1, len(rows))
+            stream.seek(0)
+            _write_header(stream, len(originals), config)
+            stream.flush()
+            os.fsync(stream.fileno())
+        _write_originals(folder / "originals.csv", originals)
+    except OSError as error:
+        remedy = "free some space, or set DIASCOPE_CACHE to a folder on another disk"
+        raise DataError(f"the cache cannot be written: {error.strerror}", where=str(folder), remedy=remedy) from error
+    store.write_manifest(folder, _manifest(index, config, len(originals), unreadable))
+
+
+def _manifest(index: ImageIndex, config: "DataConfig", images: int, unreadable: dict[int, str]) -> dict[str, object]:
+    return {
+        "source": index.source,
+        "images": images,
+        "height": config.height,
+        "width": config.width,
+        "channels": config.channels,
+        "resize": config.resize,
+        "reader": VERSION,
+        "unreadable": {str(place): reason for place, reason in unreadable.items()},
+    }
+
+
+def _write_header(stream: BinaryIO, images: int, config: "DataConfig") -> None:
+    """The header of an .npy file; NumPy pads it so that its length does not depend on the number of images."""
+    shape = (images, config.height, config.width, config.channels)
+    header = BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    stream.write(header.getvalue())
+
+
+def _write_originals(file: Path, originals: list[tuple[int, int, str]]) -> None:
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(("width", "height", "mode"))
+        writer.writerows(originals)
+
+
+def _is_whole(folder: Path, config: "DataConfig") -> bool:
+    """Whether the folder holds an array of the size that its manifest claims."""
+    manifest = store.read_manifest(folder)
+    if manifest is None or not isinstance(manifest.get("unreadable"), dict):
+        return False
+    images = int(manifest.get("images", -1))
+    shape = (images, config.height, config.width, config.channels)
+    file = folder / "pixels.npy"
+    try:
+        with file.open("rb") as stream:
+            np.lib.format.read_magic(stream)
+            found, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+            length = stream.tell()
+        size = file.stat().st_size
+    except (OSError, ValueError):
+        return False
+    whole = found == shape and not fortran and dtype == np.uint8 and size == length + int(np.prod(shape))
+    return whole and (folder / "originals.csv").is_file()
+
+
+def _prepare_all(index: ImageIndex, rows: list[int], config: "DataConfig", jobs: int) -> Iterator[_Prepared | str]:
+    """The images of these rows in order, each of the final size, or the reason why it cannot be read.
+
+    Threads, because Pillow lets go of the interpreter's lock while it decodes and resizes.
+    """
+    if isinstance(index.origin, Arrays):
+        yield from _prepare_arrays(index, index.origin, rows, config)
+        return
+
+    def prepare_chunk(start: int) -> list[_Prepared | str]:
+        return [_prepare(index, row, config) for row in rows[start : start + _CHUNK]]
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for chunk in pool.map(prepare_chunk, range(0, len(rows), _CHUNK)):
+            yield from chunk
+
+
+def _prepare(index: ImageIndex, row: int, config: "DataConfig") -> _Prepared | str:
+    location = index.locate(row)
+    try:
+        if isinstance(location, Path):
+            image = decode(location.read_bytes(), config.channels)
+            return _fit(image.pixels, image.mode, config)
+        assert isinstance(location, PhantomNumber)
+        return _draw(location, config)
+    except OSError as error:
+        return os_reason(error)
+    except DataError as error:
+        return error.what
+
+
+def _draw(location: PhantomNumber, config: "DataConfig") -> _Prepared:
+    from diascope.data import phantoms
+
+    pixels = phantoms.draw(location.kind, location.config, location.number).pixels
+    return _fit(pixels, "L" if pixels.shape[2] == 1 else "RGB", config)
+
+
+def _prepare_arrays(index: ImageIndex, origin: Arrays, rows: list[int], config: "DataConfig") -> Iterator[_Prepared]:
+    """One pass through the npz: the rows of an index are in the order of its arrays."""
+    wanted = iter(rows)
+    row = next(wanted, None)
+    for array in origin.counts:
+        for number, pixels in enumerate(npz_pixels(origin.file, array)):
+            if row is None:
+                return
+            if index.locate(row) == ArrayRow(origin.file, array, number):
+                yield _fit(pixels, "RGB" if pixels.shape[2] == 3 else "L", config)
+                row = next(wanted, None)
+
+
+def _fit(pixels: Pixels, mode: str, config: "DataConfig") -> _Prepared:
+    height, width = pixels.shape[:2]
+    fitted = resize(with_channels(pixels, config.channels), config.height, config.width, config.resize)
+    return _Prepared(fitted, width, height, mode)
+
+
+def _without_unreadable(
+    index: ImageIndex, reasons: dict[int, str], on_unreadable: Literal["error", "skip"]
+) -> tuple[ImageIndex, list[Finding]]:
+    findings = [_unreadable(index.paths[row], reasons[row]) for row in sorted(reasons)]
+    lost = set(index.labels.tolist()) - {label for row, label in enumerate(index.labels.tolist()) if row not in reasons}
+    if findings and (on_unreadable == "error" or lost == set(index.labels.tolist())):
+        raise UnreadableImagesError(findings, len(index), index.source)
+    for label in sorted(lost):
+        what = f"no readable image of class {index.classes[label]!r} is left"
+        raise DataError(what, where=index.source, remedy="replace its images")
+    kept = [row for row in range(len(index)) if row not in reasons]
+    return (index.subset(kept) if findings else index), [*index.findings, *findings]
+
+
+def _unreadable(path: str, reason: str) -> Finding:
+    return Finding(
+        code="unreadable-image",
+        severity="warning",
+        outcome="issue",
+        sentence=f"{path} cannot be read ({reason}) and was left out.",
+        evidence={"path": path, "reason": reason},
+    )
+
+
+def _rebuilt(folder: Path) -> Finding:
+    return Finding(
+        code="cache-rebuilt",
+        severity="info",
+        outcome="issue",
+        sentence="The cached images were damaged and have been decoded again.",
+        evidence={"folder": str(folder)},
+    )

@@ -1,0 +1,139 @@
+"""A folder per class, perhaps below a folder per side -> SourceTable."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diascope.data.nearest import shorten
+from diascope.data.readers import SUFFIXES
+from diascope.data.table import SourceTable, side_of
+from diascope.errors import DataError
+from diascope.findings import Finding
+
+_JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
+_LAYOUT = "expected a folder per class, such as benign/ and malignant/, or these below train/, validation/ and test/"
+
+
+@dataclass
+class _Scan:
+    root: Path
+    images: list[tuple[str, str, str | None]] = field(default_factory=list)  # path, class, side
+    ignored: list[str] = field(default_factory=list)
+
+
+def read_folder(root: Path) -> SourceTable:
+    """All images below `root`; the names of its subfolders are their classes, or their sides and then classes."""
+    scan = _Scan(root)
+    folders = _class_folders(scan, root)
+    sides = {folder: side_of(folder.name) for folder in folders}
+    if any(sides.values()):
+        _refuse_mixture(root, sides)
+        for folder, side in sides.items():
+            for class_folder in _class_folders(scan, folder):
+                _add_class(scan, class_folder, side)
+    else:
+        for folder in folders:
+            _add_class(scan, folder, None)
+    return _table(scan)
+
+
+def _class_folders(scan: _Scan, folder: Path) -> list[Path]:
+    entries = _visible(folder)
+    folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+    images = [entry.name for entry in entries if _is_image(entry)]
+    if images and not folders:
+        what = f"{len(images):,} images lie directly in this folder (such as {images[0]}), so that they have no class"
+        raise DataError(what, where=str(folder), remedy=f"{_LAYOUT}, or a CSV manifest")
+    if not folders:
+        raise DataError("no folders in it", where=str(folder), remedy=_LAYOUT)
+    scan.ignored += [_relative(scan, Path(folder, name)) for name in images]
+    return folders
+
+
+def _refuse_mixture(root: Path, sides: dict[Path, str | None]) -> None:
+    others = [folder.name for folder, side in sides.items() if side is None]
+    if others:
+        named = shorten(folder.name for folder, side in sides.items() if side)
+        what = f"folders of sides ({named}) beside other folders ({shorten(others, 5)})"
+        remedy = "keep either sides or classes at this level: move or rename the others, or write a CSV manifest"
+        raise DataError(what, where=str(root), remedy=remedy)
+
+
+def _add_class(scan: _Scan, folder: Path, side: str | None) -> None:
+    before, ignored_before = len(scan.images), len(scan.ignored)
+    for entry in _walk(folder, ()):
+        if _is_image(entry):
+            scan.images.append((_relative(scan, Path(entry.path)), folder.name, side))
+        else:
+            scan.ignored.append(_relative(scan, Path(entry.path)))
+    if len(scan.images) == before:
+        others = Counter(_suffix(name) for name in scan.ignored[ignored_before:])
+        held = ", ".join(f"{count:,} {suffix}" for suffix, count in others.most_common(3)) or "nothing"
+        what = f"no image in this class folder; it holds {held}"
+        raise DataError(what, where=str(folder), remedy=f"remove the folder, or convert its files to one of {_known()}")
+
+
+def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator["os.DirEntry[str]"]:
+    """Files at any depth; a symbolic link back to a folder above is not followed."""
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    for entry in _visible(folder):
+        if entry.is_dir():
+            yield from _walk(Path(entry.path), (*above, here))
+        else:
+            yield entry
+
+
+def _visible(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as entries:
+            seen = [entry for entry in entries if not _is_junk(entry.name)]
+    except OSError as error:
+        raise DataError(
+            f"cannot be listed: {error.strerror}", where=str(folder), remedy="check its permissions"
+        ) from error
+    return sorted(seen, key=lambda entry: entry.name)
+
+
+def _is_junk(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _JUNK
+
+
+def _is_image(entry: "os.DirEntry[str]") -> bool:
+    """By its name; a broken link counts, so that it is reported as unreadable, a pipe or a device does not."""
+    return _suffix(entry.name) in SUFFIXES and (entry.is_file() or entry.is_symlink())
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _relative(scan: _Scan, path: Path) -> str:
+    return path.relative_to(scan.root).as_posix()
+
+
+def _known() -> str:
+    return " ".join(sorted(SUFFIXES))
+
+
+def _table(scan: _Scan) -> SourceTable:
+    images = sorted(scan.images)
+    sides = [side for _, _, side in images if side is not None]
+    return SourceTable(
+        paths=[path for path, _, _ in images],
+        labels=[label for _, label, _ in images],
+        splits=sides or None,
+        findings=_findings(scan.ignored),
+    )
+
+
+def _findings(ignored: list[str]) -> tuple[Finding, ...]:
+    if not ignored:
+        return ()
+    sentence = f"{len(ignored):,} files in the folder are not used: no image by their name, or in no class folder."
+    evidence = {"count": len(ignored), "paths": sorted(ignored)[:20]}
+    return (Finding(code="ignored-files", severity="info", outcome="issue", sentence=sentence, evidence=evidence),)

@@ -1,0 +1,196 @@
+"""One image file -> pixels, through Pillow: as stored and upright, never padded, clipped or guessed.
+
+What comes out is what the file says: EXIF orientation applied, 16 bits kept, transparency laid over black, gray made
+from colour by ITU-R 601-2 (Pillow's "L"). What cannot be read faithfully is a DataError that says why.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from diascope.errors import DataError
+
+VERSION = "1"
+"""Part of the cache key: another value when the same file would give other pixels."""
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"})
+"""How the names of image files end, in lower case."""
+
+_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "BMP", "WEBP")
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+
+Pixels = NDArray[np.uint8 | np.uint16]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pixels (H, W, C) uint8 or uint16, and the mode that the file had (Pillow's name: L, RGB, P, I;16, CMYK ...)."""
+
+    pixels: Pixels
+    mode: str
+
+
+def read_image(source: str | Path | bytes, channels: int) -> Pixels:
+    """Pixels (H, W, channels), uint8, or uint16 where the file has 16 bits a pixel. `channels` is 1 or 3.
+
+    Raises DataError, with the file's path as its place, for whatever cannot be read.
+    """
+    if isinstance(source, bytes):
+        return decode(source, channels).pixels
+    try:
+        return decode(Path(source).read_bytes(), channels).pixels
+    except OSError as error:
+        raise DataError(os_reason(error), where=str(source), remedy=_REMEDY) from error
+    except DataError as error:
+        raise DataError(error.what, where=str(source), remedy=_REMEDY) from error
+
+
+def decode(data: bytes, channels: int) -> Decoded:
+    """As read_image, from the bytes of a file."""
+    image = _open(data)
+    mode = image.mode
+    _refuse_bomb(image)
+    _refuse_several_frames(image)
+    _load(image, len(data))
+    deep = mode.startswith("I;16")
+    pixels = _deep_pixels(image, channels) if deep else _shallow_pixels(image, channels)
+    return Decoded(np.ascontiguousarray(pixels), mode)
+
+
+def os_reason(error: OSError) -> str:
+    """Why the system does not give the file, in its own words."""
+    return (error.strerror or type(error).__name__).lower()
+
+
+def with_channels(pixels: Pixels, channels: int) -> Pixels:
+    """(H, W, 1 or 3) -> (H, W, channels): gray repeated, colour weighted as Pillow's "L" does (ITU-R 601-2)."""
+    if pixels.shape[2] == channels:
+        return pixels
+    if channels == 3:
+        return np.repeat(pixels, 3, axis=2)
+    if pixels.dtype == np.uint16:
+        gray: NDArray[np.float64] = pixels @ np.array([0.299, 0.587, 0.114])
+        return np.rint(gray).astype(np.uint16)[:, :, None]
+    return np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.uint8)[:, :, None]
+
+
+_REMEDY = "replace or remove the file"
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise DataError("empty file (0 bytes)")
+    try:
+        return Image.open(BytesIO(data), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"too many pixels: {error}") from error
+    except UnidentifiedImageError as error:
+        raise DataError(_what_instead(data)) from error
+    except Exception as error:  # damaged headers raise nearly any exception from Pillow's plugins
+        raise DataError(_damage(error, len(data))) from error
+
+
+_SIGNATURES = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"BM": "BMP",
+}
+
+
+def _what_instead(data: bytes) -> str:
+    """What a file that Pillow does not know might be."""
+    name = next((name for start, name in _SIGNATURES.items() if data.startswith(start)), None)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        name = "WebP"
+    if name is not None:
+        return f"damaged or truncated {name}: its {len(data):,} bytes hold no complete header"
+    if data[128:132] == b"DICM":
+        return "a DICOM file, not a JPEG, PNG, TIFF, BMP or WebP image"
+    return f"not a JPEG, PNG, TIFF, BMP or WebP image: it begins with {data[:16]!r}"
+
+
+def _refuse_bomb(image: Image.Image) -> None:
+    limit = Image.MAX_IMAGE_PIXELS  # read each time: whoever really has larger images raises it, or sets None
+    pixels = image.width * image.height
+    if limit is not None and pixels > limit:
+        raise DataError(
+            f"too many pixels: {image.width:,} x {image.height:,}, more than {limit:,} (PIL.Image.MAX_IMAGE_PIXELS)"
+        )
+
+
+def _refuse_several_frames(image: Image.Image) -> None:
+    """A phone's MPO holds the photo first, then previews of it; any other second frame is content of its own."""
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        raise DataError(
+            f"{frames} frames in one {image.format}: volumes and films are not supported, save one image a file"
+        )
+
+
+def _load(image: Image.Image, size: int) -> None:
+    try:
+        image.load()
+    except Exception as error:  # damaged data raise nearly any exception from Pillow's decoders
+        raise DataError(_damage(error, size)) from error
+
+
+def _damage(error: Exception, size: int) -> str:
+    if "truncated" in str(error).lower():
+        return f"truncated: the file ends after {size:,} bytes, before the image is complete"
+    return f"damaged or truncated, {size:,} bytes ({str(error) or type(error).__name__})"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Pillow turns TIFF itself when it loads; a turn named nowhere, or by nonsense, is none."""
+    turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    return image if turn is None else image.transpose(turn)
+
+
+def _shallow_pixels(image: Image.Image, channels: int) -> NDArray[np.uint8]:
+    if image.mode in {"I", "F"}:
+        kind = "floating point" if image.mode == "F" else "32-bit integer"
+        raise DataError(f"{kind} pixels, whose black and white are unknown; save it with 8 or 16 bits a pixel")
+    image = _over_black(_upright(image))
+    try:
+        image = image.convert("L" if channels == 1 else "RGB")
+    except ValueError as error:
+        raise DataError(f"colour mode {image.mode} is not supported; save it as RGB or gray") from error
+    pixels = np.asarray(image, dtype=np.uint8)
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _over_black(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image
+    rgba = image.convert("RGBA")
+    black = Image.new("RGB", rgba.size)
+    black.paste(rgba, mask=rgba.getchannel("A"))
+    return black
+
+
+def _deep_pixels(image: Image.Image, channels: int) -> NDArray[np.uint16]:
+    """16-bit gray; Pillow leaves two things of TIFF undone: fewer bits in 16, and white stored as zero."""
+    tags = getattr(image, "tag_v2", {})
+    bits = tags.get(_BITS_PER_SAMPLE, (16,))[0]
+    if bits != 16:
+        raise DataError(f"{bits} bits a pixel; save it with 8 or 16")
+    pixels = np.asarray(_upright(image)).astype(np.uint16)
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        pixels = 65535 - pixels
+    return np.repeat(pixels[:, :, None], channels, axis=2)

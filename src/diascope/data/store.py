@@ -1,0 +1,207 @@
+"""The cache folder: results that cost time, each in a folder named by a digest of what it was made from.
+
+A folder appears whole or not at all: it is built beside its place under a lock and then renamed. A second process
+that wants the same one waits and then reads it. What a killed build left is removed by the next build, or by clear().
+
+    ROOT/images/<key>/manifest.json ...     decoded images; other kinds of results lie beside `images`
+    ROOT/images/<key>.building/             while it is being built
+    ROOT/locks/  ROOT/digests/
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from diascope.errors import DataError
+
+MANIFEST = "manifest.json"
+_KINDS = ("images", "features")
+_KEY = re.compile(r"[0-9a-f]{32}")
+_BUILDING = ".building"
+_ELSEWHERE = "set DIASCOPE_CACHE to a folder that you can write to"
+
+State = Literal["kept", "built", "rebuilt"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One result in the cache: its size in bytes, and when it was last used, in seconds since 1970."""
+
+    kind: str
+    key: str
+    source: str
+    images: int
+    size: int
+    used: float
+    whole: bool
+
+
+def cache_root() -> Path:
+    """DIASCOPE_CACHE, else the user's cache folder as the system has it."""
+    from platformdirs import user_cache_dir
+
+    named = os.environ.get("DIASCOPE_CACHE")
+    return Path(named).expanduser().absolute() if named else Path(user_cache_dir("diascope", appauthor=False))
+
+
+def obtain(kind: str, key: str, is_whole: Callable[[Path], bool], build: Callable[[Path], None]) -> tuple[Path, State]:
+    """The folder of a result, and whether it was there; where no whole one is, `build` fills an empty folder.
+
+    `key` is 32 hexadecimal digits.
+    """
+    folder = cache_root() / kind / key
+    if is_whole(folder):
+        _touch(folder)
+        return folder, "kept"
+    _make(folder.parent)
+    with _locked(kind, key):
+        if is_whole(folder):  # another process built it while this one waited
+            return folder, "built"
+        _sweep(kind)
+        state: State = "rebuilt" if folder.exists() else "built"
+        shutil.rmtree(folder, ignore_errors=True)
+        _build(folder, build)
+    return folder, state
+
+
+def entries() -> list[Kept]:
+    """All that is kept, the most recently used first; remains of killed builds too, as not whole."""
+    found = [_kept(kind, folder) for kind in _KINDS for folder in _folders(kind)]
+    return sorted(found, key=lambda kept: -kept.used)
+
+
+def clear() -> tuple[int, list[str]]:
+    """Remove all that no other process is building; return the bytes freed and the keys that are in use.
+
+    Only folders that this module named are touched, whatever DIASCOPE_CACHE points to.
+    """
+    freed, busy = 0, []
+    for kind in _KINDS:
+        for folder in _folders(kind):
+            key = folder.name.removesuffix(_BUILDING)
+            try:
+                with _locked(kind, key, wait=False):
+                    size = _size(folder)
+                    shutil.rmtree(folder)
+                    freed += size
+            except Timeout:
+                busy.append(key)
+    if not busy:
+        shutil.rmtree(cache_root() / "digests", ignore_errors=True)
+    return freed, busy
+
+
+def write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    """Write manifest.json, which holds at least `source` and `images`, and have the disk keep it."""
+    with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
+        json.dump(content, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """manifest.json, or None where there is none or a damaged one."""
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Raise DataError unless `size` bytes are free on the disk of `folder`."""
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        what = f"the decoded images take {human_size(size)}, but only {human_size(free)} are free"
+        remedy = "free some, `diascope cache --clear`, a smaller data.image_size, or DIASCOPE_CACHE on another disk"
+        raise DataError(what, where=str(folder), remedy=remedy)
+
+
+def human_size(size: float) -> str:
+    """1536 -> '1.5 kB', in steps of 1024."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TB"
+
+
+def _build(folder: Path, build: Callable[[Path], None]) -> None:
+    building = folder.with_name(folder.name + _BUILDING)
+    shutil.rmtree(building, ignore_errors=True)
+    _make(building)
+    try:
+        build(building)
+        building.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _sweep(kind: str) -> None:
+    """Remove what killed builds left: whatever is unfinished although nobody holds its lock."""
+    for folder in _folders(kind):
+        if folder.name.endswith(_BUILDING):
+            try:
+                with _locked(kind, folder.name.removesuffix(_BUILDING), wait=False):
+                    shutil.rmtree(folder, ignore_errors=True)
+            except Timeout:
+                continue  # it is being built right now, by another process or by this one
+
+
+@contextmanager
+def _locked(kind: str, key: str, *, wait: bool = True) -> Iterator[None]:
+    locks = cache_root() / "locks"
+    _make(locks)
+    with FileLock(locks / f"{kind}-{key}.lock", timeout=-1 if wait else 0):
+        yield
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"the cache folder cannot be written: {error.strerror}"
+        raise DataError(what, where=str(folder), remedy=_ELSEWHERE) from error
+
+
+def _folders(kind: str) -> list[Path]:
+    try:
+        found = sorted((cache_root() / kind).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder for folder in found if _KEY.fullmatch(folder.name.removesuffix(_BUILDING)) and folder.is_dir()]
+
+
+def _kept(kind: str, folder: Path) -> Kept:
+    manifest = read_manifest(folder) or {}
+    unfinished = folder.name.endswith(_BUILDING)
+    used = (folder if unfinished or not manifest else folder / MANIFEST).stat().st_mtime
+    return Kept(
+        kind=kind,
+        key=folder.name.removesuffix(_BUILDING),
+        source=str(manifest.get("source", "")),
+        images=int(manifest.get("images", 0)),
+        size=_size(folder),
+        used=used,
+        whole=bool(manifest) and not unfinished,
+    )
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _touch(folder: Path) -> None:
+    """Note the use; a cache that others keep read-only is used all the same."""
+    try:
+        os.utime(folder / MANIFEST)
+    except OSError:
+        return
