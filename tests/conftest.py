@@ -11,6 +11,8 @@ from diascope.config import RunConfig, run_id
 from diascope.engine import RunData, RunTask
 from diascope.studyfile import parse_study
 
+pytest_plugins = ("study_folders",)
+
 IMAGES, SIZE = 40, 16
 
 
