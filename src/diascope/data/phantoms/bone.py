@@ -40,7 +40,7 @@ class Femur:
 
 def draw_femur(rng: Generator) -> Femur:
     """One patient's thigh."""
-    half_width = rng.uniform(0.075, 0.11)
+    half_width = rng.uniform(0.095, 0.135)
     return Femur(
         half_width=half_width,
         cortex=rng.uniform(0.28, 0.45),
@@ -50,20 +50,20 @@ def draw_femur(rng: Generator) -> Femur:
         thigh=(rng.uniform(0.30, 0.50), rng.uniform(0.22, 0.34)),
         thigh_shift=rng.uniform(-0.06, 0.06),
         fat=rng.uniform(0.08, 0.28),
-        density=rng.uniform(0.75, 1.25),
+        density=rng.uniform(0.85, 1.15),
         marrow=draw_waves(rng, 8, 45, count=64, stretch=(1.0, 0.45)),
         muscle=draw_waves(rng, 1, 9, count=32, stretch=(1.0, 0.35)),
-        break_at=rng.uniform(-0.17, 0.08),
-        break_slope=rng.uniform(-0.35, 0.35),
-        break_width=rng.uniform(0.009, 0.016),
+        break_at=rng.uniform(-0.09, 0.04),
+        break_slope=rng.uniform(-0.25, 0.25),
+        break_width=rng.uniform(0.020, 0.030),
         break_form=draw_waves(rng, 4, 40, count=10, stretch=(1.0, 0.0)),
     )
 
 
 def draw_visibility(difficulty: float, rng: Generator) -> float:
     """How much bone is missing in the line, 0 to 1: with difficulty more fractures are hairlines, or not to be seen."""
-    spread = 1.2 * difficulty * (1 - difficulty)
-    return float(np.clip(1.3 * (1 - difficulty) + spread * rng.standard_normal(), 0, 1))
+    hidden, strength = rng.random() < difficulty**2.5, rng.random()
+    return 0.0 if hidden else 1 - 0.5 * difficulty * strength
 
 
 def draw_bone(
@@ -74,9 +74,9 @@ def draw_bone(
     Returns the image (size, size, 1), 0 to 1 but not clipped, and the fracture's box in pixels.
     """
     pose = Pose(
-        angle=shot.uniform(-0.2, 0.2),
+        angle=shot.uniform(-0.14, 0.14),
         scale=magnification * shot.uniform(0.93, 1.07),
-        shift=(shot.uniform(-0.06, 0.06), shot.uniform(-0.05, 0.05)),
+        shift=(shot.uniform(-0.035, 0.035), shot.uniform(-0.035, 0.035)),
         mirror=bool(shot.random() < 0.5),
     )
     x, y = pose.grid(size)
@@ -164,10 +164,10 @@ def _soft_tissue(x: Plane, y: Plane, femur: Femur, texture: Plane) -> Plane:
 
 def _expose(tissue: Plane, bone: Plane, femur: Femur, shot: Generator) -> Plane:
     """From attenuation to the brightness of the developed image."""
-    attenuation = shot.uniform(0.35, 0.60) * tissue + shot.uniform(0.75, 0.95) * femur.density * bone
-    black, white = shot.uniform(0.03, 0.12), shot.uniform(0.80, 0.97)
+    attenuation = shot.uniform(0.28, 0.40) * tissue + shot.uniform(1.0, 1.2) * femur.density * bone
+    black, white = shot.uniform(0.03, 0.10), shot.uniform(0.86, 0.97)
     x = Pose(angle=shot.uniform(-pi, pi)).grid(len(tissue))[0]
-    gain = shot.uniform(0.8, 1.25) * (1 + 0.12 * x)
+    gain = shot.uniform(0.9, 1.2) * (1 + 0.12 * x)
     result: Plane = black + (white - black) * (1 - np.exp(-gain * attenuation))
     return result.astype(np.float32)
 

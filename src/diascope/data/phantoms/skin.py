@@ -54,13 +54,14 @@ class Signs:
 
 
 def draw_signs(melanoma: bool, difficulty: float, rng: Generator) -> Signs:
-    """Signs of one lesion. With difficulty the classes overlap: a melanoma may look benign, a nevus atypical.
+    """Signs of one lesion. With difficulty more of them are atypical: anything between nevus and melanoma.
 
-    At 0.5 even a reader who measures the signs exactly mistakes about one lesion in twenty.
+    Half of the atypical ones look like the other class, so that no reader of the signs is right about more than
+    1 - difficulty ** 3 / 2 of the lesions; the typical ones move together, too.
     """
-    gap, spread = 0.5 * (1 - difficulty), 0.30 * difficulty
-    latent = 0.5 + (gap if melanoma else -gap) + spread * rng.standard_normal()
-    own = latent + 0.12 * min(1.0, 2 * difficulty) * rng.standard_normal(3)
+    typical = 1 - 0.15 * difficulty if melanoma else 0.15 * difficulty
+    atypical, anywhere = rng.random() < difficulty**3, rng.random()
+    own = (anywhere if atypical else typical) + 0.15 * difficulty * rng.standard_normal(3)
     return Signs(*np.clip(own, 0, 1).tolist())
 
 
@@ -91,7 +92,7 @@ def draw_lesion(rng: Generator) -> Lesion:
     """One lesion on one patient's skin."""
     tone = _TONES[rng.integers(len(_TONES))] * rng.uniform(0.93, 1.05) + rng.normal(0, 0.015, 3)
     mix = rng.dirichlet([2.0, 1.2, 0.5])
-    size = rng.uniform(0.15, 0.25)
+    size = rng.uniform(0.17, 0.25)
     return Lesion(
         tone=np.clip(tone, 0.3, 0.97),
         absorbed=(mix @ np.stack([_BROWN, _RED, _GRAY])) * rng.uniform(0.42, 0.74),
@@ -180,8 +181,8 @@ def _outline(size: int, signs: Signs, lesion: Lesion, pose: Pose) -> tuple[Plane
     lean = x * (cos(lesion.lean) / lesion.radius) + y * (sin(lesion.lean) / lesion.radius)
     warp, fringe = lesion.warp.field(pose, size), lesion.fringe.field(pose, size)
     away = radius(size)
-    level = distance + (0.04 + 0.13 * signs.asymmetry) * warp + 0.16 * signs.asymmetry * lean
-    level += (0.03 + 0.11 * signs.border) * fringe
+    level = distance + (0.03 + 0.14 * signs.asymmetry) * warp + 0.18 * signs.asymmetry * lean
+    level += (0.02 + 0.13 * signs.border) * fringe
     level += 60 * np.maximum(away - 0.33, 0) ** 2  # a lesion stays in the centre
     area = round(pi * (lesion.radius * pose.scale * size) ** 2)
     border = np.partition(level.ravel(), area)[area]
