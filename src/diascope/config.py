@@ -182,7 +182,9 @@ def run_id(config: RunConfig, content: str) -> str:
     """16 hexadecimal digits that name what a run would compute.
 
     `content` is a digest of the images, labels and sides themselves; where they lie, and what a column or the
-    positive class is called, does not change a run.
+    positive class is called, does not change a run. Values at their default are left out, so that a key which a later
+    version adds leaves the old runs valid (a default that changes its meaning would need a new name).
     """
-    tree = config.model_dump(mode="json", exclude={"split": True, "data": {"source", "label", "group", "positive"}})
+    told = {"source", "label", "group", "positive", "classes", "phantom"}  # by `content`, or of no consequence
+    tree = config.model_dump(mode="json", exclude_defaults=True, exclude={"split": True, "data": told})
     return sha256(canonical_json({"content": content, **tree}).encode()).hexdigest()[:16]

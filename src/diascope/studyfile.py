@@ -202,7 +202,10 @@ class _Lines:
             if key[:length] in self.set_by:
                 return self.set_by[key[:length]]
         line = self._line(key)
-        return f"{self.where}:{line}" if line else self.where
+        if not line:  # the key came into being by a setting of something inside it
+            inside = [place for known, place in self.set_by.items() if known[: len(key)] == key]
+            return inside[0] if inside else self.where
+        return f"{self.where}:{line}"
 
     def _line(self, key: tuple[Any, ...]) -> int | None:
         """The line of the longest part of `key` that stands in the file, counted from 1."""

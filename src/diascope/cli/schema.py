@@ -4,7 +4,8 @@
 def schema() -> None:
     """Print the JSON Schema of study files, for editors that complete and check them.
 
-    Example: diascope schema > study.schema.json, and "# yaml-language-server: $schema=study.schema.json" in the study file.
+    Example: diascope schema > study.schema.json, and in the study file the line
+    "# yaml-language-server: $schema=study.schema.json".
     """
     import json
 

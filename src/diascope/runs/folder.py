@@ -1,4 +1,4 @@
-"""The folder of one run: its files, written so that a crash leaves the old version or the new one, never half of one."""
+"""The folder of one run: its files, written so that a crash leaves the old version or the new one, never half of it."""
 
 import csv
 import json

@@ -24,6 +24,7 @@ def provenance(*, device: str, threads: int, precision: str) -> dict[str, Any]:
         "diascope": diascope.__version__,
         "python": platform.python_version(),
         **{package.replace("-", "_"): _version(package) for package in PACKAGES},
+        "process": os.getpid(),
         "system": f"{platform.system()} {platform.release()}",
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from diascope.config import DataConfig, RunConfig, canonical_json, run_id
+from diascope.config import RunConfig, SplitConfig, canonical_json, run_id
 from diascope.data.cache import ImageCache, load_images
 from diascope.data.index import ImageIndex, open_index
 from diascope.data.split import Fold, Folds, make_folds
@@ -19,6 +19,7 @@ from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
 from diascope.studyfile import Arm, Study, dump_study
 
 State = Literal["todo", "unfinished", "done", "stale"]
+OnUnreadable = Literal["error", "skip"]
 Progress = Callable[[int, int], None]
 
 
@@ -40,7 +41,7 @@ class Cell:
     state: State
 
 
-def read_images(study: Study, *, on_unreadable: str = "error", progress: Progress | None = None) -> Images:
+def read_images(study: Study, *, on_unreadable: OnUnreadable = "error", progress: Progress | None = None) -> Images:
     """Index, decode and split the images of a study. Raises DataError before anything is written to the study."""
     caches: dict[str, ImageCache] = {}
     by_view: dict[str, tuple[ImageIndex, ImageCache]] = {}
@@ -49,10 +50,11 @@ def read_images(study: Study, *, on_unreadable: str = "error", progress: Progres
     for arm in study.arms:
         view = canonical_json(arm.data)
         if view not in by_view:
-            found = open_index(arm.data)
-            index, cache, unreadable = load_images(found, arm.data, on_unreadable=on_unreadable, progress=progress)
+            index, cache, found = load_images(
+                open_index(arm.data), arm.data, on_unreadable=on_unreadable, progress=progress
+            )
             by_view[view] = (index, cache)
-            findings += [finding for finding in (*found.findings, *unreadable) if finding not in findings]
+            findings += [finding for finding in found if finding not in findings]
         index, caches[arm.name] = by_view[view]
         first = first or index
         if index.paths != first.paths or not np.array_equal(index.labels, first.labels):
@@ -67,7 +69,7 @@ def read_images(study: Study, *, on_unreadable: str = "error", progress: Progres
 def plan(study: Study, images: Images, folder: Path) -> list[Cell]:
     """Every run of the study in the order in which they are trained: seed by seed, so that arms fill evenly."""
     return [
-        _cell(folder, arm, images, fold_number, fold, seed)
+        _cell(folder, arm, study.split, images, fold_number, fold, seed)
         for seed in study.config.seeds
         for fold_number, fold in enumerate(images.folds.folds)
         for arm in study.arms
@@ -90,7 +92,7 @@ def write_study(study: Study, images: Images, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / "study.yaml", dump_study(study))
         images.index.save(folder / "index.csv")
-        images.folds.save(folder / "folds.json", images.index)
+        images.folds.save(folder / "folds.json")
         write_json(folder / "findings.json", [finding.model_dump(mode="json") for finding in images.findings])
         _write_samples(study, images, folder / "samples")
     except OSError as error:
@@ -99,10 +101,10 @@ def write_study(study: Study, images: Images, folder: Path) -> None:
         ) from error
 
 
-def _cell(folder: Path, arm: Arm, images: Images, fold_number: int, fold: Fold, seed: int) -> Cell:
+def _cell(folder: Path, arm: Arm, split: SplitConfig, images: Images, fold_number: int, fold: Fold, seed: int) -> Cell:
     config = RunConfig(
         data=arm.data,
-        split=images.folds.config,
+        split=split,
         model=arm.model,
         augmentation=arm.augmentation,
         training=arm.training,
@@ -112,7 +114,15 @@ def _cell(folder: Path, arm: Arm, images: Images, fold_number: int, fold: Fold, 
     index, cache = images.index, images.caches[arm.name]
     identity = run_id(config, _content(index, cache, fold))
     path = run_path(folder, arm.name, fold_number, seed)
-    data = RunData(cache.file, index.paths, index.labels, index.groups, index.classes, fold.training, fold.validation)
+    data = RunData(
+        pixels=cache.folder / "pixels.npy",
+        paths=index.paths,
+        labels=index.labels,
+        groups=index.groups,
+        classes=index.classes,
+        training=fold.training,
+        validation=fold.validation,
+    )
     return Cell(RunTask(arm.name, config, identity, path, data), _state(RunFolder(path), identity))
 
 

@@ -12,7 +12,7 @@ from diascope.errors import ConfigError
 from diascope.study.executors import Event, Executor, Failed
 from diascope.study.executors.processes import ProcessExecutor
 from diascope.study.executors.serial import SerialExecutor
-from diascope.study.plan import Cell, check_stale, plan, read_images, write_study
+from diascope.study.plan import Cell, OnUnreadable, check_stale, plan, read_images, write_study
 from diascope.studyfile import Study
 
 EXECUTORS: dict[str, Callable[[int, str], Executor]] = {
@@ -28,7 +28,7 @@ class Options:
     executor: str = "processes"
     jobs: int | None = None
     device: str = "auto"
-    on_unreadable: str = "error"
+    on_unreadable: OnUnreadable = "error"
     retrain: bool = False
 
 

@@ -33,5 +33,5 @@ class Failed:
 
 Event = Started | EpochDone | Finished | Failed
 
-# Tasks in, events out. Closing the iterator stops: what was trained so far is kept, and the same tasks go on from there.
+# Tasks in, events out. Closing the iterator stops: what was trained is kept, and the same tasks go on from there.
 Executor = Callable[[Sequence[RunTask]], Iterator[Event]]

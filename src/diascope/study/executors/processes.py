@@ -1,4 +1,4 @@
-"""Several runs at once on this machine, a process each: small networks scale badly over threads, perfectly over runs."""
+"""Several runs at once, a process each: small networks scale badly over threads, perfectly over runs."""
 
 import multiprocessing
 import os

@@ -1,0 +1,100 @@
+"""One contract for every executor."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from diascope.engine import RunTask
+from diascope.study.executors import EpochDone, Executor, Failed, Finished, Started
+from diascope.study.executors.processes import ProcessExecutor
+from diascope.study.executors.serial import SerialExecutor
+
+MakeTask = Callable[..., RunTask]
+EXECUTORS: dict[str, Callable[[], Executor]] = {
+    "serial": lambda: SerialExecutor("cpu"),
+    "processes": lambda: ProcessExecutor(2, "cpu"),
+}
+
+
+@pytest.fixture(params=EXECUTORS)
+def executor(request: pytest.FixtureRequest) -> Executor:
+    return EXECUTORS[request.param]()
+
+
+def test_every_task_is_finished_and_told(executor: Executor, make_task: MakeTask) -> None:
+    tasks = [make_task("a", seed=seed) for seed in range(3)]
+    events = list(executor(tasks))
+    for task in tasks:
+        told = [event for event in events if event.task.folder == task.folder]
+        assert isinstance(told[0], Started)
+        assert [event.epoch.epoch for event in told if isinstance(event, EpochDone)] == [1, 2, 3]
+        assert isinstance(told[-1], Finished)
+        assert (task.folder / "done.json").exists()
+
+
+def test_no_task_is_no_event(executor: Executor) -> None:
+    assert list(executor([])) == []
+
+
+def test_a_run_that_raises_is_recorded_and_the_others_go_on(executor: Executor, make_task: MakeTask) -> None:
+    bad = make_task("bad", pixels=make_task().folder / "nowhere.npy")
+    good = [make_task("good", seed=seed) for seed in range(2)]
+    events = list(executor([bad, *good]))
+    (failed,) = [event for event in events if isinstance(event, Failed)]
+    assert failed.task.name == "bad/fold0-seed0"
+    assert "nowhere.npy" in failed.problem
+    assert "Traceback" in (bad.folder / "error.txt").read_text()
+    assert len([event for event in events if isinstance(event, Finished)]) == 2
+
+
+def test_leaving_stops_and_the_same_tasks_go_on(executor: Executor, make_task: MakeTask) -> None:
+    tasks = [make_task("a", "training.epochs=40", seed=seed) for seed in range(2)]
+    with closing(executor(tasks)) as events:  # type: ignore[type-var]
+        for event in events:
+            if isinstance(event, EpochDone) and event.epoch.epoch == 2:
+                break
+    assert not (event.task.folder / "done.json").exists()
+    rest = [event for event in executor(tasks) if isinstance(event, EpochDone) and event.task.name == tasks[0].name]
+    assert rest[0].epoch.epoch > 1
+    assert rest[-1].epoch.epoch == 40
+
+
+def test_serial_and_processes_compute_the_same_bits(make_task: MakeTask) -> None:
+    for name, make in EXECUTORS.items():
+        list(make()([make_task("a", folder=name)]))
+    one, other = (make_task("a", folder=name).folder / "last.safetensors" for name in EXECUTORS)
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_killed_worker_fails_its_run_and_the_others_go_on(make_task: MakeTask) -> None:
+    victim, others = make_task("victim", "training.epochs=5000"), [make_task("b", seed=seed) for seed in range(2)]
+    events = []
+    with closing(ProcessExecutor(2, "cpu")([victim, *others])) as running:  # type: ignore[type-var]
+        for event in running:
+            events.append(event)
+            if isinstance(event, EpochDone) and event.task.name == victim.name and event.epoch.epoch == 2:
+                os.kill(worker_of(victim), signal.SIGKILL)
+    (failed,) = [event for event in events if isinstance(event, Failed)]
+    assert failed.task.name == victim.name
+    assert "SIGKILL" in failed.problem
+    assert len([event for event in events if isinstance(event, Finished)]) == 2
+
+
+def worker_of(task: RunTask) -> int:
+    found = json.loads((task.folder / "provenance.json").read_text())["process"]
+    assert isinstance(found, int)
+    return found
+
+
+def test_a_task_survives_the_way_to_a_worker(make_task: MakeTask) -> None:
+    import pickle
+
+    task = make_task()
+    back = pickle.loads(pickle.dumps(task))
+    assert back.config == task.config
+    np.testing.assert_array_equal(back.data.training, task.data.training)

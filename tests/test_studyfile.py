@@ -1,0 +1,163 @@
+"""Study files: what they may say, and how errors name the line and the remedy."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diascope.config import StudyConfig
+from diascope.errors import ConfigError
+from diascope.recipes import recipe_names, recipe_text
+from diascope.studyfile import LATER_KEYS, Study, dump_study, load_study, parse_study
+
+TEXT = """diascope: 1
+name: batch-norm
+data: {source: skin/lab.csv}
+training:
+  learning_rate: 1e-4
+seeds: 3
+arms:
+  baseline: {}
+  dotted: {model.normalization: batch}
+  nested:
+    model: {dropout: 0.4}
+"""
+
+
+def parse(text: str, *settings: str) -> Study:
+    return parse_study(text, list(settings), where="x.yaml", folder=Path("/home/me"))
+
+
+def problem(text: str, *settings: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, *settings)
+    return str(caught.value)
+
+
+def test_arms_are_resolved_from_dotted_and_nested_overrides() -> None:
+    baseline, dotted, nested = parse(TEXT).arms
+    assert (baseline.model.normalization, baseline.model.dropout) == ("none", 0.0)
+    assert (dotted.model.normalization, dotted.model.dropout) == ("batch", 0.0)
+    assert (nested.model.normalization, nested.model.dropout) == ("none", 0.4)
+    assert dotted.training.learning_rate == 1e-4
+
+
+def test_yaml_1_2_numbers_and_words() -> None:
+    study = parse(TEXT.replace("name: batch-norm", "name: no").replace("skin/lab.csv", "on"))
+    assert study.config.name == "no"
+    assert study.config.data.source == "/home/me/on"
+    assert isinstance(study.config.training.learning_rate, float)
+
+
+def test_seeds_are_a_number_or_a_list() -> None:
+    assert parse(TEXT).config.seeds == (0, 1, 2)
+    assert parse(TEXT.replace("seeds: 3", "seeds: [7, 1]")).config.seeds == (7, 1)
+
+
+def test_image_size_is_a_number_or_a_pair() -> None:
+    data = parse(TEXT, "data.image_size=64").config.data
+    assert (data.height, data.width) == (64, 64)
+    data = parse(TEXT, "data.image_size=[64, 32]").config.data
+    assert (data.height, data.width) == (64, 32)
+
+
+def test_settings_override_the_file_and_reach_every_arm() -> None:
+    study = parse(TEXT, "training.epochs=7", "model={dropout: 0.1}", "seeds=5")
+    assert [arm.training.epochs for arm in study.arms] == [7, 7, 7]
+    assert [arm.model.dropout for arm in study.arms] == [0.1, 0.1, 0.4]
+    assert len(study.config.seeds) == 5
+
+
+def test_paths_are_relative_to_the_file_and_in_settings_to_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "study.yaml").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+    assert load_study(Path("a/study.yaml")).config.data.source == str(tmp_path / "a" / "skin" / "lab.csv")
+    moved = load_study(Path("a/study.yaml"), ["data.source=x.csv"])
+    assert moved.config.data.source == str(tmp_path / "x.csv")
+    assert load_study(Path("a/study.yaml"), ["data.source=phantom:skin"]).config.data.source == "phantom:skin"
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "said"),
+    [
+        ("learning_rate", "learnig_rate", "x.yaml:5: unknown key training.learnig_rate; did you mean training.lea"),
+        ("normalization", "nrmalization", "x.yaml:9: arm 'dotted': unknown key model.nrmalization; did you mean mode"),
+        ("seeds: 3", "seeds: [1, 1]", "x.yaml:6: seeds: a value stands there twice"),
+        ("seeds: 3", "seeds: 0", "x.yaml:6: seeds is []"),
+        ("seeds: 3", "seeds: yes", 'x.yaml:6: seeds is "yes"'),
+        ("1e-4", "high", 'x.yaml:5: training.learning_rate is "high": input should be a valid number'),
+        ("1e-4", "true", "x.yaml:5: training.learning_rate is true"),
+        ("name: batch-norm\n", "", "x.yaml: name is missing"),
+        ("0.4", "1.4", "x.yaml:11: arm 'nested': model.dropout is 1.4: input should be less than 1"),
+        ("  dotted:", "  a b:", "x.yaml:9: 'a b' cannot be the name of an arm"),
+        ("  dotted:", "  baseline:", "x.yaml:9: is not valid YAML: found duplicate key"),
+        ("model.normalization: batch", "split.kind: kfold", "x.yaml:9: arm 'dotted' sets split.kind, which all arms"),
+        ("model.normalization: batch", "data.source: b", "x.yaml:9: arm 'dotted' sets data.source, which all arms"),
+        ("model.normalization: batch", "compare.at: last", "x.yaml:9: arm 'dotted' sets compare.at, which is not a"),
+        ("model.normalization: batch", "model.name: vgg", "x.yaml:9: arm 'dotted': model.name: vgg is refused"),
+        ("source: skin/lab.csv", "channels: 1", "x.yaml:3: data.source is missing; add"),
+        ("diascope: 1", "diascope: 2", "x.yaml:1: diascope is 2"),
+        ("seeds: 3", "seeds: 2026-01-01", "neither text, number, list nor section"),
+    ],
+)
+def test_errors_name_line_and_remedy(written: str, instead: str, said: str) -> None:
+    assert said in problem(TEXT.replace(written, instead))
+
+
+@pytest.mark.parametrize("key", LATER_KEYS)
+def test_what_comes_later_is_refused_by_name(key: str) -> None:
+    assert f"{key} is refused: this version does not have" in problem(TEXT, f"{key}=1")
+
+
+def test_errors_of_settings_name_the_setting() -> None:
+    assert problem(TEXT, "training.epochs=many").startswith("--set training.epochs: training.epochs is")
+    assert problem(TEXT, "trainin.epochs=3").startswith("--set trainin.epochs: unknown key trainin")
+    assert problem(TEXT, "epochs").startswith("--set epochs: is not of the form key=value")
+
+
+def test_every_problem_is_listed() -> None:
+    said = problem(TEXT.replace("seeds: 3", "seeds: no").replace("1e-4", "high"))
+    assert "seeds" in said
+    assert "learning_rate" in said
+
+
+@pytest.mark.parametrize("text", ["", "3", "- a", "a: [", "a: 1\n b: 2", "\t"])
+def test_what_is_no_study_is_said(text: str) -> None:
+    assert problem(text).startswith("x.yaml")
+
+
+@given(st.text())
+def test_any_text_is_a_study_or_a_clear_error(text: str) -> None:
+    try:
+        parse(text)
+    except ConfigError as error:
+        assert str(error).startswith("x.yaml")  # noqa: PT017  (a study is fine, too)
+
+
+def test_a_dumped_study_reads_back_the_same() -> None:
+    study = parse(TEXT, "data.image_size=[64, 32]")
+    assert parse(dump_study(study)) == study
+
+
+def test_missing_file_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"nowhere.yaml: there is no such study file"):
+        load_study(Path("nowhere.yaml"))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_recipes_are_valid_and_open_with_their_command(name: str) -> None:
+    text = recipe_text(name)
+    study = parse_study(text, [], where=name, folder=Path.cwd())
+    assert study.config.name == name
+    assert "diascope " in text.splitlines()[2]
+    assert "# Expect:" in text
+
+
+def test_schema_knows_every_section() -> None:
+    schema = StudyConfig.model_json_schema()
+    assert {"data", "split", "model", "training", "arms"} <= set(schema["properties"])
+    assert {"type": "integer"} in schema["$defs"]["DataConfig"]["properties"]["image_size"]["anyOf"]
