@@ -87,7 +87,7 @@ def draw_bone(
         box = _fracture_box(size, femur, pose)
     tissue = _soft_tissue(x, y, femur, femur.muscle.field(pose, size))
     film: Plane = gaussian_filter(_expose(tissue, bone, femur, shot), shot.uniform(0.002, 0.004) * size)
-    film = _collimate(film, shot)
+    _collimate(film, shot)
     film += _grain(size, shot)
     return film[..., None], box
 
@@ -154,8 +154,8 @@ def _fracture_box(size: int, femur: Femur, pose: Pose) -> Box:
 def _soft_tissue(x: Plane, y: Plane, femur: Femur, texture: Plane) -> Plane:
     """Length of the way through muscle and, less dense, fat, about 0 to 1."""
     above, below = femur.thigh
-    half = below + (above - below) * logistic(-(y + 0.02) / 0.16)
-    away = x - femur.thigh_shift
+    half: Plane = below + (above - below) * logistic(-(y + 0.02) / 0.16)
+    away: Plane = x - femur.thigh_shift
     skin = np.sqrt(np.maximum(half**2 - away**2, 0))
     muscle = np.sqrt(np.maximum((half * (1 - femur.fat)) ** 2 - away**2, 0))
     result: Plane = (0.45 * skin + 0.55 * muscle * (1 + 0.06 * texture)) / 0.4
@@ -164,7 +164,7 @@ def _soft_tissue(x: Plane, y: Plane, femur: Femur, texture: Plane) -> Plane:
 
 def _expose(tissue: Plane, bone: Plane, femur: Femur, shot: Generator) -> Plane:
     """From attenuation to the brightness of the developed image."""
-    attenuation = shot.uniform(0.28, 0.40) * tissue + shot.uniform(1.0, 1.2) * femur.density * bone
+    attenuation: Plane = shot.uniform(0.28, 0.40) * tissue + shot.uniform(1.0, 1.2) * femur.density * bone
     black, white = shot.uniform(0.03, 0.10), shot.uniform(0.86, 0.97)
     x = Pose(angle=shot.uniform(-pi, pi)).grid(len(tissue))[0]
     gain = shot.uniform(0.9, 1.2) * (1 + 0.12 * x)
@@ -172,17 +172,16 @@ def _expose(tissue: Plane, bone: Plane, femur: Femur, shot: Generator) -> Plane:
     return result.astype(np.float32)
 
 
-def _collimate(film: Plane, shot: Generator) -> Plane:
+def _collimate(film: Plane, shot: Generator) -> None:
     """The edges of the beam in a third of the images, and the unexposed strip of the cassette in some."""
     size = len(film)
     x, y = Pose(angle=shot.normal(0, 0.02)).grid(size)
     left, right, top, bottom = shot.uniform(0.44, 0.52, 4)
     edge = np.maximum(np.maximum(-x - left, x - right), np.maximum(-y - top, y - bottom))
     if shot.random() < 0.35:
-        film = film * (1 - 0.92 * smoothstep(edge / 0.012 + 0.5))
+        film *= 1 - 0.92 * smoothstep(edge / 0.012 + 0.5)
     if shot.random() < 0.2:
-        film = film + (0.95 - film) * smoothstep((y - shot.uniform(0.45, 0.49)) / 0.02)
-    return film
+        film += (0.95 - film) * smoothstep((y - shot.uniform(0.45, 0.49)) / 0.02)
 
 
 def _grain(size: int, shot: Generator) -> Plane:

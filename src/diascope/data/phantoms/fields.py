@@ -109,19 +109,18 @@ def logistic(values: Plane) -> Plane:
     return result
 
 
-def radius(size: int) -> Plane:
-    """Distance of every pixel centre from the middle of the image."""
-    q = centres(size)
-    q32 = q.astype(np.float32)
-    return np.hypot(q32[None, :], q32[:, None])
+def length(x: Plane, y: Plane) -> Plane:
+    """Length of the vector (x, y), faster than numpy.hypot, which guards against overflow."""
+    result: Plane = np.sqrt(x * x + y * y)
+    return result
 
 
-def curve(start: tuple[float, float], angle: float, length: float, bend: float, points: int = 12) -> Points:
+def curve(start: NDArray[np.float64], angle: float, length: float, bend: float, points: int = 12) -> Points:
     """A hair: starts at `start` under `angle`, turning by `bend` radians over its `length`."""
     along = (np.arange(points) + 0.5) / points
     turn = angle + bend * along
     steps = np.stack([np.cos(turn), np.sin(turn)], axis=1) * (length / points)
-    path: Points = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]) + np.array(start)
+    path: Points = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]) + start
     return path
 
 
@@ -129,7 +128,7 @@ class Strokes:
     """A canvas for thin lines, drawn larger than the image and averaged down, 0 (nothing) to 1 (full ink)."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size, self.any = size, False
         self.factor = 4 if size <= 160 else 2
         self.image = Image.new("L", (size * self.factor, size * self.factor))
         self.pen = ImageDraw.Draw(self.image)
@@ -137,14 +136,16 @@ class Strokes:
     def line(self, points: Points, width: float, ink: float) -> None:
         """A line through points; its width in units of the side; thinner than a fine pixel, it pales instead."""
         side = self.size * self.factor
+        self.any = True
         pixels = max(1.0, width * side)
         shade = round(255 * ink * min(1.0, width * side))
-        self.pen.line([(float(x), float(y)) for x, y in (points + 0.5) * side], fill=shade, width=round(pixels))
+        self.pen.line(((points + 0.5) * side).ravel().tolist(), fill=shade, width=round(pixels))
 
-    def circle(self, middle: tuple[float, float], rim: float, width: float, ink: float) -> None:
+    def circle(self, middle: NDArray[np.float64], rim: float, width: float, ink: float) -> None:
         """A ring, as an air bubble in the gel shows it."""
         side = self.size * self.factor
-        x, y = (middle[0] + 0.5) * side, (middle[1] + 0.5) * side
+        x, y = ((middle + 0.5) * side).tolist()
+        self.any = True
         box = (x - rim * side, y - rim * side, x + rim * side, y + rim * side)
         self.pen.ellipse(box, outline=round(255 * ink), width=max(1, round(width * side)))
 

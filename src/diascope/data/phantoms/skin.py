@@ -10,9 +10,10 @@ from math import cos, hypot, pi, sin, sqrt
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from diascope.data.phantoms.fields import (
+    STILL,
     Plane,
     Points,
     Pose,
@@ -20,9 +21,11 @@ from diascope.data.phantoms.fields import (
     Waves,
     curve,
     draw_waves,
-    radius,
+    length,
     smoothstep,
 )
+
+Colours = NDArray[np.float32]  # (3, size, size): red, green and blue planes
 
 CENTRE = 0.4  # everything that tells the classes apart lies within this distance of the middle, in sides
 
@@ -41,7 +44,7 @@ _BROWN, _RED, _GRAY = np.array([0.62, 0.80, 0.86]), np.array([0.42, 0.74, 0.68])
 _BLUE = np.array(
     [0.10, -0.02, -0.16], np.float32
 )  # added to what the pigment absorbs, at the same luminance: blue-gray
-_ROSE = np.array([-0.075, 0.04, -0.01], np.float32)  # the same: red
+_ROSE = np.array([-0.075, 0.04, -0.01])  # the same: red
 
 
 @dataclass(frozen=True)
@@ -131,65 +134,64 @@ def draw_skin(
     image *= 1 - absorbed
     _add_hairs(image, lesion.hairiness, shot)
     _add_gel(image, shot)
-    _light(image, shot)
+    image *= _light(size, shot)
     _add_ruler(image, shot)
-    image += shot.uniform(0.006, 0.016) * shot.standard_normal((size, size, 1), np.float32)
-    return image, mask
+    image += shot.uniform(0.006, 0.016) * shot.standard_normal((size, size), np.float32)
+    return np.moveaxis(image, 0, 2), mask
 
 
-def _skin(size: int, lesion: Lesion, pose: Pose) -> NDArray[np.float32]:
-    """Bare skin (size, size, 3): mottled, with the fine furrows between its ridges and a few freckles."""
+def _skin(size: int, lesion: Lesion, pose: Pose) -> Colours:
+    """Bare skin: mottled, with the fine furrows between its ridges and a few freckles."""
     furrows = np.exp(-4 * np.abs(lesion.creases.field(pose, size)))
     mottle = lesion.mottle.field(pose, size)
     absorbed = 0.05 * furrows + 0.022 * mottle
     x, y = pose.grid(size)
     for fx, fy in lesion.freckles.tolist():
-        distance = np.hypot(x - fx, y - fy) + 0.006 * mottle
-        away = hypot(fx, fy) > 1.5 * lesion.radius
-        absorbed += (0.16 if away else 0.0) * smoothstep(1.5 - distance / 0.022)
-    redness = np.array([0.7, 1.15, 1.1], np.float32)
-    image: NDArray[np.float32] = (1 - absorbed[..., None] * redness) * lesion.tone.astype(np.float32)
-    return image
+        if hypot(fx, fy) > 1.5 * lesion.radius:
+            distance: Plane = length(x - fx, y - fy) + 0.006 * mottle
+            absorbed += 0.16 * smoothstep(1.5 - distance / 0.022)
+    skin: Colours = _per_colour(lesion.tone) * (1 - absorbed * _per_colour([0.7, 1.15, 1.1]))
+    return skin
 
 
-def _pigment(size: int, signs: Signs, lesion: Lesion, pose: Pose) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Share of the light that the lesion takes (size, size, 3), and its mask (size, size)."""
-    cover, depth, mask = _outline(size, signs, lesion, pose)
-    weight = cover / max(float(cover.sum()), 1e-6)
+def _pigment(size: int, signs: Signs, lesion: Lesion, pose: Pose) -> tuple[Colours, NDArray[np.bool_]]:
+    """Share of the light that the lesion takes, and its mask (size, size)."""
+    area = round(pi * (lesion.radius * pose.scale * size) ** 2)
+    cover, depth, mask = _outline(size, area, signs, lesion, pose)
+    weight = cover / cover.sum()
     shade = _shade(size, signs, lesion, pose, depth, weight)
-    blue = _standardize(lesion.blue.field(pose, size), weight)
-    rose = _standardize(lesion.rose.field(pose, size), weight)
-    absorbed = lesion.absorbed.astype(np.float32)
-    pigment = (1 + lesion.spread * shade)[..., None] * absorbed
-    pigment += signs.colours * smoothstep(0.6 * blue)[..., None] * _BLUE
-    pigment += signs.colours * smoothstep(0.6 * rose)[..., None] * _ROSE
+    blue = smoothstep(0.6 * _standardize(lesion.blue.field(pose, size), weight))
+    rose = smoothstep(0.6 * _standardize(lesion.rose.field(pose, size), weight))
+    absorbed = _per_colour(lesion.absorbed)
+    pigment: Colours = absorbed * (1 + lesion.spread * shade)
+    pigment += (signs.colours * blue) * _per_colour(_BLUE)
+    pigment += (signs.colours * rose) * _per_colour(_ROSE)
     np.clip(pigment, 0.04, 0.96, out=pigment)
-    # The same mean for every class: clipping must not leave a trace of the colours in the brightness.
-    pigment *= absorbed / np.tensordot(weight, pigment, 2)
-    return np.minimum(cover[..., None] * pigment, 0.98), mask
+    pigment *= cover
+    # The same total for every class: neither colours nor border may leave a trace in the mean brightness.
+    pigment *= absorbed * (area / pigment.sum(axis=(1, 2), keepdims=True))
+    return np.minimum(pigment, 0.98), mask
 
 
-def _outline(size: int, signs: Signs, lesion: Lesion, pose: Pose) -> tuple[Plane, Plane, NDArray[np.bool_]]:
+def _outline(size: int, area: int, signs: Signs, lesion: Lesion, pose: Pose) -> tuple[Plane, Plane, NDArray[np.bool_]]:
     """How much of each pixel is lesion, the distance from the middle (1 at the border), and the mask.
 
     The border is the level of a distance that asymmetry and raggedness distort; the level is the one that
-    encloses the lesion's area.
+    encloses `area` pixels.
     """
     x, y = pose.grid(size)
     form = sqrt(lesion.aspect)
-    distance = np.hypot(x / (form * lesion.radius), y * (form / lesion.radius))
+    distance = length(x / (form * lesion.radius), y * (form / lesion.radius))
     lean = x * (cos(lesion.lean) / lesion.radius) + y * (sin(lesion.lean) / lesion.radius)
     warp, fringe = lesion.warp.field(pose, size), lesion.fringe.field(pose, size)
-    away = radius(size)
-    level = distance + (0.03 + 0.14 * signs.asymmetry) * warp + 0.18 * signs.asymmetry * lean
+    away = length(*STILL.grid(size))
+    level = distance + (0.03 + 0.14 * signs.asymmetry) * warp + (0.18 * signs.asymmetry) * lean
     level += (0.02 + 0.13 * signs.border) * fringe
-    level += 60 * np.maximum(away - 0.33, 0) ** 2  # a lesion stays in the centre
-    area = round(pi * (lesion.radius * pose.scale * size) ** 2)
+    level += 80 * np.maximum(away - 0.33, 0) ** 2  # a lesion stays in the centre
     border = np.partition(level.ravel(), area)[area]
-    outside = (level - border) / lesion.softness + 0.5
-    cover = 1 - smoothstep(outside)
+    cover = 1 - smoothstep((level - border) / lesion.softness + 0.5)
     cover *= 1 - smoothstep((away - (CENTRE - 0.03)) / 0.025)
-    return cover, distance, level < border
+    return cover, distance, (level < border) & (away < CENTRE)
 
 
 def _shade(size: int, signs: Signs, lesion: Lesion, pose: Pose, depth: Plane, weight: Plane) -> Plane:
@@ -203,68 +205,67 @@ def _shade(size: int, signs: Signs, lesion: Lesion, pose: Pose, depth: Plane, we
 
 def _standardize(plane: Plane, weight: Plane) -> Plane:
     """Mean 0 and variance 1 over the lesion."""
-    centred = plane - (plane * weight).sum()
-    result: Plane = centred / np.sqrt((centred**2 * weight).sum() + 1e-6)
-    return np.clip(result, -3, 3)
+    centred = plane - np.vdot(plane, weight)
+    result: Plane = np.clip(centred / np.sqrt(np.vdot(centred**2, weight) + 1e-6), -3, 3)
+    return result
 
 
-def _add_hairs(image: NDArray[np.float32], hairiness: int, shot: Generator) -> None:
+def _add_hairs(image: Colours, hairiness: int, shot: Generator) -> None:
     """Dark hairs over everything."""
-    strokes = Strokes(len(image))
+    strokes = Strokes(image.shape[1])
     course = shot.uniform(-pi, pi)
     for _ in range(shot.poisson(hairiness)):
-        start = tuple(shot.uniform(-0.6, 0.6, 2).tolist())
+        start = shot.uniform(-0.6, 0.6, 2)
         angle = course + shot.normal(0, 0.7)
         line = curve(start, angle, shot.uniform(0.15, 0.9), shot.normal(0, 0.9))
         strokes.line(line, shot.uniform(0.003, 0.007), shot.uniform(0.45, 0.9))
-    ink = strokes.plane()[..., None]
-    image *= 1 - ink * np.array([0.72, 0.8, 0.82], np.float32)
+    if strokes.any:
+        image *= 1 - strokes.plane() * _per_colour([0.72, 0.8, 0.82])
 
 
-def _add_gel(image: NDArray[np.float32], shot: Generator) -> None:
+def _add_gel(image: Colours, shot: Generator) -> None:
     """Air bubbles and glints of the contact fluid."""
-    strokes = Strokes(len(image))
+    strokes = Strokes(image.shape[1])
     if shot.random() < 0.2:
         for _ in range(shot.integers(1, 6)):
-            middle = tuple(shot.uniform(-0.48, 0.48, 2).tolist())
-            strokes.circle(middle, shot.uniform(0.008, 0.028), 0.004, shot.uniform(0.3, 0.8))
+            strokes.circle(shot.uniform(-0.48, 0.48, 2), shot.uniform(0.008, 0.028), 0.004, shot.uniform(0.3, 0.8))
     if shot.random() < 0.25:
         for _ in range(shot.integers(4, 24)):
-            start = tuple(shot.uniform(-0.5, 0.5, 2).tolist())
-            strokes.line(curve(start, shot.uniform(-pi, pi), 0.02, 0.5, 3), 0.003, shot.uniform(0.2, 0.6))
-    image += (1 - image) * strokes.plane()[..., None]
+            glint = curve(shot.uniform(-0.5, 0.5, 2), shot.uniform(-pi, pi), 0.02, 0.5, points=3)
+            strokes.line(glint, 0.003, shot.uniform(0.2, 0.6))
+    if strokes.any:
+        image += (1 - image) * strokes.plane()
 
 
-def _light(image: NDArray[np.float32], shot: Generator) -> None:
+def _light(size: int, shot: Generator) -> Plane:
     """Exposure, light from one side, and the dark edge of the lens."""
-    size = len(image)
-    x = Pose(angle=shot.uniform(-pi, pi)).grid(size)[0]
+    x, y = Pose(angle=shot.uniform(-pi, pi), shift=(shot.uniform(-0.03, 0.03), shot.uniform(-0.03, 0.03))).grid(size)
+    away = length(x, y)
     light: Plane = shot.uniform(0.9, 1.05) * (1 + shot.uniform(0, 0.16) * x)
-    middle = Pose(shift=(shot.uniform(-0.03, 0.03), shot.uniform(-0.03, 0.03))).grid(size)
-    away: Plane = np.hypot(*middle)
     light *= 1 - shot.uniform(0.1, 0.9) * np.maximum(away - 0.2, 0) ** 2
     if shot.random() < 0.25:
         light *= 1 - 0.97 * smoothstep((away - shot.uniform(0.46, 0.60)) / shot.uniform(0.03, 0.12))
-    image *= light[..., None]
+    return light
 
 
-def _add_ruler(image: NDArray[np.float32], shot: Generator) -> None:
-    """A scale in a third of the images: ticks along one edge, in either of the two usual forms."""
-    strokes = Strokes(len(image))
-    present, spacing, offset = shot.random() < 0.3, shot.uniform(0.035, 0.06), shot.uniform(-0.05, 0.05)
-    turn = Pose(angle=int(shot.integers(4)) * pi / 2 + shot.normal(0, 0.03)).inverse()[0].T
-    slanted = shot.random() < 0.6
-    if not present:
+def _add_ruler(image: Colours, shot: Generator) -> None:
+    """A scale in a third of the images, along any edge: a full ruler, or slanted ticks in a corner."""
+    if shot.random() > 0.3:
         return
-    for k in range(-12, 13):
-        at = k * spacing + offset
-        if abs(at) > 0.42 or (slanted and at < 0.12):
-            continue
+    strokes = Strokes(image.shape[1])
+    turn = Pose(angle=int(shot.integers(4)) * pi / 2 + shot.normal(0, 0.03)).inverse()[0].T
+    corner = shot.random() < 0.6
+    spacing, slant = shot.uniform(0.035, 0.06), 0.02 if corner else 0.0
+    for k in range(15):
+        at = (0.12 if corner else -0.42) + k * spacing
         length = 0.035 if k % 5 else 0.055
-        tick = np.array([[at, -0.45 - (0 if slanted else length)], [at + (0.02 if slanted else 0), -0.45]])
-        if slanted:
-            tick[0, 1] = -0.45 - length
-        strokes.line(tick @ turn.T, 0.006, 0.85)
-    if not slanted:
-        strokes.line(np.array([[-0.42, -0.45], [0.42, -0.45]]) @ turn.T, 0.004, 0.8)
-    image *= 1 - 0.85 * strokes.plane()[..., None]
+        if at < 0.42:
+            strokes.line(np.array([[at, -0.45 - length], [at + slant, -0.45]]) @ turn, 0.006, 0.85)
+    if not corner:
+        strokes.line(np.array([[-0.42, -0.45], [-0.42 + 14 * spacing, -0.45]]) @ turn, 0.004, 0.8)
+    image *= 1 - 0.85 * strokes.plane()
+
+
+def _per_colour(values: ArrayLike) -> Colours:
+    """Three numbers as (3, 1, 1), to be multiplied with a plane."""
+    return np.asarray(values, np.float32).reshape(3, 1, 1)
