@@ -27,21 +27,22 @@ def cache(
     console = Console()
     if clear:
         freed, busy = clear_store()
-        console.print(f"{human_size(freed)} freed in {cache_root()}", soft_wrap=True, highlight=False)
+        console.out(f"{human_size(freed)} freed in {cache_root()}", highlight=False)
         for key in busy:
-            console.print(f"{key} is being built by another command and was left", soft_wrap=True, highlight=False)
+            console.out(f"{key} is being built by another command and was left", highlight=False)
         return
     kept = entries()
     if kept:
         console.print(_table(kept))
     total = human_size(sum(entry.size for entry in kept))
-    console.print(f"{len(kept)} kept, {total}, in {cache_root()}", soft_wrap=True, highlight=False)
+    console.out(f"{len(kept)} kept, {total}, in {cache_root()}", highlight=False)
 
 
 def _table(kept: "list[Kept]") -> "Table":
     from datetime import datetime
 
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     from diascope.data.store import human_size
@@ -54,6 +55,6 @@ def _table(kept: "list[Kept]") -> "Table":
         table.add_column(name, justify="right", no_wrap=True)
     for entry in kept:
         used = datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
-        source = entry.source if entry.whole else "(unfinished)"
+        source = escape(entry.source) if entry.whole else "(unfinished)"
         table.add_row(entry.key[:8], entry.kind, source, f"{entry.images:,}", human_size(entry.size), used)
     return table

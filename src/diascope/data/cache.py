@@ -55,14 +55,18 @@ class ImageCache:
 class UnreadableImagesError(DataError):
     """All images that cannot be read; `findings` holds one for each, where the message may name the first only."""
 
-    def __init__(self, findings: list[Finding], images: int, source: str) -> None:
+    findings: list[Finding]
+
+    @classmethod
+    def of(cls, findings: list[Finding], images: int, source: str) -> "UnreadableImagesError":
+        """The error for these findings among so many images."""
         lines = [f"\n  {finding.evidence['path']}: {finding.evidence['reason']}" for finding in findings[:_LISTED]]
         more = f"\n  and {len(findings) - _LISTED:,} more" if len(findings) > _LISTED else ""
         what = f"{len(findings):,} of {images:,} images cannot be read:{''.join(lines)}{more}"
-        super().__init__(
-            what, where=source, remedy="remove the files, or pass --on-unreadable skip to go on without them"
-        )
-        self.findings = findings
+        remedy = "remove the files, or pass --on-unreadable skip to go on without them"
+        error = cls(what, where=source, remedy=remedy)
+        error.findings = findings
+        return error
 
 
 @dataclass(frozen=True)
@@ -140,11 +144,11 @@ def _identify(index: ImageIndex, jobs: int, steps: _Steps) -> tuple[list[str | N
     if isinstance(index.origin, Phantoms):
         return list(_phantom_identities(index, index.origin)), {}
     if isinstance(index.origin, Arrays):
-        (digest,), reasons = file_digests([index.origin.file], index.source, 1, lambda done, total: None)
+        (digest,), reasons = file_digests([str(index.origin.file)], index.source, 1, lambda done, total: None)
         if reasons:
             raise DataError(reasons[0], where=str(index.origin.file), remedy="check the file")
         return [f"{digest}/{number}" for number in index.numbers.tolist()], {}
-    files = [index.origin.root / path for path in index.paths]
+    files = [os.path.join(index.origin.root, path) for path in index.paths]
     return file_digests(files, index.source, jobs, steps)
 
 
@@ -244,8 +248,11 @@ def _prepare_all(index: ImageIndex, rows: list[int], config: "DataConfig", jobs:
         return [_prepare(index, row, config) for row in rows[start : start + _CHUNK]]
 
     with ThreadPoolExecutor(jobs) as pool:
-        for chunk in pool.map(prepare_chunk, range(0, len(rows), _CHUNK)):
-            yield from chunk
+        try:
+            for chunk in pool.map(prepare_chunk, range(0, len(rows), _CHUNK)):
+                yield from chunk
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C, a full disk: do not decode the rest first
 
 
 def _prepare(index: ImageIndex, row: int, config: "DataConfig") -> _Prepared | str:
@@ -294,7 +301,7 @@ def _without_unreadable(
     findings = [_unreadable(index.paths[row], reasons[row]) for row in sorted(reasons)]
     lost = set(index.labels.tolist()) - {label for row, label in enumerate(index.labels.tolist()) if row not in reasons}
     if findings and (on_unreadable == "error" or lost == set(index.labels.tolist())):
-        raise UnreadableImagesError(findings, len(index), index.source)
+        raise UnreadableImagesError.of(findings, len(index), index.source)
     for label in sorted(lost):
         what = f"no readable image of class {index.classes[label]!r} is left"
         raise DataError(what, where=index.source, remedy="replace its images")

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from pathlib import Path
@@ -11,12 +11,14 @@ from pathlib import Path
 from diascope.data.readers import os_reason
 from diascope.data.store import cache_root
 
-Entry = tuple[int, int, int, str]  # size, mtime_ns, ctime_ns, digest
+_Times = tuple[int, int, int]  # size, mtime_ns, ctime_ns
+_Entry = tuple[_Times, str]  # and the digest
+_CHUNK = 64
 _SETTLED = 2.0  # seconds: a file this fresh may change again without another time, so its digest is not remembered
 
 
 def file_digests(
-    files: list[Path], source: str, jobs: int, progress: Callable[[int, int], None]
+    files: list[str], source: str, jobs: int, progress: Callable[[int, int], None]
 ) -> tuple[list[str | None], dict[int, str]]:
     """BLAKE2b of each file, None for those that cannot be opened, with the reason by their place in the list.
 
@@ -26,51 +28,61 @@ def file_digests(
     memory = _remembered(memory_file)
     found: list[str | None] = [None] * len(files)
     reasons: dict[int, str] = {}
-    fresh: dict[int, os.stat_result] = {}
+    fresh: dict[int, _Times] = {}
     for place, file in enumerate(files):
         try:
-            status = file.stat()
+            times = _times(file)
         except OSError as error:
             reasons[place] = os_reason(error)
             continue
-        known = memory.get(str(file))
-        if known is not None and tuple(known[:3]) == _times(status):
-            found[place] = known[3]
+        known = memory.get(file)
+        if known is not None and tuple(known[0]) == times:
+            found[place] = known[1]
         else:
-            fresh[place] = status
+            fresh[place] = times
     for place, digest in _read(files, list(fresh), jobs, progress):
         if isinstance(digest, str):
             found[place] = digest
         else:
             reasons[place] = os_reason(digest)
     if fresh:
-        _remember(memory_file, memory, files, found, fresh)
+        settled = int((time.time() - _SETTLED) * 1e9)
+        learned = {files[place]: (times, found[place]) for place, times in fresh.items() if max(times[1:]) < settled}
+        known_before = {file: memory[file] for file in files if file in memory}
+        _remember(memory_file, known_before | {file: entry for file, entry in learned.items() if entry[1] is not None})
     return found, reasons
 
 
-def _times(status: os.stat_result) -> tuple[int, int, int]:
+def _times(file: str) -> _Times:
+    status = os.stat(file)
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _read(
-    files: list[Path], places: list[int], jobs: int, progress: Callable[[int, int], None]
-) -> list[tuple[int, str | OSError]]:
-    results: list[tuple[int, str | OSError]] = []
+    files: list[str], places: list[int], jobs: int, progress: Callable[[int, int], None]
+) -> Iterator[tuple[int, str | OSError]]:
+    def read_chunk(start: int) -> list[tuple[int, str | OSError]]:
+        return [(place, _digest(files[place])) for place in places[start : start + _CHUNK]]
+
+    done = 0
     with ThreadPoolExecutor(jobs) as pool:
-        for digest in pool.map(_digest, (files[place] for place in places)):
-            results.append((places[len(results)], digest))
-            progress(len(results), len(places))
-    return results
+        try:
+            for chunk in pool.map(read_chunk, range(0, len(places), _CHUNK)):
+                yield from chunk
+                done += len(chunk)
+                progress(done, len(places))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C: do not read the rest first
 
 
-def _digest(file: Path) -> str | OSError:
+def _digest(file: str) -> str | OSError:
     try:
-        return blake2b(file.read_bytes(), digest_size=20).hexdigest()
+        return blake2b(Path(file).read_bytes(), digest_size=20).hexdigest()
     except OSError as error:
         return error
 
 
-def _remembered(file: Path) -> dict[str, Entry]:
+def _remembered(file: Path) -> dict[str, _Entry]:
     """The memory of a data set; a damaged one is as good as none."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -79,22 +91,14 @@ def _remembered(file: Path) -> dict[str, Entry]:
     return content if isinstance(content, dict) else {}
 
 
-def _remember(
-    file: Path,
-    memory: dict[str, Entry],
-    files: list[Path],
-    found: list[str | None],
-    fresh: dict[int, os.stat_result],
-) -> None:
-    """Replace the memory in one step; of two processes that do so at once, the last one wins, which costs time only."""
-    settled = (time.time() - _SETTLED) * 1e9
-    kept = {str(path): memory[str(path)] for path in files if str(path) in memory}
-    for place, status in fresh.items():
-        kept.pop(str(files[place]), None)
-        digest = found[place]
-        if digest is not None and max(status.st_mtime_ns, status.st_ctime_ns) < settled:
-            kept[str(files[place])] = (*_times(status), digest)
-    file.parent.mkdir(parents=True, exist_ok=True)
+def _remember(file: Path, entries: Mapping[str, tuple[_Times, str | None]]) -> None:
+    """Replace the memory in one step. Of two processes that do so at once the last one wins, and where it cannot be
+    written there is none: both cost time only.
+    """
     temporary = file.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(kept), encoding="utf-8")
-    temporary.replace(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(entries), encoding="utf-8")
+        temporary.replace(file)
+    except OSError:
+        return

@@ -34,6 +34,7 @@ def read_folder(root: Path) -> SourceTable:
             for class_folder in _class_folders(scan, folder):
                 _add_class(scan, class_folder, side)
     else:
+        _refuse_wrapper(root, folders)
         for folder in folders:
             _add_class(scan, folder, None)
     return _table(scan)
@@ -59,6 +60,14 @@ def _refuse_mixture(root: Path, sides: dict[Path, str | None]) -> None:
         what = f"folders of sides ({named}) beside other folders ({shorten(others, 5)})"
         remedy = "keep either sides or classes at this level: move or rename the others, or write a CSV manifest"
         raise DataError(what, where=str(root), remedy=remedy)
+
+
+def _refuse_wrapper(root: Path, folders: list[Path]) -> None:
+    """Archives often unpack to a folder within a folder, which would be one class with all images."""
+    inner = [entry.name for entry in _visible(folders[0]) if entry.is_dir()]
+    if len(folders) == 1 and len(inner) > 1:
+        what = f"one folder only, {folders[0].name}, which holds folders itself ({shorten(inner, 5)})"
+        raise DataError(what, where=str(root), remedy=f"name {folders[0]} as data.source")
 
 
 def _add_class(scan: _Scan, folder: Path, side: str | None) -> None:

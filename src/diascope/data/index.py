@@ -4,6 +4,7 @@ From a folder per class, a CSV manifest, an npz in MedMNIST's layout, or `phanto
 """
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -153,20 +154,18 @@ def open_index(config: "DataConfig") -> ImageIndex:
     """The index of `config.source`. Raises DataError, which names the place and the remedy."""
     if config.source.startswith("phantom:"):
         return _phantom_index(config)
-    path = Path(config.source).expanduser()
+    path = Path(os.path.abspath(Path(config.source).expanduser()))  # a link to a manifest stands where the link is
     if path.is_dir():
-        root = path.resolve()
         _refuse_group(config, "a folder")
-        return _assemble(config, read_folder(root), str(root), Files(root))
+        return _assemble(config, read_folder(path), str(path), Files(path))
     if not path.is_file():
         raise DataError("no such file or folder", where=config.source, remedy=_near_path(path))
-    file = path.resolve()
     if path.suffix.lower() == ".npz":
         _refuse_group(config, "an npz")
-        table, counts = read_npz(file)
-        return _assemble(config, _name_classes(config, table), str(file), Arrays(file, counts))
+        table, counts = read_npz(path)
+        return _assemble(config, _name_classes(config, table), str(path), Arrays(path, counts))
     if path.suffix.lower() in {".csv", ".tsv", ".txt"}:
-        return _assemble(config, read_manifest(file, config.label, config.group), str(file), Files(file.parent))
+        return _assemble(config, read_manifest(path, config.label, config.group), str(path), Files(path.parent))
     raise DataError(
         "not a folder, CSV manifest (.csv) or npz", where=str(path), remedy="data.source names one of these"
     )
@@ -278,8 +277,11 @@ def _near_path(path: Path) -> str:
     missing, folder = path.name, path.parent
     while not folder.is_dir() and folder != folder.parent:
         missing, folder = folder.name, folder.parent
-    names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
-    return f"looking for {missing!r} in {folder.resolve()}: {did_you_mean(missing, names)}"
+    try:
+        names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        return f"{folder} cannot be listed ({error.strerror})"
+    return f"looking for {missing!r} in {folder}: {did_you_mean(missing, names)}"
 
 
 def _pick(items: list[T], rows: Rows) -> list[T]:

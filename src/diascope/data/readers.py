@@ -20,7 +20,7 @@ VERSION = "1"
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"})
 """How the names of image files end, in lower case."""
 
-_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "BMP", "WEBP")
+_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -45,7 +45,9 @@ class Decoded:
 
 
 def read_image(source: str | Path | bytes, channels: int) -> Pixels:
-    """Pixels (H, W, channels), uint8, or uint16 where the file has 16 bits a pixel. `channels` is 1 or 3.
+    """Pixels (H, W, channels), uint8, or uint16 where a gray file has 16 bits. `channels` is 1 or 3.
+
+    Colour of 16 bits comes with the upper 8, as Pillow decodes it.
 
     Raises DataError, with the file's path as its place, for whatever cannot be read.
     """
@@ -64,8 +66,13 @@ def decode(data: bytes, channels: int) -> Decoded:
     image = _open(data)
     mode = image.mode
     _refuse_bomb(image)
-    _refuse_several_frames(image)
-    _load(image, len(data))
+    try:
+        _refuse_several_frames(image)
+        image.load()
+    except DataError:
+        raise
+    except Exception as error:  # damaged data raise nearly any exception from Pillow's decoders
+        raise DataError(_damage(error, len(data))) from error
     deep = mode.startswith("I;16")
     pixels = _deep_pixels(image, channels) if deep else _shallow_pixels(image, channels)
     return Decoded(np.ascontiguousarray(pixels), mode)
@@ -143,13 +150,6 @@ def _refuse_several_frames(image: Image.Image) -> None:
         )
 
 
-def _load(image: Image.Image, size: int) -> None:
-    try:
-        image.load()
-    except Exception as error:  # damaged data raise nearly any exception from Pillow's decoders
-        raise DataError(_damage(error, size)) from error
-
-
 def _damage(error: Exception, size: int) -> str:
     if "truncated" in str(error).lower():
         return f"truncated: the file ends after {size:,} bytes, before the image is complete"
@@ -157,14 +157,17 @@ def _damage(error: Exception, size: int) -> str:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Pillow turns TIFF itself when it loads; a turn named nowhere, or by nonsense, is none."""
-    turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    """As EXIF says (TIFF was turned by Pillow when it was loaded). EXIF that cannot be read says nothing."""
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # junk in place of EXIF raises nearly any exception; the pixels are whole all the same
+        turn = None
     return image if turn is None else image.transpose(turn)
 
 
 def _shallow_pixels(image: Image.Image, channels: int) -> NDArray[np.uint8]:
     if image.mode in {"I", "F"}:
-        kind = "floating point" if image.mode == "F" else "32-bit integer"
+        kind = "floating point" if image.mode == "F" else "signed or 32-bit integer"
         raise DataError(f"{kind} pixels, whose black and white are unknown; save it with 8 or 16 bits a pixel")
     image = _over_black(_upright(image))
     try:
