@@ -1,0 +1,151 @@
+"""The report's charts: specifications without data for the page, and finished SVG and PNG files."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, floor
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+
+from diascope.report import panels
+from diascope.report.answer import METRIC_NAMES
+from diascope.report.panels import Panel
+from diascope.report.tables import Tables, chart_tables, of_arm
+from diascope.runs.folder import write_atomic
+
+INK = "#1d2329"
+PNG_SCALE = 2
+DIAGONAL = [{"x": 0, "y": 0}, {"x": 1, "y": 1}]
+OVERLAYS = {
+    "validation_accuracy": "validation accuracy",
+    "validation_loss": "validation loss",
+    "training_accuracy": "training accuracy",
+    "training_loss": "training loss",
+}
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Domains:
+    """The vertical axes that all learning curves share, and how many values lie above the loss axis' end."""
+
+    accuracy: tuple[float, float]
+    loss: tuple[float, float]
+    above: int
+
+    def of(self, column: str) -> tuple[float, float]:
+        return self.loss if column.endswith("loss") else self.accuracy
+
+
+def curve_domains(tables: Tables) -> Domains:
+    """Accuracies from the lowest, rounded down, to 1; losses from 0 to their maximum, or to three times the 95th
+    percentile where single spikes would press all curves flat."""
+    rows = tables["runs"]
+    values = {
+        measure: sorted(row[f"{series}_{measure}"] for row in rows for series in panels.SERIES_NAMES
+                        if row[f"{series}_{measure}"] is not None)
+        for measure in panels.MEASURES
+    }  # fmt: skip
+    lowest = values["accuracy"][0] if values["accuracy"] else 0.5
+    losses = values["loss"] or [1.0]
+    end = min(losses[-1], 3 * losses[int(0.95 * (len(losses) - 1))])
+    step = 10 ** floor(len(str(int(end))) - 2)
+    top = ceil(end / step) * step
+    return Domains((floor(lowest * 20) / 20, 1.0), (0.0, top), sum(loss > top for loss in losses))
+
+
+def page_specs(summary: dict[str, Any], tables: Tables) -> dict[str, Spec]:
+    """Vega-Lite specifications for the page, by name: as wide as their container, text in the page's own colour."""
+    found: dict[str, tuple[Panel, int | alt.Step]]
+    found = {f"overlay-{column}": (_overlay(summary, column, tables), 260) for column in OVERLAYS}
+    found |= {f"curves-{measure}": (_curves(measure, tables), 230) for measure in panels.MEASURES}
+    classes, arms = summary["data"]["classes"], list(summary["arms"])
+    found["scores"] = (_scores(summary), alt.Step(34 if _folds(summary) == 1 else 12))
+    found["rocs"] = (panels.arm_rocs(arms), 320)
+    found["arm-rocs"] = (panels.class_rocs(_drawn(summary)), 260)
+    found["confusion"] = (panels.confusion(classes), alt.Step(max(34, 130 // len(classes))))
+    return {name: _page_spec(panel, height) for name, (panel, height) in found.items()}
+
+
+def write_charts(summary: dict[str, Any], folder: Path) -> list[str]:
+    """Write every chart as SVG and PNG into `folder`; the names of the files, without their ending."""
+    import vl_convert
+
+    names = []
+    for name, spec in _files(summary, chart_tables(summary)):
+        svg = vl_convert.vegalite_to_svg(json.dumps(spec))
+        write_atomic(folder / f"{name}.svg", svg)
+        write_atomic(folder / f"{name}.png", vl_convert.svg_to_png(svg, scale=PNG_SCALE))
+        names.append(name)
+    _remove_others(folder, names)
+    return names
+
+
+def _files(summary: dict[str, Any], tables: Tables) -> Iterator[tuple[str, Spec]]:
+    """Name and complete specification of every chart file."""
+    arms, domains = list(summary["arms"]), curve_domains(tables)
+    yield "scores", _file_spec(_sized(_scores(summary), 420, alt.Step(34 if _folds(summary) == 1 else 12)), tables)
+    overlays = [
+        _sized(panels.overlaid_curves(column, title, arms, domains.of(column), legend=True), 340, 230)
+        for column, title in OVERLAYS.items()
+    ]
+    yield "learning-curves", _file_spec(alt.concat(*overlays, columns=2), tables)
+    yield "roc", _file_spec(_sized(panels.arm_rocs(arms, legend=True), 320, 320), tables)
+    for arm in arms:
+        own = of_arm(tables, arm)
+        curves = [_sized(panels.arm_curves(m, domains.of(m), legend=True), 340, 230) for m in panels.MEASURES]
+        yield f"{arm}-learning-curves", _file_spec(alt.hconcat(*curves).properties(title=arm), own)
+        errors = [
+            _sized(panels.confusion(summary["data"]["classes"]), 260, 260),
+            _sized(panels.class_rocs(_drawn(summary)), 260, 260),
+        ]
+        joined = alt.hconcat(*errors).resolve_scale(color="independent").properties(title=arm)
+        yield f"{arm}-errors", _file_spec(joined, own)
+
+
+def _overlay(summary: dict[str, Any], column: str, tables: Tables) -> Panel:
+    return panels.overlaid_curves(column, OVERLAYS[column], list(summary["arms"]), curve_domains(tables).of(column))
+
+
+def _curves(measure: str, tables: Tables) -> Panel:
+    return panels.arm_curves(measure, curve_domains(tables).of(measure))
+
+
+def _scores(summary: dict[str, Any]) -> Panel:
+    metric = summary["primary"]["metric"]
+    title = f"validation {METRIC_NAMES[metric]}, last epoch"
+    return panels.score_dots(metric, title, list(summary["arms"]), folds=_folds(summary) > 1)
+
+
+def _folds(summary: dict[str, Any]) -> int:
+    return len(summary["data"]["folds"])
+
+
+def _drawn(summary: dict[str, Any]) -> list[str]:
+    """The classes that have a ROC curve of their own: the positive one of two, all of more."""
+    data = summary["data"]
+    return [data["positive"]] if len(data["classes"]) == 2 else data["classes"]
+
+
+def _sized(panel: Panel, width: int, height: int | alt.Step) -> Panel:
+    return panel.properties(width=width, height=height)
+
+
+def _page_spec(panel: Panel, height: int | alt.Step) -> Spec:
+    spec: Spec = panel.properties(width="container", height=height).to_dict()
+    return {**spec, "config": panels.theme("currentColor"), "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def _file_spec(chart: Any, tables: Tables) -> Spec:
+    spec = json.loads(json.dumps(chart.to_dict()).replace("currentColor", INK))
+    datasets = {**tables, "diagonal": DIAGONAL}
+    return {**spec, "config": {**panels.theme(INK), "background": "white"}, "datasets": datasets}
+
+
+def _remove_others(folder: Path, names: list[str]) -> None:
+    """Charts of arms that the study no longer has."""
+    for path in folder.glob("*"):
+        if path.suffix in (".svg", ".png") and path.stem not in names:
+            path.unlink()

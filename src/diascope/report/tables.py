@@ -1,0 +1,90 @@
+"""The tables that the charts draw, out of a summary. A table is a list of rows, a row a dict of plain values."""
+
+from typing import Any
+
+from diascope.report.summary import CURVES
+
+Row = dict[str, Any]
+Tables = dict[str, list[Row]]
+
+
+def chart_tables(summary: dict[str, Any]) -> Tables:
+    """All tables, by the name under which panels.py draws them; every row names its arm."""
+    tables: Tables = {name: [] for name in ("runs", "means", "scores", "rocs", "class_rocs", "run_rocs", "confusion")}
+    for name, arm in summary["arms"].items():
+        tables["means"] += _mean_rows(name, arm)
+        tables["rocs"] += _roc_rows(name, arm["roc"]["mean"], name=name)
+        for class_name, curve in arm["roc"]["classes"].items():
+            tables["class_rocs"] += _roc_rows(name, curve, name=class_name)
+        tables["confusion"] += _confusion_rows(name, arm["confusion"]["last"], summary["data"]["classes"])
+        for run in arm["runs"]:
+            tables["runs"] += _history_rows(name, run)
+            tables["scores"] += _score_rows(name, run)
+            tables["run_rocs"] += _run_roc_rows(name, run)
+    return tables
+
+
+def of_arm(tables: Tables, arm: str) -> Tables:
+    """The rows of one arm."""
+    return {name: [row for row in rows if row["arm"] == arm] for name, rows in tables.items()}
+
+
+def run_label(run: dict[str, Any]) -> str:
+    """What a run is called in charts and tables."""
+    return f"fold {run['fold']}, seed {run['seed']}"
+
+
+def _history_rows(arm: str, run: dict[str, Any]) -> list[Row]:
+    """A row an epoch. Runs of another configuration than the study's are no part of its curves."""
+    if run["state"] == "stale":
+        return []
+    columns = zip(*(run["history"][column] for column in CURVES), strict=True)
+    head = {"arm": arm, "run": run_label(run), "state": run["state"]}
+    return [
+        {**head, "epoch": epoch, **dict(zip(CURVES, values, strict=True))} for epoch, values in enumerate(columns, 1)
+    ]
+
+
+def _mean_rows(arm: str, of_arm: dict[str, Any]) -> list[Row]:
+    """A row an epoch, as far as every finished run reached: a mean over fewer would jump for no reason."""
+    curves = of_arm["curves"]
+    runs = max(curves[CURVES[0]]["n"], default=0)
+    rows = []
+    for place, n in enumerate(curves[CURVES[0]]["n"]):
+        if n == runs:
+            values = {column: curves[column]["mean"][place] for column in CURVES}
+            spreads = {f"sd_{column}": curves[column]["sd"][place] for column in CURVES}
+            rows.append({"arm": arm, "epoch": place + 1, "n": n, **values, **spreads})
+    return rows
+
+
+def _score_rows(arm: str, run: dict[str, Any]) -> list[Row]:
+    if run["last"] is None:
+        return []
+    scores = {name: run["last"][name] for name in ("accuracy", "balanced_accuracy", "loss", "auroc")}
+    return [{"arm": arm, "run": run_label(run), "fold": run["fold"], **scores}]
+
+
+def _roc_rows(arm: str, curve: dict[str, list[float]] | None, **head: str) -> list[Row]:
+    if curve is None:
+        return []
+    points = zip(curve["false_positive_rate"], curve["true_positive_rate"], strict=True)
+    return [{"arm": arm, **head, "rank": rank, "x": x, "y": y} for rank, (x, y) in enumerate(points)]
+
+
+def _run_roc_rows(arm: str, run: dict[str, Any]) -> list[Row]:
+    """Of two classes only: with more, every run would add a line a class."""
+    curves = run["last"]["roc"] if run["last"] else {}
+    if len(curves) != 1:
+        return []
+    ((class_name, curve),) = curves.items()
+    return _roc_rows(arm, curve, run=run_label(run), name=class_name)
+
+
+def _confusion_rows(arm: str, counts: list[list[int]] | None, classes: list[str]) -> list[Row]:
+    rows = []
+    for true, of_true in zip(classes, counts or [], strict=bool(counts)):
+        for predicted, images in zip(classes, of_true, strict=True):
+            share = images / sum(of_true) if sum(of_true) else None
+            rows.append({"arm": arm, "true": true, "predicted": predicted, "images": images, "share": share})
+    return rows
