@@ -7,7 +7,6 @@ import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -123,15 +122,6 @@ class ImageIndex:
             columns={name: _pick(cells, kept) for name, cells in self.columns.items()},
             numbers=self.numbers[kept],
         )
-
-    def digest(self) -> str:
-        """SHA-256 over classes and every image's path, class, group and given side: changes when one of them does."""
-        total = sha256(repr(self.classes).encode())
-        for row in zip(
-            self.paths, self.labels.tolist(), self.groups or self.paths, self.splits or self.paths, strict=True
-        ):
-            total.update(repr(row).encode())
-        return total.hexdigest()
 
     def save(self, file: Path) -> None:
         """Write a CSV: path, label, class_number (the place of the label in `classes`), group, split, other columns."""
