@@ -283,4 +283,5 @@ def test_real_sources() -> None:
     assert (lab.splits.count("training"), lab.splits.count("validation")) == (1000, 200)
     bone = open_index(DataConfig(source=f"{REAL}/bone"))
     assert np.bincount(bone.labels).tolist() == [574, 2692]
-    assert Image.open(str(bone.locate(0))).format == "JPEG"
+    with Image.open(str(bone.locate(0))) as image:
+        assert image.format == "JPEG"

@@ -177,12 +177,20 @@ def test_truncated_files_are_never_padded(form: str, options: dict[str, Any]) ->
     whole = read_image(data, 3)
     refused = 0
     for length in range(0, len(data), max(1, len(data) // 60)):
-        try:
-            assert np.array_equal(read_image(data[:length], 3), whole)  # only what holds no pixels may be missing
-        except DataError as error:
-            refused += 1
-            assert "truncated" in str(error) or "not a JPEG" in str(error) or "empty" in str(error)
+        reason = why_not(data[:length], whole)
+        refused += reason != ""
+        assert not reason or "truncated" in reason or "not a JPEG" in reason or "empty" in reason
     assert refused > 50
+
+
+def why_not(data: bytes, whole: np.ndarray) -> str:
+    """Why these bytes cannot be read; empty if they give the whole picture."""
+    try:
+        pixels = read_image(data, 3)
+    except DataError as error:
+        return str(error)
+    assert np.array_equal(pixels, whole)  # nothing but what holds no pixels may be missing
+    return ""
 
 
 def test_a_truncated_jpeg_says_where_it_ends(tmp_path: Path) -> None:
@@ -217,7 +225,7 @@ def test_what_cannot_be_read_has_a_reason(data: bytes, reason: str) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="gone.png: no such file"):
+    with pytest.raises(DataError, match=r"gone\.png: no such file"):
         read_image(tmp_path / "gone.png", 1)
 
 

@@ -220,16 +220,15 @@ def _is_whole(folder: Path, config: "DataConfig") -> bool:
     manifest = store.read_manifest(folder)
     if manifest is None or not isinstance(manifest.get("unreadable"), dict):
         return False
-    images = int(manifest.get("images", -1))
-    shape = (images, config.height, config.width, config.channels)
     file = folder / "pixels.npy"
     try:
+        shape = (int(manifest["images"]), config.height, config.width, config.channels)
         with file.open("rb") as stream:
             np.lib.format.read_magic(stream)
             found, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
             length = stream.tell()
         size = file.stat().st_size
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, KeyError):
         return False
     whole = found == shape and not fortran and dtype == np.uint8 and size == length + int(np.prod(shape))
     return whole and (folder / "originals.csv").is_file()
