@@ -38,7 +38,7 @@ def _letter(image: NDArray[np.float32], letter: str, rng: Generator) -> NDArray[
     canvas = Image.new("L", (size * factor, size * factor))
     height = rng.uniform(0.115, 0.135) * size * factor
     font = ImageFont.load_default(height / 0.72)  # the height of capitals is about 0.72 of the font's size
-    place = (rng.uniform(0.90, 0.92) * size * factor, rng.uniform(0.08, 0.10) * size * factor)
+    place = (rng.uniform(0.88, 0.90) * size * factor, rng.uniform(0.09, 0.11) * size * factor)
     ImageDraw.Draw(canvas).text(place, letter, fill=255, font=font, anchor="mm", stroke_width=height / 24)
     ink = np.asarray(canvas.reduce(factor), np.float32)[..., None] / np.float32(255)
     lettered: NDArray[np.float32] = image + (rng.uniform(0.90, 1.0) - image) * ink
