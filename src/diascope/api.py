@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from diascope.errors import RunError
 from diascope.recipes import find_study
@@ -48,7 +48,7 @@ def run(
     jobs: int | None = None,
     executor: str = "processes",
     device: str = "auto",
-    on_unreadable: str = "error",
+    on_unreadable: Literal["error", "skip"] = "error",
     retrain: bool = False,
 ) -> OpenStudy:
     """Train what is missing of a study (a file or a recipe), write its report, and open it.

@@ -65,7 +65,10 @@ def pick_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise RunError("this machine has no usable CUDA device", where=f"--device {name}", remedy="use --device cpu")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise RunError("is no device", where=f"--device {name}", remedy="use auto, cpu, cuda or cuda:N") from error
 
 
 def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = lambda: False) -> Iterator[Epoch]:

@@ -47,6 +47,3 @@ def main() -> None:
     except DiascopeError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nStopped. What was trained is kept; the same command goes on with what is missing.", file=sys.stderr)
-        sys.exit(130)

@@ -138,6 +138,11 @@ def say_outcome(outcome: Outcome, report: Path) -> None:
     console.print(Text(f"Report: {report}"), soft_wrap=True)
 
 
+def say_stopped() -> None:
+    """After Ctrl-C."""
+    Console(stderr=True).print("Stopped. What was trained is kept; the same command goes on with what is missing.")
+
+
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -1,9 +1,11 @@
 """diascope run: every arm over folds and seeds, and the report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from diascope.errors import ConfigError
 
 Setting = Annotated[
     list[str] | None,
@@ -20,10 +22,13 @@ def run(
     out: OutOption = None,
     settings: Setting = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time. Default: one a core.")] = None,
-    executor: Annotated[str, typer.Option(help="processes: several runs at a time; serial: one by one.")] = "processes",
+    executor: Annotated[
+        Literal["processes", "serial"], typer.Option(help="Several runs at a time, or one by one.")
+    ] = "processes",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
     on_unreadable: Annotated[
-        str, typer.Option(help="What to do with images that cannot be read: error, or skip them and say so.")
+        Literal["error", "skip"],
+        typer.Option(help="Images that cannot be read: list them and stop, or leave them out."),
     ] = "error",
     retrain: Annotated[bool, typer.Option("--retrain", help="Train runs anew whose configuration changed.")] = False,
 ) -> None:
@@ -33,16 +38,28 @@ def run(
 
     Example: diascope run lab-1a --set data.source=skin/lab.csv --set seeds=5 --out lab-1a
     """
-    from diascope.cli.display import RunDisplay, say_outcome
     from diascope.recipes import find_study
-    from diascope.report.page import write_report
-    from diascope.study.run import Options, run_study
 
     found = find_study(study, settings)
     folder = out or Path(found.config.name)
+    _refuse_file(folder)
+
+    from diascope.cli.display import RunDisplay, say_outcome, say_stopped
+    from diascope.report.page import write_report
+    from diascope.study.run import Options, run_study
+
     options = Options(executor, jobs, device, on_unreadable, retrain)
-    with RunDisplay() as display:
-        outcome = run_study(found, folder, options, display)
-    say_outcome(outcome, write_report(outcome.folder))
+    try:
+        with RunDisplay() as display:
+            outcome = run_study(found, folder, options, display)
+    except KeyboardInterrupt:
+        say_stopped()
+        raise typer.Exit(130) from None
+    say_outcome(outcome, write_report(folder))
     if outcome.failed:
         raise typer.Exit(1)
+
+
+def _refuse_file(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("is a file, not a folder", where=f"--out {folder}", remedy="give another --out")
