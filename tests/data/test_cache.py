@@ -19,7 +19,7 @@ from PIL import Image
 
 from diascope.cli.cache import cache as cache_command
 from diascope.config import DataConfig, PhantomConfig
-from diascope.data import cache, phantoms, store
+from diascope.data import phantoms, prepare, store
 from diascope.data.cache import ImageCache, UnreadableImagesError, load_images
 from diascope.data.index import ImageIndex, open_index
 from diascope.errors import DataError
@@ -58,7 +58,7 @@ def forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: Any) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(cache, "decode", fail)
+    monkeypatch.setattr(prepare, "decode", fail)
 
 
 # The foundation's case: broken files together, by name; unusual ones with the right pixels
@@ -305,14 +305,14 @@ def test_a_damaged_cache_is_built_again(source: Path, damage: str) -> None:
 SLOW_BUILD = """
     import sys, time
     from diascope.config import DataConfig
-    from diascope.data import cache
+    from diascope.data import cache, prepare
     from diascope.data.index import open_index
-    quick = cache._prepare
+    quick = prepare._prepare
     def slow(index, row, config):
         print("decoding", flush=True)
         time.sleep({pause})
         return quick(index, row, config)
-    cache._prepare = slow
+    prepare._prepare = slow
     config = DataConfig(source=sys.argv[1], image_size=(8, 8))
     index, loaded, _ = cache.load_images(open_index(config), config, jobs=1)
     print(int(loaded.pixels.astype(int).sum()), flush=True)

@@ -158,11 +158,31 @@ def test_a_seed_decides_the_folds() -> None:
 
 def test_large_groups_do_not_all_stay_in_training() -> None:
     """A validation side of small groups only would be another population."""
-    sizes = [5] * 20 + [1] * 100
-    labels = [number % 2 for number, size in enumerate(sizes) for _ in range(size)]
-    index = make_index(labels, [str(number) for number, size in enumerate(sizes) for _ in range(size)])
+    index = by_group([5] * 20 + [1] * 100)
     held = [sum(row < 100 for row in split(index, seed=seed).folds[0].validation) / 5 for seed in range(20)]
     assert 2 <= np.mean(held) <= 6  # of 20 groups of 5, a fifth
+
+
+def by_group(sizes: list[int]) -> ImageIndex:
+    """Groups of these sizes, of two classes by turns."""
+    labels = [number % 2 for number, size in enumerate(sizes) for _ in range(size)]
+    return make_index(labels, [str(number) for number, size in enumerate(sizes) for _ in range(size)])
+
+
+def test_large_groups_are_spread_over_the_folds() -> None:
+    index = by_group([5] * 20 + [1] * 100)
+    for fold in split(index, kind="kfold", folds=5).folds:
+        assert [int((index.labels[fold.validation[fold.validation < 100]] == label).sum()) for label in (0, 1)] == [
+            10,
+            10,
+        ]
+
+
+def test_groups_of_all_sizes_fill_the_folds_to_the_image() -> None:
+    index = by_group(np.random.default_rng(0).geometric(0.1, 200).tolist())  # the largest has 45 images
+    for seed in range(5):
+        for fold in split(index, kind="kfold", folds=5, seed=seed).folds:
+            assert np.abs(per_class(index, fold.validation) - np.bincount(index.labels) / 5).max() <= 1
 
 
 @pytest.mark.parametrize(

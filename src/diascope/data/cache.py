@@ -7,7 +7,6 @@ no part in it, so that renamed or relabelled images are not decoded again.
 import csv
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
@@ -19,10 +18,9 @@ from numpy.typing import NDArray
 
 from diascope.data import store
 from diascope.data.digests import file_digests
-from diascope.data.index import ArrayRow, Arrays, ImageIndex, PhantomNumber, Phantoms
-from diascope.data.npz import npz_pixels
-from diascope.data.readers import VERSION, Pixels, decode, os_reason, with_channels
-from diascope.data.resize import resize
+from diascope.data.index import Arrays, ImageIndex, Phantoms
+from diascope.data.prepare import prepared_images
+from diascope.data.readers import VERSION
 from diascope.errors import DataError
 from diascope.findings import Finding
 
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 _FORMAT = 1  # of the folder; part of the key, so that another layout is another folder
-_CHUNK = 16
 _LISTED = 20
 
 
@@ -67,14 +64,6 @@ class UnreadableImagesError(DataError):
         error = cls(what, where=source, remedy=remedy)
         error.findings = findings
         return error
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    pixels: NDArray[np.uint8]  # (H, W, C), of the final size
-    width: int
-    height: int
-    mode: str
 
 
 def load_images(
@@ -169,7 +158,7 @@ def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig
     try:
         with (folder / "pixels.npy").open("wb") as stream:
             _write_header(stream, 0, config)
-            for place, image in enumerate(_prepare_all(index, rows, config, jobs)):
+            for place, image in enumerate(prepared_images(index, rows, config, jobs)):
                 if isinstance(image, str):
                     unreadable[place] = image
                 else:
@@ -232,66 +221,6 @@ def _is_whole(folder: Path, config: "DataConfig") -> bool:
         return False
     whole = found == shape and not fortran and dtype == np.uint8 and size == length + int(np.prod(shape))
     return whole and (folder / "originals.csv").is_file()
-
-
-def _prepare_all(index: ImageIndex, rows: list[int], config: "DataConfig", jobs: int) -> Iterator[_Prepared | str]:
-    """The images of these rows in order, each of the final size, or the reason why it cannot be read.
-
-    Threads, because Pillow lets go of the interpreter's lock while it decodes and resizes.
-    """
-    if isinstance(index.origin, Arrays):
-        yield from _prepare_arrays(index, index.origin, rows, config)
-        return
-
-    def prepare_chunk(start: int) -> list[_Prepared | str]:
-        return [_prepare(index, row, config) for row in rows[start : start + _CHUNK]]
-
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            for chunk in pool.map(prepare_chunk, range(0, len(rows), _CHUNK)):
-                yield from chunk
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C, a full disk: do not decode the rest first
-
-
-def _prepare(index: ImageIndex, row: int, config: "DataConfig") -> _Prepared | str:
-    location = index.locate(row)
-    try:
-        if isinstance(location, Path):
-            image = decode(location.read_bytes(), config.channels)
-            return _fit(image.pixels, image.mode, config)
-        assert isinstance(location, PhantomNumber)
-        return _draw(location, config)
-    except OSError as error:
-        return os_reason(error)
-    except DataError as error:
-        return error.what
-
-
-def _draw(location: PhantomNumber, config: "DataConfig") -> _Prepared:
-    from diascope.data import phantoms
-
-    pixels = phantoms.draw(location.kind, location.config, location.number).pixels
-    return _fit(pixels, "L" if pixels.shape[2] == 1 else "RGB", config)
-
-
-def _prepare_arrays(index: ImageIndex, origin: Arrays, rows: list[int], config: "DataConfig") -> Iterator[_Prepared]:
-    """One pass through the npz: the rows of an index are in the order of its arrays."""
-    wanted = iter(rows)
-    row = next(wanted, None)
-    for array in origin.counts:
-        for number, pixels in enumerate(npz_pixels(origin.file, array)):
-            if row is None:
-                return
-            if index.locate(row) == ArrayRow(origin.file, array, number):
-                yield _fit(pixels, "RGB" if pixels.shape[2] == 3 else "L", config)
-                row = next(wanted, None)
-
-
-def _fit(pixels: Pixels, mode: str, config: "DataConfig") -> _Prepared:
-    height, width = pixels.shape[:2]
-    fitted = resize(with_channels(pixels, config.channels), config.height, config.width, config.resize)
-    return _Prepared(fitted, width, height, mode)
 
 
 def _without_unreadable(
