@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from diascope.findings import Finding
 from diascope.study.executors import EpochDone, Event, Failed, Finished, Started
 from diascope.study.plan import Cell
 from diascope.study.run import Outcome
@@ -51,8 +52,11 @@ class RunDisplay:
             self._line(f"decoding {total:,} images")
         self._bars.update(self._decoding, completed=done, status=f"{done:,} of {total:,}", visible=done < total)
 
-    def planned(self, cells: Sequence[Cell]) -> None:
+    def planned(self, cells: Sequence[Cell], findings: Sequence[Finding]) -> None:
         """Training begins."""
+        for finding in findings:
+            if finding.outcome == "issue" and finding.severity != "info":
+                self._console.print(Text(f"{finding.severity}: {finding.sentence}", style="yellow"), soft_wrap=True)
         todo = [cell.task for cell in cells if cell.state != "done"]
         self._clock.start(len(todo), sum(task.config.training.epochs for task in todo))
         text = f"{len(cells)} runs, {len(cells) - len(todo)} done, {len(todo)} to train"

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import torch
+
 from diascope.engine import pick_device
 from diascope.errors import ConfigError
+from diascope.findings import Finding
 from diascope.study.executors import Event, Executor, Failed
 from diascope.study.executors.processes import ProcessExecutor
 from diascope.study.executors.serial import SerialExecutor
@@ -36,7 +39,7 @@ class Display(Protocol):
     """Is told what happens, to show it."""
 
     def decoded(self, done: int, total: int) -> None: ...
-    def planned(self, cells: Sequence[Cell]) -> None: ...
+    def planned(self, cells: Sequence[Cell], findings: Sequence[Finding]) -> None: ...
     def happened(self, event: Event) -> None: ...
 
 
@@ -53,10 +56,11 @@ def run_study(study: Study, folder: Path, options: Options, display: Display) ->
     """Train every run of the study that `folder` does not hold yet."""
     executor = make_executor(study, options)
     images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
+    images.findings.extend(slow_precision(study, pick_device(options.device).type))
     cells = plan(study, images, folder)
     check_stale(cells, folder, retrain=options.retrain)
     write_study(study, images, folder)
-    display.planned(cells)
+    display.planned(cells, images.findings)
     failed = []
     with closing(executor([cell.task for cell in cells if cell.state != "done"])) as events:  # type: ignore[type-var]
         for event in events:
@@ -64,6 +68,20 @@ def run_study(study: Study, folder: Path, options: Options, display: Display) ->
             if isinstance(event, Failed):
                 failed.append(event)
     return Outcome(folder, len(cells), tuple(failed))
+
+
+def slow_precision(study: Study, device: str, capability: str | None = None) -> list[Finding]:
+    """A warning where bf16 is asked of a processor that has no instructions for it."""
+    arms = [arm.name for arm in study.arms if arm.training.precision == "bf16"]
+    capability = capability or torch.backends.cpu.get_cpu_capability()
+    if not arms or device != "cpu" or "AVX2" not in capability:
+        return []
+    sentence = (
+        f"precision bf16 (arms {', '.join(arms)}) on a processor without bf16 instructions: convolutions take about ten "
+        "times as long as in fp32. Use fp32 here; a GPU, or a processor with AVX-512 BF16 or AMX, makes bf16 the faster."
+    )
+    evidence = {"arms": arms, "processor": capability}
+    return [Finding(code="slow-precision", severity="warning", outcome="issue", sentence=sentence, evidence=evidence)]
 
 
 def make_executor(study: Study, options: Options) -> Executor:
