@@ -53,7 +53,7 @@ def write_study(
         "arms": arms,
     }
     with (folder / "study.yaml").open("w") as file:
-        YAML(typ="safe", pure=True).dump(tree, file)
+        YAML().dump(tree, file)
     _write_table(folder / "index.csv", ["path", "label", "group", "split"], [[*row, ""] for row in images])
     sides = _sides(images, folds, test)
     (folder / "folds.json").write_text(json.dumps({"kind": split["kind"], **sides}))

@@ -36,6 +36,20 @@ def test_auroc_is_the_share_of_ordered_pairs() -> None:
     assert found["auroc"] == pytest.approx((1 + 0.5 + 0.5 + 3) / 6)
 
 
+@given(st.integers(0, 2**16), st.integers(2, 60), st.integers(1, 8))
+def test_auroc_and_roc_agree_with_scikit_learn_on_ties(seed: int, images: int, levels: int) -> None:
+    random = np.random.default_rng(seed)
+    labels = np.r_[0, 1, random.integers(0, 2, images - 2)]
+    p = random.integers(0, levels + 1, images) / levels
+    probabilities = np.column_stack([1 - p, p])
+    assert metrics.auroc(labels, probabilities, 1) == pytest.approx(oracle.roc_auc_score(labels, p), abs=1e-12)
+    curve = metrics.roc_curve(labels, probabilities, 1)
+    false_rate, true_rate, _ = oracle.roc_curve(labels, p)
+    assert curve is not None
+    np.testing.assert_allclose(curve.false_positive_rate, false_rate, atol=1e-12)
+    np.testing.assert_allclose(curve.true_positive_rate, true_rate, atol=1e-12)
+
+
 def test_the_first_class_can_be_the_positive_one() -> None:
     labels, probabilities = _random(2)
     assert metrics.auroc(labels, probabilities, 0) == pytest.approx(metrics.auroc(labels, probabilities, 1))

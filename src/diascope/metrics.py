@@ -79,24 +79,44 @@ def auroc(labels: Labels, probabilities: Probabilities, positive: int) -> float 
     None unless every class occurs among the labels: an average over whichever classes happen to occur would mean
     something else in every fold.
     """
-    from sklearn.metrics import roc_auc_score
-
     classes = probabilities.shape[1]
-    if len(np.unique(labels)) < classes:
-        return None
-    chosen = [positive] if classes == 2 else range(classes)
-    return float(np.mean([roc_auc_score(labels == k, probabilities[:, k]) for k in chosen]))
+    areas = [_area(labels == k, probabilities[:, k]) for k in ([positive] if classes == 2 else range(classes))]
+    defined = [area for area in areas if area is not None]
+    return float(np.mean(defined)) if len(defined) == len(areas) else None
 
 
 def roc_curve(labels: Labels, probabilities: Probabilities, class_number: int) -> RocCurve | None:
     """The ROC curve of one class against the rest, points on straight stretches left out; None where undefined."""
-    from sklearn.metrics import roc_curve as points
-
-    is_class = labels == class_number
-    if is_class.all() or not is_class.any():
+    counts = _roc_counts(labels == class_number, probabilities[:, class_number])
+    if counts is None:
         return None
-    false_rate, true_rate, _ = points(is_class, probabilities[:, class_number])
-    return RocCurve(false_rate, true_rate)
+    negatives, positives = counts
+    bend = np.diff(negatives, 2).astype(bool) | np.diff(positives, 2).astype(bool)
+    kept = np.r_[True, bend, True]
+    return RocCurve(negatives[kept] / negatives[-1], positives[kept] / positives[-1])
+
+
+def _area(is_class: NDArray[np.bool_], ranking: Probabilities) -> float | None:
+    """Area under the ROC curve, ties counting half: exact integer counts, divided once."""
+    counts = _roc_counts(is_class, ranking)
+    if counts is None:
+        return None
+    negatives, positives = counts
+    twice = np.sum(np.diff(negatives) * (positives[1:] + positives[:-1]))
+    return float(twice / (2 * negatives[-1] * positives[-1]))
+
+
+def _roc_counts(
+    is_class: NDArray[np.bool_], ranking: Probabilities
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """How many negatives and positives (P,) lie at or above each value, from none to all; None of one class."""
+    order = np.argsort(-ranking, kind="stable")
+    positives = np.cumsum(is_class[order], dtype=np.int64)
+    if len(order) == 0 or positives[-1] in (0, len(order)):
+        return None
+    last_of_ties = np.r_[np.flatnonzero(np.diff(ranking[order])), len(order) - 1]
+    positives = np.r_[0, positives[last_of_ties]]
+    return np.r_[0, last_of_ties + 1] - positives, positives
 
 
 def _balanced_accuracy(confusion: NDArray[np.int64]) -> float | None:

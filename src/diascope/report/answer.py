@@ -64,7 +64,7 @@ _STATES = {
 def _score(name: str, score: dict[str, Any]) -> str:
     if score["sd"] is None:
         return f"{name} {score['mean']:.3f} (one run)"
-    return f"{name} {score['mean']:.3f} ± {score['sd']:.3f} (SD, {score['n']} runs)"
+    return f"{name} {score['mean']:.3f}\u00a0±\u00a0{score['sd']:.3f} (SD, {score['n']} runs)"
 
 
 def _run_name(run: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The report's charts: specifications without data for the page, and finished SVG and PNG files."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, floor
@@ -11,7 +12,7 @@ import altair as alt
 
 from diascope.report import panels
 from diascope.report.answer import METRIC_NAMES
-from diascope.report.panels import Panel
+from diascope.report.panels import Axes, Panel
 from diascope.report.tables import Tables, chart_tables, of_arm
 from diascope.runs.folder import write_atomic
 
@@ -29,14 +30,16 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True)
 class Domains:
-    """The vertical axes that all learning curves share, and how many values lie above the loss axis' end."""
+    """The axes that all learning curves share, and how many values lie above the loss axis' end."""
 
     accuracy: tuple[float, float]
     loss: tuple[float, float]
     above: int
+    epochs: tuple[int, int]
 
-    def of(self, column: str) -> tuple[float, float]:
-        return self.loss if column.endswith("loss") else self.accuracy
+    def of(self, column: str) -> Axes:
+        """Horizontal and vertical axis of a column of the history, or of a measure."""
+        return Axes(self.epochs, self.loss if column.endswith("loss") else self.accuracy)
 
 
 def curve_domains(tables: Tables) -> Domains:
@@ -48,24 +51,29 @@ def curve_domains(tables: Tables) -> Domains:
                         if row[f"{series}_{measure}"] is not None)
         for measure in panels.MEASURES
     }  # fmt: skip
+    epochs = (1, max([2, *(row["epoch"] for row in rows)]))
     lowest = values["accuracy"][0] if values["accuracy"] else 0.5
     losses = values["loss"] or [1.0]
     end = min(losses[-1], 3 * losses[int(0.95 * (len(losses) - 1))])
     step = 10 ** floor(len(str(int(end))) - 2)
     top = ceil(end / step) * step
-    return Domains((floor(lowest * 20) / 20, 1.0), (0.0, top), sum(loss > top for loss in losses))
+    return Domains((floor(lowest * 20) / 20, 1.0), (0.0, top), sum(loss > top for loss in losses), epochs)
 
 
 def page_specs(summary: dict[str, Any], tables: Tables) -> dict[str, Spec]:
     """Vega-Lite specifications for the page, by name: as wide as their container, text in the page's own colour."""
-    found: dict[str, tuple[Panel, int | alt.Step]]
-    found = {f"overlay-{column}": (_overlay(summary, column, tables), 260) for column in OVERLAYS}
-    found |= {f"curves-{measure}": (_curves(measure, tables), 230) for measure in panels.MEASURES}
-    classes, arms = summary["data"]["classes"], list(summary["arms"])
-    found["scores"] = (_scores(summary), alt.Step(34 if _folds(summary) == 1 else 12))
+    arms, classes, domains = list(summary["arms"]), summary["data"]["classes"], curve_domains(tables)
+    found = {
+        f"overlay-{column}": (panels.overlaid_curves(column, title, arms, domains.of(column)), 260)
+        for column, title in OVERLAYS.items()
+    }
+    found |= {
+        f"curves-{measure}": (panels.arm_curves(measure, domains.of(measure)), 230) for measure in panels.MEASURES
+    }
+    found["scores"] = (_scores(summary), _scores_height(summary))
     found["rocs"] = (panels.arm_rocs(arms), 320)
     found["arm-rocs"] = (panels.class_rocs(_drawn(summary)), 260)
-    found["confusion"] = (panels.confusion(classes), alt.Step(max(34, 130 // len(classes))))
+    found["confusion"] = (panels.confusion(classes), max(200, 30 * len(classes)))
     return {name: _page_spec(panel, height) for name, (panel, height) in found.items()}
 
 
@@ -75,7 +83,7 @@ def write_charts(summary: dict[str, Any], folder: Path) -> list[str]:
 
     names = []
     for name, spec in _files(summary, chart_tables(summary)):
-        svg = vl_convert.vegalite_to_svg(json.dumps(spec))
+        svg = _numbered_anew(vl_convert.vegalite_to_svg(json.dumps(spec)))
         write_atomic(folder / f"{name}.svg", svg)
         write_atomic(folder / f"{name}.png", vl_convert.svg_to_png(svg, scale=PNG_SCALE))
         names.append(name)
@@ -86,37 +94,37 @@ def write_charts(summary: dict[str, Any], folder: Path) -> list[str]:
 def _files(summary: dict[str, Any], tables: Tables) -> Iterator[tuple[str, Spec]]:
     """Name and complete specification of every chart file."""
     arms, domains = list(summary["arms"]), curve_domains(tables)
-    yield "scores", _file_spec(_sized(_scores(summary), 420, alt.Step(34 if _folds(summary) == 1 else 12)), tables)
+    yield "scores", _file_spec(_sized(_scores(summary), 420, _scores_height(summary)), tables)
     overlays = [
         _sized(panels.overlaid_curves(column, title, arms, domains.of(column), legend=True), 340, 230)
         for column, title in OVERLAYS.items()
     ]
     yield "learning-curves", _file_spec(alt.concat(*overlays, columns=2), tables)
     yield "roc", _file_spec(_sized(panels.arm_rocs(arms, legend=True), 320, 320), tables)
-    for arm in arms:
-        own = of_arm(tables, arm)
-        curves = [_sized(panels.arm_curves(m, domains.of(m), legend=True), 340, 230) for m in panels.MEASURES]
-        yield f"{arm}-learning-curves", _file_spec(alt.hconcat(*curves).properties(title=arm), own)
-        errors = [
+    curves = [_sized(panels.arm_curves(m, domains.of(m), legend=True), 340, 230) for m in panels.MEASURES]
+    of_one = {
+        "learning-curves": alt.hconcat(*curves),
+        "errors": alt.hconcat(
             _sized(panels.confusion(summary["data"]["classes"]), 260, 260),
             _sized(panels.class_rocs(_drawn(summary)), 260, 260),
-        ]
-        joined = alt.hconcat(*errors).resolve_scale(color="independent").properties(title=arm)
-        yield f"{arm}-errors", _file_spec(joined, own)
-
-
-def _overlay(summary: dict[str, Any], column: str, tables: Tables) -> Panel:
-    return panels.overlaid_curves(column, OVERLAYS[column], list(summary["arms"]), curve_domains(tables).of(column))
-
-
-def _curves(measure: str, tables: Tables) -> Panel:
-    return panels.arm_curves(measure, curve_domains(tables).of(measure))
+        ).resolve_scale(color="independent"),
+    }
+    for kind, chart in of_one.items():
+        spec = _file_spec(chart, {})
+        for arm in arms:
+            own = of_arm(tables, arm)
+            yield f"{arm}-{kind}", {**spec, "title": arm, "datasets": {**spec["datasets"], **own}}
 
 
 def _scores(summary: dict[str, Any]) -> Panel:
     metric = summary["primary"]["metric"]
     title = f"validation {METRIC_NAMES[metric]}, last epoch"
     return panels.score_dots(metric, title, list(summary["arms"]), folds=_folds(summary) > 1)
+
+
+def _scores_height(summary: dict[str, Any]) -> int:
+    """Pixels: room for every arm, and within it for every fold."""
+    return len(summary["arms"]) * max(34, 9 * _folds(summary))
 
 
 def _folds(summary: dict[str, Any]) -> int:
@@ -129,12 +137,12 @@ def _drawn(summary: dict[str, Any]) -> list[str]:
     return [data["positive"]] if len(data["classes"]) == 2 else data["classes"]
 
 
-def _sized(panel: Panel, width: int, height: int | alt.Step) -> Panel:
+def _sized(panel: Panel, width: int | str, height: int) -> Panel:
     return panel.properties(width=width, height=height)
 
 
-def _page_spec(panel: Panel, height: int | alt.Step) -> Spec:
-    spec: Spec = panel.properties(width="container", height=height).to_dict()
+def _page_spec(panel: Panel, height: int) -> Spec:
+    spec: Spec = _sized(panel, "container", height).to_dict()
     return {**spec, "config": panels.theme("currentColor"), "autosize": {"type": "fit-x", "contains": "padding"}}
 
 
@@ -142,6 +150,12 @@ def _file_spec(chart: Any, tables: Tables) -> Spec:
     spec = json.loads(json.dumps(chart.to_dict()).replace("currentColor", INK))
     datasets = {**tables, "diagonal": DIAGONAL}
     return {**spec, "config": {**panels.theme(INK), "background": "white"}, "datasets": datasets}
+
+
+def _numbered_anew(svg: str) -> str:
+    """The same picture with its clip paths counted from 0: Vega counts on over all charts of a process."""
+    numbers: dict[str, str] = {}
+    return re.sub(r"\bclip\d+\b", lambda found: numbers.setdefault(found[0], f"clip{len(numbers)}"), svg)
 
 
 def _remove_others(folder: Path, names: list[str]) -> None:

@@ -45,7 +45,7 @@ def render(summary: dict[str, Any], samples: dict[str, list[str]]) -> str:
             metrics=_shown_metrics(summary),
             metric_names=METRIC_NAMES,
             meanings=METRICS,
-            base=flat(summary["study"]["config"]),
+            base=_base(summary),
             overlays=OVERLAYS,
             arms=_arm_marks(summary),
             series=_series_marks(),
@@ -91,6 +91,13 @@ def flat(tree: Any, key: str = "") -> dict[str, Any]:
     for name, value in tree.items():
         found |= flat(value, f"{key}.{name}" if key else name)
     return found
+
+
+def _base(summary: dict[str, Any]) -> dict[str, Any]:
+    """The base configuration with dotted keys; how phantoms are drawn only where phantoms are drawn."""
+    drawn = summary["data"]["source"].startswith("phantom:")
+    base = flat(summary["study"]["config"])
+    return {key: value for key, value in base.items() if drawn or not key.startswith("data.phantom.")}
 
 
 def _environment() -> Any:

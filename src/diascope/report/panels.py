@@ -5,6 +5,7 @@ reach a contrast of 3:1 on white and on the page's dark ground; everything else 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -30,6 +31,14 @@ MEASURES = {"accuracy": "accuracy", "loss": "loss (cross-entropy)"}
 Panel = alt.LayerChart
 
 
+@dataclass(frozen=True)
+class Axes:
+    """First and last epoch, lowest and highest value."""
+
+    epochs: tuple[int, int]
+    values: tuple[float, float]
+
+
 def theme(ink: str) -> dict[str, Any]:
     """Vega-Lite configuration with text and axes in the colour `ink`."""
     font = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Arial, sans-serif"
@@ -50,7 +59,7 @@ def theme(ink: str) -> dict[str, Any]:
     }
 
 
-def arm_curves(measure: str, domain: Sequence[float], *, legend: bool = False) -> Panel:
+def arm_curves(measure: str, axes: Axes, *, legend: bool = False) -> Panel:
     """Learning curves of one arm: every run thin, the mean of the finished runs thick; tables `runs` and `means`."""
     columns = [f"{series}_{measure}" for series in SERIES_NAMES]
     listed = SHOWN_FIRST if legend else tuple(SERIES_NAMES)
@@ -62,7 +71,7 @@ def arm_curves(measure: str, domain: Sequence[float], *, legend: bool = False) -
     )
     dashes = [SERIES_DASH[series] for series in listed]
     dash = alt.StrokeDash("side:N", scale=alt.Scale(domain=names, range=dashes), legend=None)
-    position = _epoch_and_value(MEASURES[measure], domain)
+    position = _epoch_and_value(MEASURES[measure], axes)
     runs = _folded(alt.Chart(alt.NamedData("runs")), columns).encode(
         *position, colour, dash, detail="run:N", tooltip=[alt.Tooltip("run:N"), alt.Tooltip("side:N"), "state:N"]
     )
@@ -81,21 +90,19 @@ def arm_curves(measure: str, domain: Sequence[float], *, legend: bool = False) -
     ).add_params(*[alt.param(name=f"show_{series}", value=series in SHOWN_FIRST) for series in SERIES_NAMES])
 
 
-def overlaid_curves(
-    column: str, title: str, arms: Sequence[str], domain: Sequence[float], *, legend: bool = False
-) -> Panel:
+def overlaid_curves(column: str, title: str, arms: Sequence[str], axes: Axes, *, legend: bool = False) -> Panel:
     """The mean curve of every arm, with a band of one SD; table `means`."""
     sd = f"sd_{column}"
     base = (
         alt.Chart(alt.NamedData("means"))
         .transform_filter(f"isValid(datum.{column}) && indexof(shown, datum.arm) >= 0")
-        .encode(*_epoch_and_value(title, domain, column), arm_colour(arms, legend=legend))
+        .encode(*_epoch_and_value(title, axes, column), arm_colour(arms, legend=legend))
     )
     band = (
         base.transform_filter(f"show_spread && isValid(datum.{sd})")
         .transform_calculate(low=f"datum.{column} - datum.{sd}", high=f"datum.{column} + datum.{sd}")
         .mark_area(opacity=0.14, clip=True)
-        .encode(y=alt.Y("low:Q", title=title, scale=alt.Scale(domain=list(domain), zero=False)), y2="high:Q")
+        .encode(y=alt.Y("low:Q", title=title, scale=alt.Scale(domain=list(axes.values), zero=False)), y2="high:Q")
     )
     tooltip = [
         "arm:N",
@@ -114,8 +121,10 @@ def overlaid_curves(
 def score_dots(metric: str, title: str, arms: Sequence[str], *, folds: bool) -> Panel:
     """A dot for every run and a bar at their mean, a row an arm; table `scores`. Folds lie below one another."""
     base = alt.Chart(alt.NamedData("scores")).transform_filter(f"isValid(datum.{metric})")
-    y = alt.Y("arm:N", sort=list(arms), title=None, axis=alt.Axis(ticks=False, domain=False, labelPadding=8))
-    x = alt.X(f"{metric}:Q", title=title, scale=alt.Scale(zero=False, nice=True))
+    y = alt.Y(
+        "arm:N", sort=list(arms), title=None, axis=alt.Axis(ticks=False, domain=False, labelPadding=8, labelFontSize=12)
+    )
+    x = alt.X(f"{metric}:Q", title=title, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=6))
     tooltip = ["arm:N", "run:N", alt.Tooltip(f"{metric}:Q", title=title, format=".3f")]
     dots = base.mark_circle(size=70, opacity=0.75).encode(x, y, arm_colour(arms), tooltip=tooltip)
     if folds:
@@ -208,11 +217,14 @@ def confusion(classes: Sequence[str]) -> Panel:
 _BARE: dict[str, Any] = {"ticks": False, "domain": False, "grid": False}
 
 
-def _epoch_and_value(title: str, domain: Sequence[float], column: str = "value") -> tuple[alt.X, alt.Y]:
+def _epoch_and_value(title: str, axes: Axes, column: str = "value") -> tuple[alt.X, alt.Y]:
     x = alt.X(
-        "epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, grid=False), scale=alt.Scale(zero=False, nice=False)
+        "epoch:Q",
+        title="epoch",
+        axis=alt.Axis(tickMinStep=1, grid=False),
+        scale=alt.Scale(domain=list(axes.epochs), nice=False),
     )
-    return x, alt.Y(f"{column}:Q", title=title, scale=alt.Scale(domain=list(domain), zero=False))
+    return x, alt.Y(f"{column}:Q", title=title, scale=alt.Scale(domain=list(axes.values), zero=False))
 
 
 def _folded(chart: alt.Chart, columns: Sequence[str]) -> alt.Chart:
