@@ -65,6 +65,9 @@ class UnreadableImagesError(DataError):
         error.findings = findings
         return error
 
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}\n{self.remedy}"  # a line of its own, below the list of files
+
 
 def load_images(
     index: ImageIndex,

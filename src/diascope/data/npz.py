@@ -15,6 +15,7 @@ from diascope.errors import DataError
 
 _SIDES = {"train": "training", "val": "validation", "test": "test"}
 _REMEDY = "expected MedMNIST's layout: train_images, train_labels and perhaps val_..., test_..."
+_AGAIN = "download or save it again"
 _CHUNK = 256
 
 
@@ -56,10 +57,10 @@ def npz_pixels(file: Path, array: str) -> Iterator[Pixels]:
 def _opened(file: Path) -> ZipFile:
     try:
         return ZipFile(file)
-    except (BadZipFile, OSError) as error:
-        raise DataError(
-            f"not a complete npz file ({error})", where=str(file), remedy="download or save it again"
-        ) from error
+    except BadZipFile as error:
+        raise DataError(f"not a complete npz file ({error})", where=str(file), remedy=_AGAIN) from error
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", where=str(file), remedy="check its permissions") from error
 
 
 def _member(file: Path, archive: ZipFile, array: str) -> ZipInfo:
@@ -75,7 +76,7 @@ def _header(file: Path, array: str, stream: IO[bytes]) -> _Header:
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(stream)
     except (ValueError, BadZipFile) as error:
-        raise DataError(f"{array} is damaged ({error})", where=str(file), remedy="download or save it again") from error
+        raise DataError(f"{array} is damaged ({error})", where=str(file), remedy=_AGAIN) from error
     if fortran and len(shape) > 1:
         raise DataError(
             f"{array} is stored in Fortran order", where=str(file), remedy="save np.ascontiguousarray of it"
@@ -87,9 +88,9 @@ def _exactly(file: Path, array: str, stream: IO[bytes], size: int) -> bytes:
     try:
         data = stream.read(size)
     except (BadZipFile, OSError, EOFError) as error:
-        raise DataError(f"{array} is damaged ({error})", where=str(file), remedy="download or save it again") from error
+        raise DataError(f"{array} is damaged ({error})", where=str(file), remedy=_AGAIN) from error
     if len(data) < size:
-        raise DataError(f"{array} is truncated", where=str(file), remedy="download or save it again")
+        raise DataError(f"{array} is truncated", where=str(file), remedy=_AGAIN)
     return data
 
 
