@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diascope.api import open, run
+    from diascope.api import open, run  # noqa: A004
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "open", "run"]

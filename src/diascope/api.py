@@ -19,7 +19,7 @@ class Run(RunRecord):
     def load_model(self, checkpoint: str = "best") -> "nn.Module":
         """The trained network in evaluation mode on the CPU: images (B, C, H, W) in [0, 1] to logits.
 
-        `checkpoint` is "best" (lowest validation loss) or "last". Two classes give one logit (B, 1), that of the second.
+        `checkpoint` is "best" (lowest validation loss) or "last". Two classes: one logit (B, 1), of the second.
         """
         from diascope.engine import load_model
 

@@ -77,8 +77,8 @@ def slow_precision(study: Study, device: str, capability: str | None = None) -> 
     if not arms or device != "cpu" or "AVX2" not in capability:
         return []
     sentence = (
-        f"precision bf16 (arms {', '.join(arms)}) on a processor without bf16 instructions: convolutions take about ten "
-        "times as long as in fp32. Use fp32 here; a GPU, or a processor with AVX-512 BF16 or AMX, makes bf16 the faster."
+        f"precision bf16 (arms {', '.join(arms)}) on a processor without bf16 instructions: convolutions take about "
+        "ten times as long as in fp32. Use fp32 here; a GPU or a processor with AVX-512 BF16 or AMX gains from bf16."
     )
     evidence = {"arms": arms, "processor": capability}
     return [Finding(code="slow-precision", severity="warning", outcome="issue", sentence=sentence, evidence=evidence)]
