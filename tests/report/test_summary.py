@@ -131,19 +131,20 @@ def test_many_arms_are_named_by_their_ends(make_study: MakeStudy) -> None:
 def test_what_is_incomplete_is_said(make_study: MakeStudy) -> None:
     folder = make_study()
     shutil.rmtree(folder / "runs/baseline/fold0-seed0")
+    (folder / "runs/dropout/fold0-seed1/done.json").unlink()
     failed = folder / "runs/dropout/fold0-seed2"
     (failed / "done.json").unlink()
     (failed / "error.txt").write_text("Traceback\nRuntimeError: out of memory\n")
     shutil.copytree(folder / "runs/dropout/fold0-seed0", folder / "runs/dropout/fold0-seed7")
     summary = summarize(StudyRecord(folder))
     said = "\n".join(summary["warnings"])
-    assert "Incomplete: 4 of 6 runs are finished" in said
+    assert "Incomplete: 3 of 6 runs are finished" in said
     assert "Not begun: baseline fold 0 seed 0." in said
-    assert "Begun but not finished: dropout fold 0 seed 2." in said
+    assert "Begun but not finished: dropout fold 0 seed 1." in said
     assert "dropout fold 0 seed 2 ended with RuntimeError: out of memory" in said
     assert "runs/dropout/fold0-seed7" in said
-    assert summary["arms"]["dropout"]["metrics"]["accuracy"]["n"] == 2
-    assert [run["state"] for run in summary["arms"]["dropout"]["runs"]] == ["done", "done", "unfinished"]
+    assert summary["arms"]["dropout"]["metrics"]["accuracy"]["n"] == 1
+    assert [run["state"] for run in summary["arms"]["dropout"]["runs"]] == ["done", "unfinished", "unfinished"]
 
 
 def test_stale_runs_are_left_out(make_study: MakeStudy) -> None:

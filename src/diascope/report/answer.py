@@ -40,7 +40,7 @@ def warnings(summary: dict[str, Any]) -> list[str]:
             f"Incomplete: {done} of {len(runs)} runs are finished. All numbers are over finished runs and may change."
         )
     for state, words in _STATES.items():
-        names = [f"{name} {_run_name(run)}" for name, run in runs if run["state"] == state]
+        names = [f"{name} {_run_name(run)}" for name, run in runs if run["state"] == state and not run["failure"]]
         if names:
             found.append(f"{words}: {_listed(names)}.")
     found += [f"Failed: {name} {_run_name(run)} ended with {run['failure']}" for name, run in runs if run["failure"]]
