@@ -7,8 +7,6 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from diascope.data.store import Kept
-
 
 def cache(
     clear: Annotated[
@@ -33,19 +31,19 @@ def cache(
         return
     kept = entries()
     if kept:
-        console.print(_table(kept))
+        console.print(_table())
     total = human_size(sum(entry.size for entry in kept))
     console.out(f"{len(kept)} kept, {total}, in {cache_root()}", highlight=False)
 
 
-def _table(kept: "list[Kept]") -> "Table":
+def _table() -> "Table":
     from datetime import datetime
 
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    from diascope.data.store import human_size
+    from diascope.data.store import entries, human_size
 
     table = Table(box=box.SIMPLE)
     for name in ("key", "kind"):
@@ -53,7 +51,7 @@ def _table(kept: "list[Kept]") -> "Table":
     table.add_column("source", overflow="fold")
     for name in ("images", "size", "last used"):
         table.add_column(name, justify="right", no_wrap=True)
-    for entry in kept:
+    for entry in entries():
         used = datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
         source = escape(entry.source) if entry.whole else "(unfinished)"
         table.add_row(entry.key[:8], entry.kind, source, f"{entry.images:,}", human_size(entry.size), used)
