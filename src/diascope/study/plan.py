@@ -16,6 +16,7 @@ from diascope.engine import RunData, RunTask
 from diascope.errors import DataError, RunError
 from diascope.findings import Finding
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
+from diascope.runs.record import sample_stem
 from diascope.studyfile import Arm, Study, dump_study
 
 State = Literal["todo", "unfinished", "done", "stale"]
@@ -152,11 +153,7 @@ def _write_samples(study: Study, images: Images, folder: Path, per_class: int = 
     for number, name in enumerate(images.index.classes):
         rows = [row for row in training if images.index.labels[row] == number]
         for place, row in enumerate(rows[:: max(1, len(rows) // per_class)][:per_class]):
-            _write_png(folder / f"{_file_name(name)}-{place}.png", Image.fromarray(cache.pixels[row].squeeze()))
-
-
-def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
+            _write_png(folder / f"{sample_stem(name)}-{place}.png", Image.fromarray(cache.pixels[row].squeeze()))
 
 
 def _write_png(path: Path, image: Any) -> None:
