@@ -5,11 +5,13 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import closing
+from errno import ENOSPC
 
 import numpy as np
 import pytest
 
 from diascope.engine import RunTask
+from diascope.runs.folder import RunFolder
 from diascope.study.executors import EpochDone, Executor, Failed, Finished, Started
 from diascope.study.executors.processes import ProcessExecutor
 from diascope.study.executors.serial import SerialExecutor
@@ -98,3 +100,24 @@ def test_a_task_survives_the_way_to_a_worker(make_task: MakeTask) -> None:
     back = pickle.loads(pickle.dumps(task))
     assert back.config == task.config
     np.testing.assert_array_equal(back.data.training, task.data.training)
+
+
+def test_a_full_disk_is_told_with_a_remedy_and_the_epochs_before_are_kept(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task("arm", "training.epochs=4")
+    append = RunFolder.append_history
+
+    def full_at_the_third(folder: RunFolder, row: dict[str, float]) -> None:
+        if row["epoch"] == 3:
+            raise OSError(ENOSPC, "No space left on device")
+        append(folder, row)
+
+    monkeypatch.setattr(RunFolder, "append_history", full_at_the_third)
+    *_, failed = SerialExecutor("cpu")([task])
+    assert isinstance(failed, Failed)
+    assert failed.problem == "the disk is full; free some space and run the same command again"
+    monkeypatch.setattr(RunFolder, "append_history", append)
+    events = list(SerialExecutor("cpu")([task]))
+    assert isinstance(events[-1], Finished)
+    assert events[1].epoch.epoch > 1  # type: ignore[union-attr]

@@ -6,6 +6,7 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+from diascope.errors import RunError
 from diascope.metrics import METRICS
 from diascope.report.answer import METRIC_NAMES, reading
 from diascope.report.charts import DIAGONAL, OVERLAYS, curve_domains, page_specs, write_charts
@@ -22,14 +23,20 @@ OPEN_RUNS = 30  # a longer table of runs starts closed
 def write_report(folder: Path) -> Path:
     """Write summary.json, charts/*.svg, charts/*.png and report.html into a study folder; returns the page's path.
 
-    Reads the folder alone, so the same runs give the same bytes. Raises RunError for a folder that is no study or a
-    damaged file in it.
+    Reads the folder alone, so the same runs give the same bytes. Raises RunError for a folder that is no study, a
+    damaged file in it, or a disk that does not take the report.
     """
     record = StudyRecord(folder)
     summary = summarize(record)
-    write_atomic(folder / "summary.json", readable_json(summary))
-    write_charts(summary, folder / "charts")
-    write_atomic(folder / "report.html", render(summary, sample_pictures(record)))
+    page = render(summary, sample_pictures(record))
+    try:
+        write_atomic(folder / "summary.json", readable_json(summary))
+        write_charts(summary, folder / "charts")
+        write_atomic(folder / "report.html", page)
+    except OSError as error:
+        what = f"the report cannot be written ({error.strerror}); the runs are kept"
+        remedy = f"make room for it, then `diascope report {folder}`"
+        raise RunError(what, where=str(folder), remedy=remedy) from error
     return folder / "report.html"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from errno import ENOSPC
 
 from diascope.engine import RunTask, Stopped, execute
 from diascope.errors import DiascopeError
@@ -40,6 +41,8 @@ def record_failure(task: RunTask, error: Exception) -> str:
     from traceback import format_exception
 
     problem = str(error) if isinstance(error, DiascopeError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.errno == ENOSPC:
+        problem = "the disk is full; free some space and run the same command again"
     try:
         write_atomic(RunFolder(task.folder).error, "".join(format_exception(error)))
     except OSError as unwritten:
