@@ -5,7 +5,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from diascope.models.layers import BatchNorm, Dropout
+from diascope.models.layers import Dropout
+from diascope.models.normalization import BatchNorm
 
 WIDTHS = (1, 2, 4, 4, 2)  # channels of the five convolutions, in multiples of base_channels
 POOLED = (1, 2, 5)  # the convolutions that are followed by 2x2 max pooling
@@ -53,7 +54,7 @@ def _block(
         layers.append((f"norm{number}", BatchNorm(width)))
     if number in POOLED:
         layers.append((f"pool{number}", nn.MaxPool2d(2)))
-    layers.append((f"relu{number}", nn.ReLU(inplace=True)))
+    layers.append((f"relu{number}", nn.ReLU()))
     if spatial_dropout > 0:
         layers.append((f"drop{number}", Dropout(spatial_dropout, spatial=True)))
     return layers

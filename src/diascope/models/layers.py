@@ -1,10 +1,7 @@
-"""Layers and initial weights as Keras has them, with every random number drawn from an explicit generator."""
+"""Dropout and initial weights as Keras has them, with every random number drawn from an explicit generator."""
 
 import torch
 from torch import Tensor, nn
-
-BATCH_NORM_EPSILON = 1e-3
-BATCH_NORM_MOMENTUM = 0.01  # the share of the new batch; Keras counts the share of the old: 0.99
 
 
 class Dropout(nn.Module):
@@ -31,33 +28,6 @@ class Dropout(nn.Module):
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}, spatial={self.spatial}"
-
-
-class BatchNorm(nn.BatchNorm2d):
-    """Batch normalization of (B, C, H, W) as Keras computes it.
-
-    The moving variance is built from the biased variance of a batch (PyTorch takes the unbiased one), so that a last
-    batch of one image is no special case: a channel with a single value becomes its bias, and its variance counts as 0.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(maps)
-        normalized, mean, inverse_sd = torch.native_batch_norm(
-            maps, self.weight, self.bias, None, None, True, BATCH_NORM_MOMENTUM, self.eps
-        )
-        self._follow(mean.detach(), inverse_sd.detach())
-        return normalized
-
-    @torch.no_grad()
-    def _follow(self, mean: Tensor, inverse_sd: Tensor) -> None:
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        self.running_mean.lerp_(mean, BATCH_NORM_MOMENTUM)
-        self.running_var.lerp_(inverse_sd.pow(-2).sub_(self.eps), BATCH_NORM_MOMENTUM)
 
 
 def initialize(model: nn.Module, generator: torch.Generator) -> None:

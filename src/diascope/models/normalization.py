@@ -1,0 +1,66 @@
+"""Batch normalization as Keras computes it (Ioffe and Szegedy 2015)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+EPSILON = 1e-3
+MOMENTUM = 0.01  # the share of the new batch; Keras counts the share of the old: 0.99
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalization of (B, C, H, W).
+
+    The moving variance is built from the biased variance of a batch (PyTorch takes the unbiased one), so that a last
+    batch of one image is no special case: a channel with a single value becomes its bias, and its variance counts as 0.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=EPSILON, momentum=MOMENTUM)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(maps)
+        normalized: Tensor
+        if maps.device.type == "cpu" and maps.dtype == torch.float32:
+            normalized, mean, variance = _Normalize.apply(maps, self.weight, self.bias)
+        else:
+            normalized, mean, inverse_sd = torch.native_batch_norm(
+                maps, self.weight, self.bias, None, None, True, MOMENTUM, EPSILON
+            )
+            variance = inverse_sd.detach().pow(-2).sub_(EPSILON)
+        self._follow(mean.detach(), variance)
+        return normalized
+
+    @torch.no_grad()
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        self.running_mean.lerp_(mean, MOMENTUM)
+        self.running_var.lerp_(variance, MOMENTUM)
+
+
+class _Normalize(torch.autograd.Function):
+    """(maps, weight, bias) -> normalized maps, mean (C,), biased variance (C,), in float32 on a processor.
+
+    PyTorch's kernels with statistics of our own: its kernel adds up channels-last maps value by value, which leaves a
+    relative error of 1e-5, enough to turn ReLUs around and lose sight of Keras; torch.sum adds in cascades, to 1e-7.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean = maps.mean((0, 2, 3))
+        variance = (maps * maps).mean((0, 2, 3)).addcmul_(mean, mean, value=-1).clamp_(min=0)
+        normalized = torch.native_batch_norm(maps, weight, bias, mean, variance, False, 0.0, EPSILON)[0]
+        ctx.save_for_backward(maps, weight, mean, (variance + EPSILON).rsqrt())
+        ctx.mark_non_differentiable(mean, variance)
+        return normalized, mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+        maps, weight, mean, inverse_sd = ctx.saved_tensors
+        gradients: tuple[Tensor, ...] = torch.ops.aten.native_batch_norm_backward(
+            gradient, maps, weight, None, None, mean, inverse_sd, True, EPSILON, [True, True, True]
+        )
+        return gradients
