@@ -28,7 +28,7 @@ class TrainingState:
         return float(self.optimizer.param_groups[0]["lr"])
 
     def note_validation(self, loss: float) -> None:
-        """Keep a copy of the weights if `loss` is the lowest so far, the first on ties; NaN is worse than any number."""
+        """Keep a copy of the weights if `loss` is the lowest so far (first on ties); NaN is worse than any number."""
         loss = inf if isnan(loss) else loss
         if self.best_epoch == 0 or loss < self.best_loss:
             self.best_epoch, self.best_loss = self.epoch, loss

@@ -1,0 +1,69 @@
+"""Dropout and initialization draw from the generator they are given, and from nothing else."""
+
+import pytest
+import torch
+from torch import nn
+
+from diascope.models.layers import Dropout, initialize
+
+
+def dropout(rate: float, *, spatial: bool = False, seed: int = 0) -> Dropout:
+    layer = Dropout(rate, spatial=spatial).train()
+    layer.generator = torch.Generator().manual_seed(seed)
+    return layer
+
+
+def test_dropout_zeroes_its_share_and_scales_the_others():
+    values = torch.full((100, 1000), 2.0)
+    dropped = dropout(0.4)(values)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.4, abs=0.005)
+    torch.testing.assert_close(dropped[dropped != 0].unique(), torch.tensor([2 / 0.6]))
+    assert dropped.mean().item() == pytest.approx(2.0, rel=0.01)
+
+
+def test_spatial_dropout_drops_whole_channels_of_single_images():
+    dropped = dropout(0.3, spatial=True)(torch.ones(200, 50, 4, 4))
+    per_channel = dropped.flatten(2)
+    assert torch.equal(per_channel.amin(2), per_channel.amax(2))
+    assert (per_channel[:, :, 0] == 0).float().mean().item() == pytest.approx(0.3, abs=0.02)
+    assert not torch.equal(dropped[0], dropped[1])
+
+
+def test_the_gradient_is_masked_like_the_values():
+    values = torch.rand(10, 10, requires_grad=True)
+    dropped = dropout(0.5)(values)
+    dropped.sum().backward()
+    torch.testing.assert_close(values.grad, (dropped / values).detach())
+
+
+def test_the_generator_alone_decides():
+    values = torch.ones(64, 64)
+    torch.manual_seed(0)
+    first = dropout(0.5, seed=3)(values)
+    torch.manual_seed(1)
+    assert torch.equal(first, dropout(0.5, seed=3)(values))
+    assert not torch.equal(first, dropout(0.5, seed=4)(values))
+
+
+def test_evaluation_mode_changes_nothing_and_draws_nothing():
+    layer = dropout(0.5).eval()
+    state = layer.generator.get_state()
+    values = torch.rand(8, 8)
+    assert torch.equal(layer(values), values)
+    assert torch.equal(layer.generator.get_state(), state)
+
+
+def test_dropout_without_a_generator_is_an_error():
+    with pytest.raises(RuntimeError, match="generator"):
+        Dropout(0.5).train()(torch.ones(2, 2))
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_an_impossible_rate_is_an_error(rate):
+    with pytest.raises(ValueError, match="rate"):
+        Dropout(rate)
+
+
+def test_a_layer_without_a_rule_is_not_left_uninitialized():
+    with pytest.raises(TypeError, match="GRU"):
+        initialize(nn.Sequential(nn.GRU(2, 2)), torch.Generator())
