@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/diascope demo
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 check: lint test
 

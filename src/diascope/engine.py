@@ -22,6 +22,7 @@ from diascope.models import build_model
 from diascope.runs.folder import RunFolder, write_atomic, write_json
 from diascope.runs.provenance import now, provenance
 from diascope.training.loop import Epoch, predict, train
+from diascope.training.process import prepare_process
 from diascope.training.state import TrainingState
 
 SAVE_SHARE = 0.05  # a checkpoint is written when writing takes at most this share of the time since the last one
@@ -77,7 +78,7 @@ def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = l
     Leaving the loop early keeps the epochs that were yielded. `stop` is asked before every batch; when it says yes,
     Stopped is raised and the epochs finished so far are kept.
     """
-    torch.set_num_threads(task.config.training.threads)
+    prepare_process(task.config.training.threads)
     place, folder = pick_device(device), RunFolder(task.folder)
     data, state = _Sides(task, place), _new_state(task, place)
     _resume(folder, task, state)
