@@ -64,12 +64,12 @@ def test_a_tie_of_three_goes_to_the_first_class() -> None:
     assert metrics.predicted_classes(np.array([[0.2, 0.4, 0.4]]), positive=1).tolist() == [1]
 
 
-def test_loss_by_hand_and_clipped_as_in_keras() -> None:
+def test_loss_by_hand_and_finite_where_a_probability_was_rounded_to_0() -> None:
     labels = np.array([1, 0])
     assert metrics.loss(labels, np.array([[0.2, 0.8], [0.6, 0.4]])) == pytest.approx(-np.log([0.8, 0.6]).mean())
-    certain_and_wrong = metrics.loss(np.array([0]), np.array([[0.0, 1.0]]))
-    assert certain_and_wrong == pytest.approx(-np.log(1e-7))
-    assert metrics.loss(np.array([1]), np.array([[0.0, 1.0]])) == pytest.approx(-np.log(1 - 1e-7))
+    assert metrics.loss(np.array([0]), np.array([[1e-30, 1.0]])) == pytest.approx(30 * np.log(10))
+    assert metrics.loss(np.array([0]), np.array([[0.0, 1.0]])) == pytest.approx(708, abs=1)
+    assert metrics.loss(np.array([1]), np.array([[0.0, 1.0]])) == 0
 
 
 def test_one_class_only_leaves_scores_undefined_not_zero() -> None:
