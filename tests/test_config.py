@@ -26,7 +26,8 @@ def config(*settings: str, seed: int = 0, fold: int = 0) -> RunConfig:
 
 
 @pytest.mark.parametrize(
-    "setting", ["name=b", "question=why", "data.source=/b.csv", "data.label=dx", "data.group=patient", "compare.at=last"]
+    "setting",
+    ["name=b", "question=why", "data.source=/b.csv", "data.label=dx", "data.group=patient", "compare.at=last"],
 )
 def test_names_and_places_do_not_change_a_run(setting: str) -> None:
     assert run_id(config(setting), "content") == run_id(config(), "content")
