@@ -119,3 +119,10 @@ def test_dropout_follows_the_hidden_dense_layers_and_spatial_dropout_every_block
 def test_an_image_too_small_for_three_poolings_is_an_error_with_a_remedy():
     with pytest.raises(ConfigError, match="image_size"):
         build(image_size=(128, 7))
+
+
+def test_a_bias_that_normalization_takes_out_is_not_trained():
+    trained = {name for name, parameter in build(normalization="batch").named_parameters() if parameter.requires_grad}
+    assert {f"features.norm{number}.bias" for number in range(1, 6)} <= trained
+    assert not {f"features.conv{number}.bias" for number in range(1, 6)} & trained
+    assert all(parameter.requires_grad for parameter in build().parameters())

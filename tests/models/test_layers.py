@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from diascope.models.layers import Dropout, initialize
+from diascope.models.layers import Dropout, MaxPool, initialize
 
 
 def dropout(rate: float, *, spatial: bool = False, seed: int = 0) -> Dropout:
@@ -67,3 +67,12 @@ def test_an_impossible_rate_is_an_error(rate):
 def test_a_layer_without_a_rule_is_not_left_uninitialized():
     with pytest.raises(TypeError, match="GRU"):
         initialize(nn.Sequential(nn.GRU(2, 2)), torch.Generator())
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (2, 3)])
+def test_pooling_is_the_same_with_and_without_gradients(size):
+    maps = torch.randn(2, 3, *size).to(memory_format=torch.channels_last)
+    with_gradients = MaxPool()(maps)
+    with torch.no_grad():
+        assert torch.equal(MaxPool()(maps), with_gradients)
+    assert torch.equal(with_gradients, nn.functional.max_pool2d(maps, 2))

@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from diascope.models.layers import Dropout
+from diascope.models.layers import Dropout, MaxPool
 from diascope.models.normalization import BatchNorm
 
 WIDTHS = (1, 2, 4, 4, 2)  # channels of the five convolutions, in multiples of base_channels
@@ -49,11 +49,14 @@ def _block(
     number: int, channels: int, width: int, normalization: str, spatial_dropout: float
 ) -> list[tuple[str, nn.Module]]:
     """One convolution block. Pooling comes before ReLU and dropout: it commutes with both and leaves them a quarter."""
-    layers: list[tuple[str, nn.Module]] = [(f"conv{number}", nn.Conv2d(channels, width, 3, padding="same"))]
+    convolution = nn.Conv2d(channels, width, 3, padding="same")
+    layers: list[tuple[str, nn.Module]] = [(f"conv{number}", convolution)]
     if normalization == "batch":
+        assert convolution.bias is not None
+        convolution.bias.requires_grad_(False)  # normalization takes it out again: its gradient is rounding noise
         layers.append((f"norm{number}", BatchNorm(width)))
     if number in POOLED:
-        layers.append((f"pool{number}", nn.MaxPool2d(2)))
+        layers.append((f"pool{number}", MaxPool()))
     layers.append((f"relu{number}", nn.ReLU()))
     if spatial_dropout > 0:
         layers.append((f"drop{number}", Dropout(spatial_dropout, spatial=True)))
