@@ -1,8 +1,8 @@
 """Make keras.json, what Keras computes on the parity test's inputs.
 
-Run it in an environment with keras and tensorflow (benchmarks/README.md says how to get one):
+Needs keras and tensorflow; the environment that `make bench` makes has them:
 
-    python tests/training/golden/make_keras.py
+    benchmarks/.venv/bin/python tests/training/golden/make_keras.py
 """
 
 import json
