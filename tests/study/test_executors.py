@@ -55,15 +55,24 @@ def test_a_run_that_raises_is_recorded_and_the_others_go_on(executor: Executor, 
 
 
 def test_leaving_stops_and_the_same_tasks_go_on(executor: Executor, make_task: MakeTask) -> None:
-    tasks = [make_task("a", "training.epochs=40", seed=seed) for seed in range(2)]
+    tasks = [make_task("a", "training.epochs=100000", seed=seed) for seed in range(2)]
+    leave_after_epoch(2, executor, tasks)
+    first = tasks[0].folder
+    kept = len((first / "history.csv").read_text().splitlines()) - 1
+    assert not (first / "done.json").exists()
+    assert leave_after_epoch(kept, executor, tasks[:1]) > 1
+
+
+def leave_after_epoch(number: int, executor: Executor, tasks: list[RunTask]) -> int:
+    """Run until the first task has done so many epochs; returns the epoch that it began with."""
+    seen = []
     with closing(executor(tasks)) as events:  # type: ignore[type-var]
         for event in events:
-            if isinstance(event, EpochDone) and event.epoch.epoch == 2:
-                break
-    assert not (event.task.folder / "done.json").exists()
-    rest = [event for event in executor(tasks) if isinstance(event, EpochDone) and event.task.name == tasks[0].name]
-    assert rest[0].epoch.epoch > 1
-    assert rest[-1].epoch.epoch == 40
+            if isinstance(event, EpochDone) and event.task.name == tasks[0].name:
+                seen.append(event.epoch.epoch)
+                if seen[-1] >= number:
+                    break
+    return seen[0]
 
 
 def test_serial_and_processes_compute_the_same_bits(make_task: MakeTask) -> None:
