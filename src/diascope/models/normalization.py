@@ -51,7 +51,8 @@ class _Normalize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mean = maps.mean((0, 2, 3))
-        variance = (maps - mean.view(1, -1, 1, 1)).square_().mean((0, 2, 3))
+        centred = maps.permute(0, 2, 3, 1).flatten(2) - mean.repeat(maps.shape[3])  # (B, H, W * C): long rows are fast
+        variance = centred.square_().reshape(-1, len(mean)).mean(0)
         normalized = torch.native_batch_norm(maps, weight, bias, mean, variance, False, 0.0, EPSILON)[0]
         ctx.save_for_backward(maps, weight, mean, (variance + EPSILON).rsqrt())
         ctx.mark_non_differentiable(mean, variance)
