@@ -3,8 +3,8 @@
     make bench                                   about 20 minutes, on an idle machine
     python benchmarks/bench.py --quick           a few minutes, to see that it works
 
-Makes an environment of its own in benchmarks/.venv, lets all peers take turns epoch by epoch, leaves out the first
-epoch, prints medians, spreads and ratios, and writes them to benchmarks/results/.
+Makes an environment of its own in benchmarks/.venv, lets the peers take turns, each alone on the machine, leaves out the
+first epoch of each turn, prints medians, spreads and ratios, and writes them to benchmarks/results/.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from statistics import median
 HERE = Path(__file__).resolve().parent
 PYTHON = HERE / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
 IMAGES = 1000
+EPOCHS_A_TURN = 2
 PROGRAMS = {
     "Keras": "keras_peer.py",
     "Lightning": "lightning_peer.py",
@@ -78,12 +79,12 @@ class Peer:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="200 images and 2 counted epochs: not for quoting")
-    parser.add_argument("--epochs", type=int, default=5, help="epochs that are counted")
+    parser.add_argument("--quick", action="store_true", help="200 images and one round: not for quoting")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each peer, with 2 counted epochs each")
     parser.add_argument("--bf16-images", type=int, help="training images of bf16 epochs; default: 80 where it is slow")
     told = parser.parse_args()
     prepare_environment()
-    images, counted = (200, 2) if told.quick else (IMAGES, told.epochs)
+    images, rounds = (200, 1) if told.quick else (IMAGES, told.rounds)
     native = has_bf16()
     bf16_images = told.bf16_images or (images if native else 80)
     result: dict[str, object] = {
@@ -92,8 +93,8 @@ def main() -> None:
         "native_bf16": native,
         "images": images,
         "bf16_images": bf16_images,
-        "counted_epochs": counted,
-        "tasks": {task: measure(task, images, bf16_images, counted) for task in ("lab-1a", "lab-1b")},
+        "rounds": rounds,
+        "tasks": {task: measure(task, images, bf16_images, rounds) for task in ("lab-1a", "lab-1b")},
     }
     folder = HERE / "results"
     folder.mkdir(exist_ok=True)
@@ -145,16 +146,16 @@ def machine() -> dict[str, object]:
     }
 
 
-def measure(task: str, images: int, bf16_images: int, counted: int) -> dict[str, object]:
+def measure(task: str, images: int, bf16_images: int, rounds: int) -> dict[str, object]:
     """All peers of one task: those in fp32 and their study, then those in bf16 and theirs, then the profile."""
     found = []
     for precision, shown in (("fp32", images), ("bf16", bf16_images)):
         peers = [Peer(name, program, task, precision, shown) for name, program in PROGRAMS.items()]
         peers.append(Peer("Keras, two at once", PROGRAMS["Keras"], task, precision, shown, copies=2))
-        rounds = counted if shown == images else min(counted, 2)
-        take_turns(peers, rounds)
+        turns = rounds if shown == images else 1
+        take_turns(peers, turns)
         found += [peer_row(peer) for peer in peers]
-        found.append(study_row(task, precision, shown, epochs=rounds + 1))
+        found.append(study_row(task, precision, shown, epochs=2 if shown != images else 3))
     profile = subprocess.run(
         [PYTHON, HERE / "peers" / "profile_peer.py", "--task", task, "--threads", "1"],
         check=True,
@@ -164,16 +165,15 @@ def measure(task: str, images: int, bf16_images: int, counted: int) -> dict[str,
     return {"peers": found, "profile": profile}
 
 
-def take_turns(peers: list[Peer], counted: int) -> None:
-    """All peers are alive at once, and only one of them works at a time."""
-    for peer in peers:
-        peer.start(epochs=counted + 1, threads=os.cpu_count() or 1)
-    for number in range(counted + 1):  # the first is not counted: it compiles, allocates, warms up
+def take_turns(peers: list[Peer], rounds: int) -> None:
+    """One peer at a time; in each round it starts anew, warms up for an epoch, and is counted for EPOCHS_A_TURN."""
+    for number in range(rounds):
         for peer in peers:
-            peer.turn(counted=number > 0)
-        print(f"{peers[0].task} {peers[0].precision}: round {number} of {counted}", file=sys.stderr, flush=True)
-    for peer in peers:
-        peer.end()
+            peer.start(epochs=1 + EPOCHS_A_TURN, threads=os.cpu_count() or 1)
+            for epoch in range(1 + EPOCHS_A_TURN):  # the first compiles, allocates, warms up
+                peer.turn(counted=epoch > 0)
+            peer.end()
+        print(f"{peers[0].task} {peers[0].precision}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
 
 
 def peer_row(peer: Peer) -> dict[str, object]:
@@ -213,7 +213,7 @@ def report(result: dict[str, object]) -> str:
     lines += [", ".join(f"{name} {value}" for name, value in told.items()) + f". {result['date']}.", ""]
     lines += [
         "Seconds that one epoch of one run costs, validation included; median (lowest to highest) of "
-        f"{result['counted_epochs']} epochs, the first left out. All peers took turns in one run. Ratio: the median of "
+        f"{result['rounds']} turns with {EPOCHS_A_TURN} epochs each, after one that is left out. Ratio: the median of "
         "Keras in float32, one process, divided by this one. Diascope's epochs also judge the training side in "
         "evaluation mode and write history and checkpoints, which the others do not.",
         "",

@@ -116,6 +116,8 @@ def test_what_comes_later_is_refused_by_name(key: str) -> None:
 def test_errors_of_settings_name_the_setting() -> None:
     assert problem(TEXT, "training.epochs=many").startswith("--set training.epochs: training.epochs is")
     assert problem(TEXT, "trainin.epochs=3").startswith("--set trainin.epochs: unknown key trainin")
+    for value in ("[64,64", "a: b: c", "*.csv"):
+        assert "its value is not valid YAML" in problem(TEXT, f"question={value}")
     assert problem(TEXT, "epochs").startswith("--set epochs: is not of the form key=value")
 
 

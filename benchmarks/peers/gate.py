@@ -1,7 +1,7 @@
 """What every peer shares: the task, the pixels, and a gate at which it waits before each epoch.
 
 A peer is a program that prints one JSON line an epoch and starts the next one when it reads a line. So the driver can
-let all peers take turns, epoch by epoch, in one run: a machine that slows down slows down all of them.
+start the epochs of several copies together.
 """
 
 import argparse

@@ -32,7 +32,7 @@ class OpenStudy(StudyRecord):
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """Every run that the study asks for, with `.history`, `.predictions` (data frames) and `.load_model()`."""
-        return tuple(Run(run.arm, run.fold, run.seed, run.folder) for run in super().runs)
+        return tuple(Run(run.arm, run.fold, run.seed, run.folder, run.planned) for run in super().runs)
 
 
 def open(folder: str | Path) -> OpenStudy:  # noqa: A001  (diascope.open reads well)
@@ -65,7 +65,7 @@ def run(
     from diascope.report.page import write_report
     from diascope.study.run import Options, run_study
 
-    found = find_study(study, [f"{key}={dumps(value)}" for key, value in (settings or {}).items()])
+    found = find_study(study, [f"{key}={dumps(value, default=str)}" for key, value in (settings or {}).items()])
     folder = Path(out or found.config.name)
     with RunDisplay() as display:
         outcome = run_study(found, folder, Options(executor, jobs, device, on_unreadable, retrain), display)

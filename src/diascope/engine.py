@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -25,6 +27,8 @@ from diascope.training.loop import Epoch, predict, train
 from diascope.training.process import prepare_process
 from diascope.training.state import TrainingState
 
+DEVICES = "use auto, cpu, cuda or cuda:N"
+LOCK_SECONDS = 10  # a worker whose command was killed needs a moment to notice
 SAVE_SHARE = 0.05  # a checkpoint is written when writing takes at most this share of the time since the last one
 
 
@@ -64,20 +68,29 @@ def pick_device(name: str) -> torch.device:
     """auto, cpu, cuda or cuda:N as a device that is there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise RunError("this machine has no usable CUDA device", where=f"--device {name}", remedy="use --device cpu")
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError as error:
-        raise RunError("is no device", where=f"--device {name}", remedy="use auto, cpu, cuda or cuda:N") from error
+        raise RunError("is no device", where=f"--device {name}", remedy=DEVICES) from error
+    if device.type not in ("cpu", "cuda"):
+        raise RunError("is a device that Diascope cannot train on", where=f"--device {name}", remedy=DEVICES)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise RunError("this machine has no such usable CUDA device", where=f"--device {name}", remedy=DEVICES)
+    return device
 
 
 def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = lambda: False) -> Iterator[Epoch]:
     """Train the task's run, or what is left of it, yielding each epoch; the folder is done when the iterator ends.
 
     Leaving the loop early keeps the epochs that were yielded. `stop` is asked before every batch; when it says yes,
-    Stopped is raised and the epochs finished so far are kept.
+    Stopped is raised; epochs since the last checkpoint, which are few, are then trained again when the run goes on.
+    Raises RunError if another command is training this run.
     """
+    with _only_here(task):
+        yield from _execute(task, device, stop)
+
+
+def _execute(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[Epoch]:
     prepare_process(task.config.training.threads)
     place, folder = pick_device(device), RunFolder(task.folder)
     data, state = _Sides(task, place), _new_state(task, place)
@@ -108,6 +121,8 @@ def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = l
 def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
     """The trained network of a finished run, in evaluation mode on the CPU; checkpoint "best" or "last"."""
     run = RunFolder(folder)
+    if checkpoint not in ("best", "last"):
+        raise RunError(f"there is no checkpoint {checkpoint!r}", where=str(folder), remedy="use best or last")
     if not run.done.exists():
         raise RunError("this run is not finished", where=str(folder), remedy="run the study again to finish it")
     tree = json.loads(run.config.read_text(encoding="utf-8"))
@@ -117,12 +132,28 @@ def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
     return model.eval()
 
 
+@contextmanager
+def _only_here(task: RunTask) -> Iterator[None]:
+    """Two commands never write into one run folder; a lock of a process that died is free."""
+    task.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(task.folder / ".lock", timeout=LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        remedy = "wait for it, and run the same command again"
+        raise RunError("another command is training this run", where=str(task.folder), remedy=remedy) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class _Sides:
     """The batches of a run's two sides, and of the part of the training side that is watched in evaluation mode."""
 
     def __init__(self, task: RunTask, device: torch.device) -> None:
         data, config = task.data, task.config
-        pixels = np.load(data.pixels, mmap_mode="r")
+        pixels = _open_pixels(data.pixels)
         subset = subset_rows(data.training, len(data.validation), config.seed)
         self.training = TrainingBatches(
             pixels,
@@ -134,6 +165,15 @@ class _Sides:
         )
         self.validation = EvaluationBatches(pixels, data.labels, data.validation, device=device)
         self.subset = EvaluationBatches(pixels, data.labels, subset, device=device)
+
+
+def _open_pixels(file: Path) -> NDArray[np.uint8]:
+    try:
+        pixels: NDArray[np.uint8] = np.load(file, mmap_mode="r")
+    except FileNotFoundError as error:
+        what, remedy = "the decoded images are gone from the cache", "run the same command again: it decodes them anew"
+        raise RunError(what, where=str(file), remedy=remedy) from error
+    return pixels
 
 
 def _build(config: RunConfig, classes: int) -> nn.Module:

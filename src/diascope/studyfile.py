@@ -10,6 +10,8 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from diascope.config import (
     AugmentationConfig,
@@ -24,7 +26,11 @@ from diascope.errors import ConfigError
 
 Tree = dict[str, Any]
 ARM_SECTIONS = ("data", "model", "augmentation", "training")
-STUDY_WIDE = ("data.source", "data.label", "data.group", "split", "seeds")
+STUDY_WIDE = (
+    *("data.source", "data.label", "data.group", "data.classes", "data.positive"),  # whose images, called what
+    *("data.phantom.images", "data.phantom.images_per_group", "data.phantom.seed"),
+    *("split", "seeds"),
+)
 
 # Keys and values of the agreed format whose feature this version does not have: refused by name, never ignored.
 LATER_KEYS = {
@@ -119,8 +125,6 @@ def dump_study(study: Study) -> str:
 
 
 def _yaml() -> Any:
-    from ruamel.yaml import YAML
-
     yaml = YAML(typ="rt")
     yaml.default_flow_style = False
     yaml.width = 120
@@ -128,8 +132,6 @@ def _yaml() -> Any:
 
 
 def _parse_yaml(text: str, where: str) -> Any:
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     try:
         marked = _yaml().load(text)
     except MarkedYAMLError as error:
@@ -167,7 +169,11 @@ def _parse_setting(setting: str) -> tuple[tuple[str, ...], Any]:
     if not equals or not key.strip():
         raise ConfigError("is not of the form key=value", where=f"--set {setting}", remedy="for example --set seeds=5")
     where = f"--set {setting}"
-    return tuple(key.strip().split(".")), _plain(_yaml().load(value) if value.strip() else None, where)
+    try:
+        parsed = _yaml().load(value) if value.strip() else None
+    except YAMLError as error:
+        raise ConfigError("its value is not valid YAML", where=where, remedy="quote it: key='\"text\"'") from error
+    return tuple(key.strip().split(".")), _plain(parsed, where)
 
 
 def _put(tree: Tree, key: tuple[str, ...], value: Any) -> None:
@@ -256,7 +262,7 @@ def _check_arm_key(arm: str, key: tuple[str, ...], place: str) -> None:
             remedy="set it at the top of the file, or make another study",
         )
     if key[0] not in ARM_SECTIONS:
-        nearest = _nearest(dotted, list(_known_keys(StudyConfig)))
+        nearest = _nearest(dotted, [name for name in _known_keys(StudyConfig) if name.split(".")[0] in ARM_SECTIONS])
         raise ConfigError(
             f"arm {arm!r} sets {dotted}, which is not a key of {', '.join(ARM_SECTIONS)}", where=place, remedy=nearest
         )

@@ -49,7 +49,7 @@ def test_a_run_that_raises_is_recorded_and_the_others_go_on(executor: Executor, 
     events = list(executor([bad, *good]))
     (failed,) = [event for event in events if isinstance(event, Failed)]
     assert failed.task.name == "bad/fold0-seed0"
-    assert "nowhere.npy" in failed.problem
+    assert "gone from the cache" in failed.problem
     assert "Traceback" in (bad.folder / "error.txt").read_text()
     assert len([event for event in events if isinstance(event, Finished)]) == 2
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diascope.errors import DataError, RunError
+from diascope.errors import ConfigError, RunError
 from diascope.runs.folder import RunFolder, write_json
 from diascope.study.plan import Cell, check_stale, plan, read_images, write_study
 from diascope.studyfile import Study, parse_study
@@ -97,9 +97,19 @@ def test_a_corrected_label_makes_runs_stale(tmp_path: Path) -> None:
     assert before[0].task.run_id != after[0].task.run_id
 
 
-def test_arms_with_other_images_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="arm 'more' has other images or labels than arm 'gray'"):
-        read_images(make_study("arms.more={data.phantom.images: 60}"))
+def test_arms_with_other_images_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"arm 'more' sets data.phantom.images, which all arms of a study share"):
+        make_study("arms.more={data.phantom.images: 60}")
+
+
+def test_retraining_clears_what_is_stale_before_anything_is_trained(tmp_path: Path) -> None:
+    study = make_study()
+    for cell in cells_of(study, tmp_path):
+        finish(cell)
+    changed = make_study("split.seed=1")
+    images = read_images(changed)
+    write_study(changed, images, tmp_path, plan(changed, images, tmp_path))
+    assert not list(tmp_path.glob("runs/*/*/done.json"))
 
 
 def test_arms_may_plant_a_shortcut_into_the_same_images(tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ class RunDisplay:
         if self._decoding is None:
             self._decoding = self._bars.add_task("decoding images", total=total, status="")
             self._line(f"decoding {total:,} images")
-        self._bars.update(self._decoding, completed=done, status=f"{done:,} of {total:,}", visible=done < total)
+        self._bars.update(
+            self._decoding, completed=done, total=total, status=f"{done:,} of {total:,}", visible=done < total
+        )
 
     def planned(self, cells: Sequence[Cell], findings: Sequence[Finding]) -> None:
         """Training begins."""
@@ -73,7 +75,8 @@ class RunDisplay:
         if isinstance(event, EpochDone):
             self._show_epoch(event)
             return
-        self._bars.update(self._rows[name], visible=False)
+        if name in self._rows:  # a worker may die before it says that it starts
+            self._bars.update(self._rows[name], visible=False)
         if isinstance(event, Failed):
             self._clock.forget(event.task.config.training.epochs)
             self._console.print(Text(f"{name} failed: {event.problem}", style="red"))
@@ -83,7 +86,7 @@ class RunDisplay:
 
     def _show_epoch(self, event: EpochDone) -> None:
         epoch, epochs, name = event.epoch, event.task.config.training.epochs, event.task.name
-        self._clock.tick(name, epoch.epoch, epoch.seconds, epochs)
+        self._clock.tick(name, epoch.epoch)
         status = (
             f"epoch {epoch.epoch} of {epochs}  loss {epoch.training.loss:.3f}, validation {epoch.validation.loss:.3f}  "
             f"accuracy {epoch.training.accuracy:.3f}, validation {epoch.validation.accuracy:.3f}"
@@ -112,7 +115,7 @@ class _Clock:
     def start(self, runs: int, epochs: int) -> None:
         self.runs, self.epochs, self._started = runs, epochs, monotonic()
 
-    def tick(self, name: str, epoch: int, seconds: float, epochs: int) -> None:
+    def tick(self, name: str, epoch: int) -> None:
         self.epochs_done += epoch - self._reached.get(name, 0)  # a continued run starts with epochs already done
         self._reached[name] = epoch
         self._measured += 1

@@ -3,10 +3,15 @@
 from collections import Counter
 from pathlib import Path
 
-from diascope.cli.run import OutOption, Setting, StudyArgument
+from diascope.cli.run import OnUnreadableOption, OutOption, Setting, StudyArgument
 
 
-def plan(study: StudyArgument, out: OutOption = None, settings: Setting = None) -> None:
+def plan(
+    study: StudyArgument,
+    out: OutOption = None,
+    settings: Setting = None,
+    on_unreadable: OnUnreadableOption = "error",
+) -> None:
     """Show what `diascope run` with the same arguments would do: todo, unfinished, done, stale. Trains nothing.
 
     Example: diascope plan study.yaml --out results
@@ -22,7 +27,7 @@ def plan(study: StudyArgument, out: OutOption = None, settings: Setting = None) 
     found = find_study(study, settings)
     folder = out or Path(found.config.name)
     with RunDisplay() as display:
-        images = read_images(found, progress=display.decoded)
+        images = read_images(found, on_unreadable=on_unreadable, progress=display.decoded)
     cells = plan_runs(found, images, folder)
     table = Table("arm", "fold", "seed", "run", "state", title=f"{found.config.name} in {folder}")
     for cell in cells:

@@ -16,6 +16,10 @@ OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", help="The study folder. Default: the study's name, in this folder.")
 ]
 
+OnUnreadableOption = Annotated[
+    Literal["error", "skip"], typer.Option(help="Images that cannot be read: list them and stop, or leave them out.")
+]
+
 
 def run(
     study: StudyArgument,
@@ -26,10 +30,7 @@ def run(
         Literal["processes", "serial"], typer.Option(help="Several runs at a time, or one by one.")
     ] = "processes",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
-    on_unreadable: Annotated[
-        Literal["error", "skip"],
-        typer.Option(help="Images that cannot be read: list them and stop, or leave them out."),
-    ] = "error",
+    on_unreadable: OnUnreadableOption = "error",
     retrain: Annotated[bool, typer.Option("--retrain", help="Train runs anew whose configuration changed.")] = False,
 ) -> None:
     """Train every arm of a STUDY over folds and seeds, and write the report.

@@ -13,7 +13,7 @@ from diascope.data.cache import ImageCache, load_images
 from diascope.data.index import ImageIndex, open_index
 from diascope.data.split import Fold, Folds, make_folds
 from diascope.engine import RunData, RunTask
-from diascope.errors import DataError, RunError
+from diascope.errors import RunError
 from diascope.findings import Finding
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
 from diascope.runs.record import sample_stem
@@ -58,11 +58,6 @@ def read_images(study: Study, *, on_unreadable: OnUnreadable = "error", progress
             findings += [finding for finding in found if finding not in findings]
         index, caches[arm.name] = by_view[view]
         first = first or index
-        if index.paths != first.paths or not np.array_equal(index.labels, first.labels):
-            raise DataError(
-                f"arm {arm.name!r} has other images or labels than arm {study.arms[0].name!r}",
-                remedy="arms may show the same images differently, not other images; make another study",
-            )
     assert first is not None  # a study has at least one arm
     return Images(first, make_folds(first, study.split), caches, findings)
 
@@ -87,9 +82,15 @@ def check_stale(cells: Sequence[Cell], folder: Path, *, retrain: bool) -> None:
         raise RunError(what, where=str(folder), remedy=remedy)
 
 
-def write_study(study: Study, images: Images, folder: Path) -> None:
-    """Write down what is about to be trained, and on what, before any training."""
+def write_study(study: Study, images: Images, folder: Path, cells: Sequence[Cell] = ()) -> None:
+    """Write down what is about to be trained, and on what, before any training.
+
+    Stale cells, which are about to be trained anew, are cleared: no report may count them among the new ones.
+    """
     try:
+        for cell in cells:
+            if cell.state == "stale":
+                RunFolder(cell.task.folder).clear()
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / "study.yaml", dump_study(study))
         images.index.save(folder / "index.csv")

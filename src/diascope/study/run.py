@@ -59,7 +59,7 @@ def run_study(study: Study, folder: Path, options: Options, display: Display) ->
     images.findings.extend(slow_precision(study, pick_device(options.device).type))
     cells = plan(study, images, folder)
     check_stale(cells, folder, retrain=options.retrain)
-    write_study(study, images, folder)
+    write_study(study, images, folder, cells)
     display.planned(cells, images.findings)
     failed = []
     with closing(executor([cell.task for cell in cells if cell.state != "done"])) as events:  # type: ignore[type-var]

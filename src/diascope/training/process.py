@@ -17,6 +17,8 @@ def prepare_process(threads: int) -> None:
     """
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
     if sys.platform == "linux":
         _keep_freed_memory()
 

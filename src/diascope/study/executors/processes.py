@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from ctypes import c_byte
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
-from multiprocessing.synchronize import Event as StopEvent
 
 from diascope.engine import RunTask
 from diascope.study.executors import Event, Failed, Finished
@@ -23,7 +25,7 @@ class ProcessExecutor:
 
     def __call__(self, tasks: Sequence[RunTask]) -> Iterator[Event]:
         context = multiprocessing.get_context("spawn")
-        stop = context.Event()
+        stop = context.RawValue("b", 0)  # no lock: a worker that is killed cannot take it along
         waiting = list(reversed(tasks))
         workers = [_Worker(context, stop, self._device) for _ in range(min(self._jobs, len(tasks)))]
         try:
@@ -42,7 +44,7 @@ class ProcessExecutor:
                             worker.give(waiting.pop())
                     yield event
         finally:
-            stop.set()
+            stop.value = 1
             for worker in workers:
                 worker.dismiss()
 
@@ -50,16 +52,18 @@ class ProcessExecutor:
 class _Worker:
     """A process that trains, this end of it."""
 
-    def __init__(self, context: SpawnContext, stop: StopEvent, device: str) -> None:
+    def __init__(self, context: SpawnContext, stop: c_byte, device: str) -> None:
         self.task: RunTask | None = None
         self.pipe, other = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_work, args=(other, stop, device), daemon=True)
-        self.process.start()
+        with _interrupts_ignored():  # from its first moment: Ctrl-C reaches the whole group, the parent decides
+            self.process.start()
         other.close()
 
     def give(self, task: RunTask) -> None:
         self.task = task
-        self.pipe.send(task)
+        with suppress(OSError):  # a process that is dead already: receive says so
+            self.pipe.send(task)
 
     def receive(self) -> Event:
         """The next event; a process that died without a word has failed its task."""
@@ -70,26 +74,44 @@ class _Worker:
         except (EOFError, ConnectionResetError):
             self.process.join()
             self.task = None
-            code = self.process.exitcode or 0
-            cause = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-            return Failed(task, f"its process {cause}; out of memory? --jobs with a smaller number needs less")
+            return Failed(task, _cause_of_death(self.process.exitcode or 0))
         if isinstance(event, ENDED):
             self.task = None
         return event
 
     def dismiss(self) -> None:
-        """Let the process end by itself: it saves what it has, then finds its pipe closed."""
+        """Let the process end by itself: its last checkpoint is on the disk."""
         self.pipe.close()
         self.process.join()
 
 
-def _work(pipe: Connection, stop: StopEvent, device: str) -> None:
+def _cause_of_death(code: int) -> str:
+    if code < 0:
+        return f"its process was killed by {signal.Signals(-code).name}; out of memory? a smaller --jobs needs less"
+    guard = 'in a script of your own, put diascope.run under `if __name__ == "__main__":`'
+    return f"its process exited with {code} and said nothing; {guard}"
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """A process that is started meanwhile inherits it. Only the main thread may set it; elsewhere nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _work(pipe: Connection, stop: c_byte, device: str) -> None:
     """A worker's life: take a task, train it, tell; until the pipe is closed or the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
 
     def should_stop() -> bool:
-        return stop.is_set() or os.getppid() != parent
+        return bool(stop.value) or os.getppid() != parent
 
     try:
         while True:
