@@ -3,8 +3,8 @@
     make bench                                   about 20 minutes, on an idle machine
     python benchmarks/bench.py --quick           a few minutes, to see that it works
 
-Makes an environment of its own in benchmarks/.venv, lets the peers take turns, each alone on the machine, leaves out the
-first epoch of each turn, prints medians, spreads and ratios, and writes them to benchmarks/results/.
+Makes an environment of its own in benchmarks/.venv, lets the peers take turns, each alone on the machine, leaves out
+the first epoch of each turn, prints medians, spreads and ratios, and writes them to benchmarks/results/.
 """
 
 import argparse
