@@ -101,6 +101,14 @@ def test_paths_are_relative_to_the_file_and_in_settings_to_the_working_folder(
         ("model.normalization: batch", "model.name: vgg", "x.yaml:9: arm 'dotted': model.name: vgg is refused"),
         ("source: skin/lab.csv", "channels: 1", "x.yaml:3: data.source is missing; add"),
         ("diascope: 1", "diascope: 2", "x.yaml:1: diascope is 2"),
+        ("seeds: 3", "compare: {pairs: [[dotted, dotted]]}", "x.yaml:6: compare.pairs.0: a value stands there twice"),
+        ("seeds: 3", "compare: {pairs: [[dotted, other]]}", "x.yaml: compare.pairs names 'other', which is not one of"),
+        ("seeds: 3", "compare: {margin: 0}", "x.yaml:6: compare.margin is 0"),
+        (
+            "seeds: 3",
+            "report: {subgroup: sex}",
+            "x.yaml:6: unknown key report.subgroup; did you mean report.subgroups?",
+        ),
         ("seeds: 3", "seeds: 2026-01-01", "neither text, number, list nor section"),
     ],
 )

@@ -133,13 +133,48 @@ class TrainingConfig(Section):
     threads: int = Field(1, ge=1, le=256, description="processor threads of one run; they decide the last bits")
 
 
+Pair = Annotated[
+    tuple[str, str],
+    BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
+    AfterValidator(_all_differ),
+]
+
+
 class CompareConfig(Section):
     """What the arms are compared by."""
 
-    metric: Literal["accuracy", "balanced_accuracy", "auroc", "loss"] | None = Field(
-        None, description="default: accuracy, and balanced_accuracy when classes are unequal"
-    )
+    metric: (
+        Literal[
+            "accuracy",
+            "balanced_accuracy",
+            "sensitivity",
+            "specificity",
+            "ppv",
+            "npv",
+            "f1",
+            "mcc",
+            "auroc",
+            "auprc",
+            "brier",
+            "loss",
+        ]
+        | None
+    ) = Field(None, description="default: accuracy, and balanced_accuracy when classes are unequal")
     at: Literal["last"] = Field("last", description="the epoch at which the arms are compared")
+    pairs: Annotated[tuple[Pair, ...], AfterValidator(_all_differ)] | None = Field(
+        None, description="[arm, against] each; default: every arm against the first; []: none"
+    )
+    margin: float | None = Field(
+        None, gt=0, description="arms whose difference surely lies within it, in units of the metric, are equivalent"
+    )
+
+
+class ReportConfig(Section):
+    """What the report shows beside its own."""
+
+    subgroups: Annotated[tuple[str, ...], AfterValidator(_all_differ)] = Field(
+        (), description="columns of the manifest; the primary metric is shown for each of their values"
+    )
 
 
 class StudyConfig(Section):
@@ -158,6 +193,17 @@ class StudyConfig(Section):
         {"baseline": {}}, min_length=1, description="a name, and the keys in which it differs from the base"
     )
     compare: CompareConfig = CompareConfig()
+    report: ReportConfig = ReportConfig()
+
+    @model_validator(mode="after")
+    def _pairs_are_of_arms(self) -> Self:
+        for pair in self.compare.pairs or ():
+            for name in pair:
+                if name not in self.arms:
+                    raise ValueError(
+                        f"compare.pairs names {name!r}, which is not one of the arms {', '.join(self.arms)}"
+                    )
+        return self
 
 
 class RunConfig(Section):

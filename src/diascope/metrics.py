@@ -48,6 +48,11 @@ def scores(labels: Labels, probabilities: Probabilities, positive: int) -> Score
     }
 
 
+def score(metric: str, labels: Labels, probabilities: Probabilities, positive: int) -> float | None:
+    """One metric of METRICS by name."""
+    return scores(labels, probabilities, positive)[metric]
+
+
 def predicted_classes(probabilities: Probabilities, positive: int) -> NDArray[np.int64]:
     """(N, K) -> (N,) class numbers. Of two classes the positive one needs strictly more than 0.5, as in Keras'
     binary accuracy; of more, the largest probability wins and the first class wins ties."""

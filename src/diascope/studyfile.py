@@ -35,9 +35,6 @@ STUDY_WIDE = (
 # Keys and values of the agreed format whose feature this version does not have: refused by name, never ignored.
 LATER_KEYS = {
     "search": "the search of hyper-parameters",
-    "report": "subgroups and the reporting checklist",
-    "compare.pairs": "verdicts on pairs of arms",
-    "compare.margin": "verdicts on pairs of arms",
     "model.depth": "networks of other depths",
     **{
         f"augmentation.{key}": "augmentation"
@@ -311,7 +308,8 @@ def _explain(problem: Any, lines: _Lines, prefix: str) -> ConfigError:
         what = f"{prefix}{given!r} cannot be the name of an arm"
         return ConfigError(what, where=place, remedy="use letters, digits, '.', '_', '+' and '-'; it names a folder")
     if kind == "value_error":
-        return ConfigError(f"{prefix}{dotted}: {problem['ctx']['error']}", where=place)
+        what = f"{dotted}: {problem['ctx']['error']}" if dotted else str(problem["ctx"]["error"])
+        return ConfigError(f"{prefix}{what}", where=place)
     message = problem["msg"][0].lower() + problem["msg"][1:]
     return ConfigError(f"{prefix}{dotted} is {json.dumps(given)}: {message}", where=place)
 
