@@ -107,7 +107,7 @@ def test_paths_are_relative_to_the_file_and_in_settings_to_the_working_folder(
         (
             "seeds: 3",
             "report: {subgroup: sex}",
-            "x.yaml:6: unknown key report.subgroup; did you mean report.subgroups?",
+            "x.yaml:6: unknown key report.subgroup; did you mean report.subgroups",
         ),
         ("seeds: 3", "seeds: 2026-01-01", "neither text, number, list nor section"),
     ],
