@@ -35,7 +35,7 @@ def predictions(folder: Path, checkpoint: str) -> list[dict[str, str]]:
 def test_a_run_leaves_the_folder_that_was_agreed_on(make_task: MakeTask) -> None:
     task = make_task()
     run(task)
-    names = {path.name for path in task.folder.iterdir()} - {".lock"}
+    names = {path.name for path in task.folder.iterdir()}
     assert names == {
         "config.json",
         "provenance.json",
@@ -164,18 +164,6 @@ def test_a_device_that_is_not_there_is_said() -> None:
 def test_what_is_no_device_is_said(name: str) -> None:
     with pytest.raises(RunError, match=f"--device {name}: is .*device"):
         pick_device(name)
-
-
-def test_two_commands_do_not_train_one_run(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diascope.engine.LOCK_SECONDS", 0.1)
-    task = make_task()
-    first = execute(task, device="cpu")
-    next(first)
-    with pytest.raises(RunError, match="another command is training this run"):
-        next(execute(task, device="cpu"))
-    first.close()
-    run(task)
-    assert len(history(task.folder)) == 4
 
 
 def test_a_checkpoint_of_another_name_is_refused(make_task: MakeTask) -> None:

@@ -2,17 +2,19 @@
 
 import io
 import json
+import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
+from pickle import UnpicklingError
 from time import perf_counter
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -22,13 +24,12 @@ from diascope.data.batches import EvaluationBatches, TrainingBatches, subset_row
 from diascope.errors import RunError
 from diascope.models import build_model
 from diascope.runs.folder import RunFolder, write_atomic, write_json
-from diascope.runs.provenance import now, provenance
+from diascope.runs.provenance import continued, now, provenance
 from diascope.training.loop import Epoch, predict, train
 from diascope.training.process import prepare_process
 from diascope.training.state import TrainingState
 
 DEVICES = "use auto, cpu, cuda or cuda:N"
-LOCK_SECONDS = 10  # a worker whose command was killed needs a moment to notice
 SAVE_SHARE = 0.05  # a checkpoint is written when writing takes at most this share of the time since the last one
 
 
@@ -84,18 +85,14 @@ def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = l
 
     Leaving the loop early keeps the epochs that were yielded. `stop` is asked before every batch; when it says yes,
     Stopped is raised; epochs since the last checkpoint, which are few, are then trained again when the run goes on.
-    Raises RunError if another command is training this run.
+    Nobody else may write into the folder meanwhile (see runs/claim.py).
     """
-    with _only_here(task):
-        yield from _execute(task, device, stop)
-
-
-def _execute(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[Epoch]:
     prepare_process(task.config.training.threads)
     place, folder = pick_device(device), RunFolder(task.folder)
     data, state = _Sides(task, place), _new_state(task, place)
-    _resume(folder, task, state)
-    origin = _write_origin(folder, task, place)
+    history = _resume(folder, task, state)
+    origin = _write_origin(folder, task, place, state.epoch)
+    folder.write_history(history)
     last_save, cost = perf_counter(), 0.0
     batches = _stoppable(data.training, stop)
     for epoch in train(state, batches, data.validation, data.subset, task.config.training):
@@ -105,16 +102,19 @@ def _execute(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[E
                 where=task.name,
                 remedy="lower training.learning_rate or use precision fp32",
             )
-        folder.append_history(_history_row(epoch))
+        history.append(_history_row(epoch))
+        folder.append_history(history[-1])
         due = perf_counter() - last_save >= cost / SAVE_SHARE
         if due:
-            cost, last_save = _save_checkpoint(folder, state)
+            cost, last_save = _save_checkpoint(folder, task, state, history)
         try:
             yield epoch
         except GeneratorExit:
             if not due:
-                _save_checkpoint(folder, state)
+                _save_checkpoint(folder, task, state, history)
             raise
+    _save_checkpoint(folder, task, state, history)
+    origin["seconds"] = round(sum(row["seconds"] for row in history), 1)
     _finish(folder, task, state, data.validation, origin)
 
 
@@ -130,22 +130,6 @@ def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
     model = _build(config, len(tree["classes"]))
     model.load_state_dict(load_file(run.best if checkpoint == "best" else run.last))
     return model.eval()
-
-
-@contextmanager
-def _only_here(task: RunTask) -> Iterator[None]:
-    """Two commands never write into one run folder; a lock of a process that died is free."""
-    task.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(task.folder / ".lock", timeout=LOCK_SECONDS)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        remedy = "wait for it, and run the same command again"
-        raise RunError("another command is training this run", where=str(task.folder), remedy=remedy) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class _Sides:
@@ -186,20 +170,37 @@ def _new_state(task: RunTask, device: torch.device) -> TrainingState:
     return TrainingState(model, task.config.training, seed=task.config.seed, device=device)
 
 
-def _resume(folder: RunFolder, task: RunTask, state: TrainingState) -> None:
-    """Go on from the folder's checkpoint if it belongs to this run, else clear the folder."""
-    if folder.run_id() == task.run_id and folder.checkpoint.exists():
-        saved = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
-        if folder.keep_history(saved["epoch"]):
-            state.load_state_dict(saved)
+def _resume(folder: RunFolder, task: RunTask, state: TrainingState) -> list[dict[str, float]]:
+    """Go on from the newest checkpoint of this run that is whole, else from the start; returns the history so far."""
+    for file in (folder.checkpoint, folder.previous):
+        saved = _read_checkpoint(file)
+        if saved is not None and saved["run_id"] == task.run_id:
+            state.load_state_dict(saved["state"])
             folder.error.unlink(missing_ok=True)
-            return
+            return list(saved["history"])
     folder.clear()
+    return []
 
 
-def _write_origin(folder: RunFolder, task: RunTask, device: torch.device) -> dict[str, Any]:
+def _read_checkpoint(file: Path) -> dict[str, Any] | None:
+    """A checkpoint, or None if there is none or it is damaged: its parts carry check sums, which torch ignores."""
+    try:
+        with ZipFile(file) as parts:
+            if parts.testzip() is not None:
+                return None
+        saved = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return None
+    except (BadZipFile, UnpicklingError, OSError, RuntimeError, ValueError, EOFError, zlib.error, struct.error):
+        return None
+    return saved if isinstance(saved, dict) and {"run_id", "state", "history"} <= set(saved) else None
+
+
+def _write_origin(folder: RunFolder, task: RunTask, device: torch.device, epoch: int) -> dict[str, Any]:
+    """config.json and provenance.json. A run that goes on keeps what it began with, and notes what is different."""
     training = task.config.training
-    origin = provenance(device=_device_name(device), threads=training.threads, precision=training.precision)
+    now_here = provenance(device=_device_name(device), threads=training.threads, precision=training.precision)
+    origin = continued(folder.provenance, now_here, epoch) if epoch else now_here
     write_json(
         folder.config,
         {
@@ -236,12 +237,14 @@ def _history_row(epoch: Epoch) -> dict[str, float]:
     return row
 
 
-def _save_checkpoint(folder: RunFolder, state: TrainingState) -> tuple[float, float]:
+def _save_checkpoint(
+    folder: RunFolder, task: RunTask, state: TrainingState, history: list[dict[str, float]]
+) -> tuple[float, float]:
     """Returns the seconds that it took, and when it ended."""
     started = perf_counter()
     content = io.BytesIO()
-    torch.save(state.state_dict(), content)
-    write_atomic(folder.checkpoint, content.getvalue())
+    torch.save({"run_id": task.run_id, "state": state.state_dict(), "history": history}, content)
+    write_atomic(folder.checkpoint, content.getvalue(), keep=folder.previous)
     ended = perf_counter()
     return ended - started, ended
 
@@ -250,7 +253,6 @@ def _finish(
     folder: RunFolder, task: RunTask, state: TrainingState, validation: EvaluationBatches, origin: dict[str, Any]
 ) -> None:
     """Weights, predictions and, last of all, the mark that the run is done."""
-    _save_checkpoint(folder, state)
     weights = {
         "last": {name: tensor.clone() for name, tensor in state.model.state_dict().items()},
         "best": state.best_weights,
@@ -263,12 +265,11 @@ def _finish(
         probabilities = predict(state.model, validation, precision=task.config.training.precision)
         rows += _prediction_rows(task.data, checkpoint, probabilities)
     folder.write_predictions(task.data.classes, rows)
-    history = folder.history.read_text(encoding="utf-8").splitlines()[1:]
-    seconds = round(sum(float(line.rpartition(",")[2]) for line in history), 1)
-    finished = now()
-    write_json(folder.provenance, {**origin, "finished": finished, "seconds": seconds})
+    finished = {"seconds": origin["seconds"], "finished": now()}
+    write_json(folder.provenance, {**origin, **finished})
     done = {"run_id": task.run_id, "epochs": state.epoch, "best_epoch": state.best_epoch}
-    write_json(folder.done, {**done, "seconds": seconds, "finished": finished})
+    write_json(folder.done, {**done, **finished})
+    folder.previous.unlink(missing_ok=True)
 
 
 def _prediction_rows(data: RunData, checkpoint: str, probabilities: NDArray[np.float64]) -> Iterator[list[object]]:

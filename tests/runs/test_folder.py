@@ -40,28 +40,28 @@ def test_json_refuses_what_json_has_no_word_for(tmp_path: Path) -> None:
     assert not (tmp_path / "a.json").exists()
 
 
-def test_history_grows_by_rows_and_is_cut_back_to_a_checkpoint(tmp_path: Path) -> None:
+def test_history_grows_by_rows_and_is_written_anew_from_a_checkpoint(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
+    folder.write_history([])
     for epoch in (1, 2, 3):
         folder.append_history(row(epoch))
+    whole = folder.history.read_text()
     with folder.history.open("a") as file:
         file.write("4,0.1,0.")  # the torn line of a crash
-    assert folder.keep_history(2)
+    folder.write_history([row(1), row(2)])
     with folder.history.open() as file:
         rows = list(csv.DictReader(file))
     assert [float(line["epoch"]) for line in rows] == [1, 2]
     assert tuple(rows[0]) == HISTORY_COLUMNS
     folder.append_history(row(3))
-    assert folder.keep_history(3)
+    assert folder.history.read_text() == whole
 
 
-def test_a_history_shorter_than_the_checkpoint_is_not_continued(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
-    assert not folder.keep_history(1)
-    folder.append_history(row(1))
-    before = folder.history.read_text()
-    assert not folder.keep_history(2)
-    assert folder.history.read_text() == before
+def test_the_file_before_is_kept_where_that_is_asked(tmp_path: Path) -> None:
+    file, before = tmp_path / "new.pt", tmp_path / "previous.pt"
+    for content in (b"1", b"2", b"3"):
+        write_atomic(file, content, keep=before)
+    assert (file.read_bytes(), before.read_bytes()) == (b"3", b"2")
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", "{}", '{"run_id": 3}'])

@@ -27,8 +27,11 @@ def run_path(study: Path, arm: str, fold: int, seed: int) -> Path:
     return study / "runs" / arm / f"fold{fold}-seed{seed}"
 
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Replace the file `path` as a whole; after a crash it holds the old content or the new."""
+def write_atomic(path: Path, content: str | bytes, *, keep: Path | None = None) -> None:
+    """Replace the file `path` as a whole; after a crash it holds the old content or the new.
+
+    With `keep` the old content moves there first; after a crash one of the two files is whole.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
@@ -36,6 +39,8 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -54,14 +59,17 @@ class RunFolder:
         self.path = path
         self.config, self.provenance = path / "config.json", path / "provenance.json"
         self.history, self.predictions = path / "history.csv", path / "predictions.csv"
-        self.checkpoint = path / "checkpoint.pt"
+        self.checkpoint, self.previous = path / "checkpoint.pt", path / "checkpoint.previous.pt"
         self.last, self.best = path / "last.safetensors", path / "best.safetensors"
         self.error, self.done = path / "error.txt", path / "done.json"
 
     def clear(self) -> None:
         """Remove the files of an earlier run, the mark that it is done first."""
-        for file in (self.done, self.checkpoint, self.history, self.predictions, self.last, self.best, self.error):
+        checkpoints, results = (self.checkpoint, self.previous), (self.history, self.predictions, self.last, self.best)
+        for file in (self.done, *checkpoints, *results, self.error):
             file.unlink(missing_ok=True)
+        for torn in self.path.glob(".*.tmp"):  # of a worker that was killed while it wrote
+            torn.unlink(missing_ok=True)
 
     def run_id(self) -> str | None:
         """The identity of the run that was begun here; None where there is none, or its file is damaged."""
@@ -72,33 +80,27 @@ class RunFolder:
         return found if isinstance(found, str) else None
 
     def append_history(self, row: Mapping[str, float]) -> None:
-        """Add one epoch's row, on disk when this returns."""
-        new = not self.history.exists()
+        """Add one epoch's row, on disk when this returns. The first row needs `write_history` before it."""
         with self.history.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+            file.write(_csv_text([[row[column] for column in HISTORY_COLUMNS]]))
             file.flush()
             os.fsync(file.fileno())
 
-    def keep_history(self, epochs: int) -> bool:
-        """Cut the history back to its first `epochs` rows; False, and nothing is changed, if it has fewer."""
-        lines = self.history.read_text(encoding="utf-8").splitlines(keepends=True) if self.history.exists() else []
-        kept = lines[: epochs + 1]
-        if len(kept) < epochs + 1 or not kept[-1].endswith("\n"):
-            return False
-        if kept != lines:
-            write_atomic(self.history, "".join(kept))
-        return True
+    def write_history(self, rows: Iterable[Mapping[str, float]]) -> None:
+        """Replace the history by a header and these rows."""
+        lines = ([row[column] for column in HISTORY_COLUMNS] for row in rows)
+        write_atomic(self.history, _csv_text([HISTORY_COLUMNS, *lines]))
 
     def write_predictions(self, classes: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows are (checkpoint, side, path, group, label, probability of each class in order)."""
-        text = StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["checkpoint", "side", "path", "group", "label", *(f"p_{name}" for name in classes)])
-        writer.writerows(rows)
-        write_atomic(self.predictions, text.getvalue())
+        header = ["checkpoint", "side", "path", "group", "label", *(f"p_{name}" for name in classes)]
+        write_atomic(self.predictions, _csv_text([header, *rows]))
+
+
+def _csv_text(rows: Iterable[Sequence[object]]) -> str:
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _sync_folder(folder: Path) -> None:

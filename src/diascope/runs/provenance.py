@@ -1,5 +1,6 @@
 """Where a run's numbers come from: versions, machine, time. Needed to repeat a run, not part of its identity."""
 
+import json
 import os
 import platform
 import sys
@@ -34,6 +35,21 @@ def provenance(*, device: str, threads: int, precision: str) -> dict[str, Any]:
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "started": now(),
     }
+
+
+def continued(file: Path, here: dict[str, Any], epoch: int) -> dict[str, Any]:
+    """What `file` says of the beginning of a run, with a note that it went on after `epoch`, when, and what differed.
+
+    Another processor, device or version of torch may compute other last bits than the run would have had.
+    """
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    told = {"process", "command", "started", "continued"}
+    changed = {key: value for key, value in here.items() if key not in told and before.get(key, value) != value}
+    note = {"after_epoch": epoch, "at": here["started"], "process": here["process"], "changed": changed}
+    return {**here, **before, "process": here["process"], "continued": [*before.get("continued", []), note]}
 
 
 def _version(package: str) -> str | None:
