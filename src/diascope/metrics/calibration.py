@@ -1,0 +1,194 @@
+"""Metrics of the probabilities themselves: loss, Brier score, logistic recalibration, calibration error."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from diascope.metrics.arrays import Flags, Judged, Labels, Probabilities, Reals, checked
+
+SMALLEST = float(np.finfo(np.float64).tiny)  # a probability that was rounded to 0 counts as this: a loss of 708 nats
+NEAREST = 1e-15  # recalibration keeps probabilities this far from 0 and 1, where logits are infinite
+IMAGES_A_BIN = 20
+MOST_BINS = 15
+CELLS_AT_ONCE = 4_000_000  # of a table of draws by images: 32 MB in float64
+
+
+@dataclass(frozen=True)
+class CalibrationError:
+    """The expected calibration error beside what it would be if the probabilities were the truth."""
+
+    value: float
+    mean: float  # of the error of labels that are drawn anew from the probabilities
+    high: float  # their 95th percentile: a value above it speaks against perfect calibration
+    bins: int
+    n: int
+
+
+def loss(labels: Labels, probabilities: Probabilities) -> float | None:
+    """Mean cross-entropy in nats, as the learning curves have it; None without images."""
+    return float(losses(labels, probabilities).mean()) if len(labels) else None
+
+
+def losses(labels: Labels, probabilities: Probabilities) -> Reals:
+    """The cross-entropy of each image (N,), in nats."""
+    of_truth = np.asarray(probabilities, dtype=np.float64)[np.arange(len(labels)), labels]
+    nats: Reals = -np.log(np.maximum(of_truth, SMALLEST))
+    return nats
+
+
+def squared_distances(judged: Judged) -> Reals:
+    """(N,): (p - y)^2 of two classes; of more, summed over the classes (Brier 1950), which counts twice as much."""
+    probabilities = judged.probabilities.astype(np.float64)
+    if judged.classes == 2:
+        distances: Reals = (probabilities[:, judged.positive] - (judged.labels == judged.positive)) ** 2
+        return distances
+    by_class: Reals = (probabilities - np.eye(judged.classes)[judged.labels]) ** 2
+    return np.asarray(by_class.sum(axis=1))
+
+
+def calibration_slope(judged: Judged) -> float | None:
+    """b of logit P(y = 1) = a + b logit(p), by maximum likelihood (Cox 1958).
+
+    None for more than two classes and where no finite b is the most likely one: if the images of the two classes do not
+    overlap (Albert and Anderson 1984), or all have one probability.
+    """
+    if judged.classes != 2:
+        return None
+    fit = recalibration(predicted_logits(judged), judged.labels == judged.positive)
+    return None if fit is None else float(fit[1])
+
+
+def calibration_intercept(judged: Judged) -> float | None:
+    """a of logit P(y = 1) = a + logit(p), the slope fixed at 1: calibration in the large; None of one class only.
+
+    It is not the intercept beside a fitted slope, whose meaning depends on that slope.
+    """
+    if judged.classes != 2:
+        return None
+    return shift(predicted_logits(judged), judged.labels == judged.positive)
+
+
+def predicted_logits(judged: Judged) -> Reals:
+    """Log odds of the positive class (N,), from both columns: near 1, float32 keeps only the other one's distance."""
+    kept = np.maximum(judged.probabilities.astype(np.float64), NEAREST)
+    logits: Reals = np.log(kept[:, judged.positive] / kept[:, 1 - judged.positive])
+    return logits
+
+
+def recalibration(logits: Reals, truth: Flags) -> Reals | None:
+    """Intercept and slope (2,) of logistic regression on one variable, by Newton's method; None where not finite."""
+    if not _overlap(logits, truth):
+        return None
+    centre, scale = logits.mean(), logits.std()  # so that Newton's steps are well conditioned
+    design = np.column_stack([np.ones(len(logits)), (logits - centre) / scale])
+    share = truth.mean()
+    fitted = np.array([np.log(share / (1 - share)), 0.0])
+    deviance = _deviance(design @ fitted, truth)
+    for _ in range(100):
+        p = _expit(design @ fitted)
+        step = np.linalg.solve(design.T @ (design * (p * (1 - p))[:, None]), design.T @ (truth - p))
+        while (new := _deviance(design @ (fitted + step), truth)) > deviance + 1e-9:
+            step /= 2  # far from the solution a whole step can overshoot
+        fitted, deviance = fitted + step, new
+        if np.abs(step).max() < 1e-11:
+            break
+    return np.array([fitted[0] - fitted[1] * centre / scale, fitted[1] / scale])
+
+
+def shift(logits: Reals, truth: Flags) -> float | None:
+    """The a at which the mean of expit(a + logits) is the share of the truth; None where that share is 0 or 1."""
+    wanted = float(truth.mean()) if len(truth) else 0.0
+    if wanted in (0, 1):
+        return None
+    from scipy.optimize import brentq
+
+    centre = np.log(wanted / (1 - wanted))
+    low, high = centre - logits.max(), centre - logits.min()  # all images on one side of the wanted share
+    if low == high:
+        return float(low)
+    return float(brentq(lambda a: float(_expit(a + logits).mean()) - wanted, low - 1e-9, high + 1e-9, xtol=1e-13))
+
+
+def expected_calibration_error(judged: Judged) -> float | None:
+    """Mean over images of the distance, in the image's bin, of mean confidence and share of truth (Naeini et al. 2015).
+
+    Of two classes confidence is the positive class's probability and truth whether the image is positive; of more,
+    confidence is the largest probability and truth whether its class is right. The images in order of confidence are
+    cut into min(15, N // 20), at least one, bins of equally many (as Nguyen and O'Connor 2015 do).
+    """
+    if len(judged.labels) == 0:
+        return None
+    confidence, truth = _sorted_confidence(judged)
+    return float(_binned_distance(confidence, truth[None].astype(np.float64))[0])
+
+
+def calibration_error(
+    labels: Labels, probabilities: Probabilities, positive: int, *, draws: int = 2000, seed: int = 0
+) -> CalibrationError | None:
+    """The calibration error, and what it is by chance when the probabilities are right (Vaicenavicius et al. 2019).
+
+    Even perfect probabilities have an error above 0, and the more so the fewer images; so the error is to be read
+    beside `mean` and `high`, for which labels are drawn from the probabilities `draws` times. None without images.
+    """
+    judged = checked(labels, probabilities, positive)
+    if len(labels) == 0:
+        return None
+    confidence, truth = _sorted_confidence(judged)
+    random = np.random.default_rng(seed)
+    rows = max(1, CELLS_AT_ONCE // len(labels))
+    by_chance = np.concatenate([
+        _binned_distance(confidence, (random.random((min(rows, draws - first), len(labels))) < confidence) * 1.0)
+        for first in range(0, draws, rows)
+    ])  # fmt: skip
+    return CalibrationError(
+        value=float(_binned_distance(confidence, truth[None] * 1.0)[0]),
+        mean=float(by_chance.mean()),
+        high=float(np.quantile(by_chance, 0.95)),
+        bins=_bins(len(labels)),
+        n=len(labels),
+    )
+
+
+def _sorted_confidence(judged: Judged) -> tuple[Reals, Flags]:
+    """Confidence and truth (N,), in order of confidence."""
+    if judged.classes == 2:
+        confidence, truth = judged.probabilities[:, judged.positive], judged.labels == judged.positive
+    else:
+        confidence, truth = judged.probabilities.max(axis=1), judged.predicted == judged.labels
+    order = np.argsort(confidence, kind="stable")
+    return confidence[order].astype(np.float64), truth[order]
+
+
+def _binned_distance(confidence: Reals, truth: Reals) -> Reals:
+    """Confidence (N,) in order, truth (D, N) -> errors (D,)."""
+    images = len(confidence)
+    first_of_ties = np.flatnonzero(np.r_[True, np.diff(confidence) > 0])
+    in_tie = np.diff(np.r_[first_of_ties, images])
+    # Images of one confidence share their mean truth, or the order of the rows would decide which bin gets which.
+    truth = np.repeat(np.add.reduceat(truth, first_of_ties, axis=1) / in_tie, in_tie, axis=1)
+    starts = np.arange(_bins(images)) * images // _bins(images)
+    distances: Reals = np.abs(np.add.reduceat(truth - confidence, starts, axis=1)).sum(axis=1) / images
+    return distances
+
+
+def _bins(images: int) -> int:
+    return max(1, min(MOST_BINS, images // IMAGES_A_BIN))
+
+
+def _overlap(logits: Reals, truth: Flags) -> bool:
+    """Whether neither class lies wholly at or above the other."""
+    of_true, of_false = logits[truth], logits[~truth]
+    if not (len(of_true) and len(of_false)):
+        return False
+    return bool(of_true.min() < of_false.max() and of_false.min() < of_true.max())
+
+
+def _deviance(logits: Reals, truth: Flags) -> float:
+    return float(np.logaddexp(0, np.where(truth, -logits, logits)).sum())
+
+
+def _expit(logits: Reals) -> Reals:
+    from scipy.special import expit
+
+    p: Reals = expit(logits)
+    return p

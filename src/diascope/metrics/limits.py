@@ -1,0 +1,79 @@
+"""Limits of intervals from influences, on the scale on which the metric is closest to normal."""
+
+import numpy as np
+
+import diascope.metrics.influence as influence
+from diascope.metrics.arrays import Judged, Reals
+from diascope.metrics.decisions import matthews
+from diascope.metrics.proportions import clustered_variance, wilson
+from diascope.metrics.units import Limits, Units
+
+
+def linear_limits(value: float, influences: Reals, units: Units) -> Limits:
+    """Of a metric without bounds: the value and its standard errors."""
+    of_units = units.sums(influences)[:, 0]
+    n, method = len(of_units), "sandwich"
+    if n < 2:
+        return Limits(None, None, n, method)
+    half = units.critical(n) * clustered_variance(of_units) ** 0.5
+    return Limits(value - half, value + half, n, method)
+
+
+def share_limits(value: float, influences: Reals, units: Units, rarest: int) -> Limits:
+    """Of a metric between 0 and 1, on the logit scale (for average precision: Boyd et al. 2013).
+
+    Where the metric is perfect its influences vanish: then it counts as a share of the `rarest` class's units.
+    """
+    of_units = units.sums(influences)[:, 0]
+    n, method = len(of_units), "infinitesimal jackknife, logit"
+    if n < 2:
+        return Limits(None, None, n, method)
+    error = clustered_variance(of_units) ** 0.5
+    return logit_limits(value, error, units.critical(n), rarest, n, method)
+
+
+def logit_limits(value: float, error: float, critical: float, rarest: int, n: int, method: str) -> Limits:
+    """The limits at value and standard error; Wilson's at so many units where they leave no spread."""
+    if value in (0, 1) or error <= 1e-12:
+        low, high = wilson(value, rarest, critical)
+        return Limits(low, high, n, f"Wilson, {rarest} units, as there is no spread")
+    middle, half = np.log(value / (1 - value)), critical * error / (value * (1 - value))
+    low, high = 1 / (1 + np.exp(-np.clip([middle - half, middle + half], -700, 700)))
+    return Limits(float(low), float(high), n, method)
+
+
+def correlation_limits(judged: Judged, units: Units) -> Limits:
+    """Of the Matthews correlation coefficient, on Fisher's scale, half an image added to each cell of the table.
+
+    The half images (Haldane 1956, Anscombe 1956) keep a spread where no image is wrong.
+    """
+    table = judged.confusion + 0.5
+    middle, gradient = matthews_of(table), influence.of_matthews(table)
+    n, method = units.count(np.ones(units.images, dtype=bool)), "delta method, Fisher's z"
+    if n < 2:
+        return Limits(None, None, n, method)
+    error = (float((table * gradient**2).sum()) * design_effect(judged, units)) ** 0.5
+    half = units.critical(n) * error / (1 - middle**2)
+    low, high = np.tanh(np.arctanh(middle) + np.array([-half, half]))
+    value = matthews(judged.confusion)
+    assert value is not None
+    return Limits(float(min(low, value)), float(max(high, value)), n, method)
+
+
+def matthews_of(table: Reals) -> float:
+    """The coefficient of counts (K, K) that need not be whole."""
+    true, predicted, images = table.sum(axis=1), table.sum(axis=0), table.sum()
+    spread = (images**2 - predicted @ predicted) * (images**2 - true @ true)
+    return float((np.trace(table) * images - true @ predicted) / np.sqrt(spread))
+
+
+def design_effect(judged: Judged, units: Units) -> float:
+    """By how much grouping raises the variance of the coefficient, at least 1; images a group where none is wrong."""
+    if units.groups is None:
+        return 1.0
+    influences = influence.of_matthews(judged.confusion)[judged.labels, judged.predicted]
+    alone = float(influences @ influences)
+    of_units = units.sums(influences)[:, 0]
+    if alone <= 1e-18:
+        return units.images / len(of_units)
+    return max(1.0, clustered_variance(of_units) / alone)
