@@ -1,0 +1,62 @@
+"""Where a loss curve has levelled off, and where overfitting sets in. Epochs count from 1."""
+
+import numpy as np
+
+from diascope.compare.curves.trend import Curve, end_trend, noise_of, smooth, tail_length, window
+
+TOLERANCE = 0.1  # of the whole fall: a curve that has made 90% of it counts as having arrived
+SURE = 4.0  # standard errors; chosen so that flat curves, whose lowest stretch is picked from many, pass for flat
+
+
+def convergence_epoch(loss: Curve) -> int | None:
+    """The epoch from which on a loss (E,) has made 90% of its fall; None if that is not shown within the run.
+
+    With S the smoothed loss and b its lowest epoch, the level is S_b + 0.1 (S_1 - S_b), and the answer the first epoch
+    from which on S stays at or below it until b. What happens after b is overfitting, not learning. None is a censored
+    reading: the loss still improves at the end, or reaches the level only in the last fifth, so that no plateau was
+    seen, or never falls by more than its noise (4 standard errors of the smoothed loss).
+    """
+    tail, trend = tail_length(len(loss)), end_trend(loss)
+    if tail is None or trend is None or trend.high < 0:
+        return None
+    smoothed = smooth(loss)
+    bottom = int(np.argmin(smoothed))
+    fall = float(smoothed[0] - smoothed[bottom])
+    noise = noise_of(loss[-max(10, len(loss) // 2) :])
+    if fall <= SURE * noise.sd * np.sqrt(noise.inflation / window(len(loss))):
+        return None
+    above = np.flatnonzero(smoothed[: bottom + 1] > smoothed[bottom] + TOLERANCE * fall)
+    epoch = int(above[-1]) + 2
+    return epoch if epoch <= len(loss) - tail else None
+
+
+def overfitting_epoch(training: Curve, validation: Curve) -> int | None:
+    """The epoch at which validation loss turns up while evaluation-mode training loss (both (E,)) goes on falling.
+
+    Candidate b: the lowest epoch of the smoothed validation loss. It counts if b lies before the last fifth, and the
+    mean over the last fifth lies above the mean over the smoothing window around b by more than 4 standard errors for
+    validation loss, and below it by as much for training loss. The standard error of the difference of two means of m
+    and n epochs is s sqrt(v (1/m + 1/n)), with SD s and inflation v of the curve's noise from b (at the latest from
+    the middle) on. None: it does not happen within the run, or not surely.
+    """
+    tail = tail_length(len(validation))
+    if tail is None:
+        return None
+    bottom = int(np.argmin(smooth(validation)))
+    if bottom >= len(validation) - tail:
+        return None
+    if _change(validation, bottom, tail) > SURE and _change(training, bottom, tail) < -SURE:
+        return bottom + 1
+    return None
+
+
+def _change(loss: Curve, bottom: int, tail: int) -> float:
+    """How far the last fifth lies above the epochs around the lowest one, in standard errors."""
+    reach = window(len(loss)) // 2
+    around = loss[max(0, bottom - reach) : bottom + reach + 1]
+    noise = noise_of(loss[min(bottom, len(loss) // 2) :])
+    difference = float(loss[-tail:].mean() - around.mean())
+    error = noise.sd * float(np.sqrt(noise.inflation * (1 / len(around) + 1 / tail)))
+    if error == 0:
+        return float(np.sign(difference)) * np.inf if difference else 0.0
+    return difference / error
