@@ -1,0 +1,200 @@
+"""What a summary says of the images: where they are from, what was done to them, and which side they are on."""
+
+from pathlib import PurePath
+from typing import Any
+
+from diascope.report.checklist.fact import (
+    Fact,
+    Summary,
+    capital,
+    counted,
+    determined,
+    inapplicable,
+    listed,
+    sentences,
+    unsettled,
+)
+
+RESIZING = {"stretch": "stretched to", "pad": "padded with black and resized to", "crop": "cropped in the middle to"}
+DRAWN_SPLITS = ("holdout", "kfold")
+NO_PATIENTS = "The images are drawn by a program; there are no patients."
+
+
+def drawn(summary: Summary) -> bool:
+    """Whether the images are phantoms."""
+    return str(summary["data"]["source"]).startswith("phantom:")
+
+
+def of_patients(summary: Summary) -> Fact:
+    """Items on patients, of whom a study folder knows nothing."""
+    return inapplicable(NO_PATIENTS) if drawn(summary) else unsettled()
+
+
+def unknown(summary: Summary) -> Fact:
+    """Items that no study folder knows anything of."""
+    return unsettled()
+
+
+def origin(summary: Summary) -> Fact:
+    data = summary["data"]
+    size = f"{counted(data['images'], 'image')} of the classes {listed(data['classes'])}"
+    if not drawn(summary):
+        name = PurePath(data["source"]).name  # a supplement need not show where it lies
+        return unsettled(f"Source: {name}, {size}.")
+    settings = summary["study"]["config"]["data"].get("phantom") or {}
+    told = ", ".join(f"{key.replace('_', ' ')} {settings[key]}" for key in ("difficulty", "seed") if key in settings)
+    return determined(f"{size}, drawn by Diascope ({data['source']}{', ' + told if told else ''}). {NO_PATIENTS}")
+
+
+def eligibility(summary: Summary) -> Fact:
+    if drawn(summary):
+        return inapplicable(NO_PATIENTS)
+    ignored = [finding["sentence"] for finding in summary["findings"] if finding["code"] == "ignored-files"]
+    used = f"Used: {counted(summary['data']['images'], 'image')} of the source."
+    return unsettled(sentences(used, _left_out(summary), *ignored))
+
+
+def missing(summary: Summary) -> Fact:
+    if drawn(summary):
+        return determined("Every image and its class is drawn by a program, so that none can be missing.")
+    return unsettled(_left_out(summary))
+
+
+def _left_out(summary: Summary) -> str:
+    number = sum(finding["code"] == "unreadable-image" for finding in summary["findings"])
+    if not number:
+        return "No image was left out as unreadable."
+    return f"{counted(number, 'image')} could not be read and {'was' if number == 1 else 'were'} left out."
+
+
+def preprocessing(summary: Summary) -> Fact:
+    ways = {name: _way(arm["config"]["data"]) for name, arm in summary["arms"].items()}
+    if len(set(ways.values())) == 1:
+        told = f"Every image is {next(iter(ways.values()))}."
+    else:
+        told = sentences(*(f"Arm {name}: every image is {way}." for name, way in ways.items()))
+    known = "What was done to the files before that is not known to Diascope."
+    return determined(sentences(told, "" if drawn(summary) else known, _checks(summary)))
+
+
+def _way(data: dict[str, Any]) -> str:
+    height, width = data["image_size"]
+    colour = "gray" if data["channels"] == 1 else "colour"
+    normal = data.get("normalize", "none")
+    scale = "scaled to values from 0 to 1" + ("" if normal == "none" else f" and normalized ({normal})")
+    return (
+        f"read as {colour}, {RESIZING.get(data['resize'], data['resize'])} {height} × {width} pixels "
+        f"(bilinear, antialiased, 8 bits) and {scale}"
+    )
+
+
+def _checks(summary: Summary) -> str:
+    """How many issues the checks found, by their code."""
+    codes = [finding["code"] for finding in summary["findings"] if finding["outcome"] == "issue"]
+    counts = [f"{code} ({codes.count(code):,})" for code in dict.fromkeys(codes)]
+    return f"Checks of the data found: {listed(counts)}." if counts else ""
+
+
+def reference_standard(summary: Summary) -> Fact:
+    data = summary["data"]
+    if drawn(summary):
+        return determined("The class of an image is the one that it was drawn as.")
+    positive = f"; positive: {data['positive']}" if len(data["classes"]) == 2 else ""
+    return unsettled(f"The classes are those that the source gives: {listed(data['classes'])}{positive}.")
+
+
+# ---- sides ----
+
+
+def partition(summary: Summary) -> Fact:
+    data, config = summary["data"], summary["study"]["config"]["split"]
+    shares = listed(_share(name, side["images"], data["images"]) for name, side in data["sides"].items())
+    if data["split"] not in DRAWN_SPLITS:
+        return unsettled(f"The sides are those that the source gives: {shares}.")
+    unit = "image by image" if _groups(summary) is None else "group by group"
+    how = f"drawn at random by Diascope, {unit}, with the classes in like shares on each side (split seed"
+    if data["split"] == "kfold":
+        test = counted(data["sides"]["test"]["images"], "image")
+        folds = f"{counted(len(data['folds']), 'fold')}, {how} {config['seed']}); each image apart from the test side"
+        return determined(f"{folds} ({test}) is on the validation side once. In fold 0: {shares}.")
+    return determined(f"{capital(shares)}, {how} {config['seed']}).")
+
+
+def _share(name: str, images: int, total: int) -> str:
+    return f"{name} {counted(images, 'image')} ({images / max(1, total):.0%})"
+
+
+def _groups(summary: Summary) -> int | None:
+    groups: int | None = summary["data"]["sides"]["training"]["groups"]
+    return groups
+
+
+def disjoint(summary: Summary) -> Fact:
+    if _groups(summary) is None:
+        return unsettled(
+            "By image. No column of groups (data.group) is named, so that images of one patient may lie on two sides."
+        )
+    column = summary["study"]["config"]["data"].get("group")
+    named = f" (column {column})" if column else ""
+    groups = listed(
+        f"{name} {side['groups']:,}" for name, side in summary["data"]["sides"].items() if side["groups"] is not None
+    )
+    return determined(
+        f"By group{named}: the images of one group are on one side only, and Diascope refuses a split in which they "
+        f"are not. Groups: {groups}."
+    )
+
+
+def numbers(summary: Summary) -> Fact:
+    folds = len(summary["data"]["folds"])
+    head = f"In fold 0 of {folds}: " if folds > 1 else ""
+    sides = "; ".join(_side(name, side) for name, side in summary["data"]["sides"].items())
+    return determined(capital(f"{head}{sides}."))
+
+
+def _side(name: str, side: dict[str, Any]) -> str:
+    if not side["images"]:
+        return f"{name} no image"
+    groups = f" of {counted(side['groups'], 'group')}" if side["groups"] is not None else ""
+    classes = ", ".join(f"{count:,} {label}" for label, count in side["per_class"].items())
+    return f"{name} {counted(side['images'], 'image')}{groups} ({classes})"
+
+
+def side_differences(summary: Summary) -> Fact:
+    if summary["data"]["split"] not in DRAWN_SPLITS:
+        return unsettled("The sides are those that the source gives; whether they are alike is not known to Diascope.")
+    return determined("All sides are drawn at random from the same source, so that they differ by chance alone.")
+
+
+def class_balance(summary: Summary) -> Fact:
+    counts = summary["data"]["per_class"]
+    each = ", ".join(f"{count:,} {label}" for label, count in counts.items())
+    told = f"Training and validation side together hold {each}."
+    used = _balancing(summary)
+    if used:
+        return determined(f"{told} Settings that bear on it: {used}.")
+    return determined(f"{told} No weighting and no repeated drawing of a class was used.")
+
+
+def _balancing(summary: Summary) -> str:
+    """Training settings by whose name classes may be weighted or drawn more often; none so far, but one may come."""
+    found = {
+        f"{key} {value}"
+        for arm in summary["arms"].values()
+        for key, value in arm["config"]["training"].items()
+        if any(part in key for part in ("class", "sampl", "balanc", "focal"))
+    }
+    return ", ".join(sorted(found))
+
+
+def sample_size(summary: Summary) -> Fact:
+    images = counted(summary["data"]["images"], "image")
+    return unsettled(
+        f"{images} were drawn." if drawn(summary) else f"{images} of the source could be read and are used."
+    )
+
+
+def availability(summary: Summary) -> Fact:
+    if drawn(summary):
+        return determined("Diascope draws the same images again from the study file; no other data were used.")
+    return unsettled()

@@ -1,0 +1,211 @@
+"""What a summary says of the question, the networks, their training, and the machine."""
+
+import json
+from typing import Any
+
+from diascope.report.checklist.fact import (
+    Fact,
+    Summary,
+    counted,
+    determined,
+    inapplicable,
+    lacking,
+    listed,
+    sentences,
+    unsettled,
+)
+
+NOT_RUN = "No run has finished."
+RUN_IT = "run the study to its end"
+HARDWARE = ("system", "processor", "cores", "device", "threads", "precision")
+NOT_SOFTWARE = (*HARDWARE, "process", "command", "continued")
+INITIAL_WEIGHTS = {"alexnet": "Glorot-uniform weights and zero biases (Glorot and Bengio 2010)"}
+
+
+def finished(summary: Summary) -> int:
+    return _states(summary).count("done")
+
+
+def _states(summary: Summary) -> list[str]:
+    return [run["state"] for arm in summary["arms"].values() for run in arm["runs"]]
+
+
+def identification(summary: Summary) -> Fact:
+    count = len(summary["data"]["classes"])
+    return determined(
+        f"Deep learning: neural networks ({_networks(summary)}) that tell images of {count} classes apart."
+    )
+
+
+def _networks(summary: Summary) -> str:
+    return listed(dict.fromkeys(arm["config"]["model"]["name"] for arm in summary["arms"].values()))
+
+
+def objectives(summary: Summary) -> Fact:
+    question = summary["study"]["question"]
+    if not question:
+        return lacking("The study file asks no question.", "write `question:` at the head of the study file")
+    margin = summary["primary"].get("margin")
+    metric = summary["primary"]["metric"].replace("_", " ")
+    equal = f"Arms count as equivalent when they differ by less than {margin:g} in {metric}." if margin else ""
+    return determined(sentences(question, equal))
+
+
+def goal(summary: Summary) -> Fact:
+    arms = list(summary["arms"])
+    if len(arms) == 1:
+        return determined("To develop one image classifier and to evaluate it on other images of the same data set.")
+    return determined(
+        f"To develop image classifiers in {len(arms)} configurations ({listed(arms)}) and to compare them on other "
+        "images of the same data set."
+    )
+
+
+# ---- networks ----
+
+
+def model(summary: Summary) -> Fact:
+    base = summary["study"]["config"]["model"]
+    arms = [f"{name}: {_changes(arm)}" for name, arm in summary["arms"].items()]
+    sizes = [
+        f"{name} {arm['parameters']:,}"
+        for name, arm in summary["arms"].items()
+        if isinstance(arm.get("parameters"), int)
+    ]
+    return determined(
+        sentences(
+            "Input: the pixels of one image, and nothing else of the patient.",
+            f"Output: one probability for each of {len(summary['data']['classes'])} classes.",
+            f"Base: {_settings(base)}.",
+            f"Arms: {'; '.join(arms)}." if len(arms) > 1 else "",
+            f"Trained weights: {listed(sizes)}." if sizes else "",
+        )
+    )
+
+
+def _changes(arm: dict[str, Any]) -> str:
+    changes = ", ".join(f"{key} {_value(value)}" for key, value in arm["changes"].items())
+    return changes or "the base itself"
+
+
+def _settings(section: dict[str, Any]) -> str:
+    name = section.get("name")
+    rest = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in section.items() if key != "name")
+    return f"{name} ({rest})" if name else rest
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def initialization(summary: Summary) -> Fact:
+    models = [arm["config"]["model"] for arm in summary["arms"].values()]
+    known = all(each["name"] in INITIAL_WEIGHTS and not each.get("pretrained") for each in models)
+    if not known:
+        what = f"How the weights of {_networks(summary)} began is not noted in the summary."
+        return lacking(what, "say it in the manuscript")
+    rules = listed(dict.fromkeys(INITIAL_WEIGHTS[each["name"]] for each in models))
+    return determined(f"{rules}, drawn from each run's own seed; no pretrained weights.")
+
+
+def output(summary: Summary) -> Fact:
+    data = summary["data"]
+    if len(data["classes"]) == 2:
+        called = (
+            f"a logistic output; an image is called {data['positive']} when its probability exceeds 0.5, a threshold "
+            "that was not fitted to any image"
+        )
+    else:
+        called = "a softmax; an image is called by the class of the largest probability"
+    return determined(f"Probabilities of the classes, from the network in evaluation mode by {called}.")
+
+
+# ---- training ----
+
+
+def training(summary: Summary) -> Fact:
+    config = summary["study"]["config"]
+    augmentation = {key: value for key, value in config["augmentation"].items() if value not in (None, 0, False, [])}
+    seeds = config["seeds"]
+    return determined(
+        sentences(
+            f"Settings of the base: {_settings(config['training'])}; the loss is the cross-entropy.",
+            f"Augmentation: {_settings(augmentation)}." if augmentation else "No augmentation in the base.",
+            "What the arms change is listed with the networks." if len(summary["arms"]) > 1 else "",
+            f"Planned: {counted(len(_states(summary)), 'training')}, "
+            f"{_product(len(summary['arms']), len(summary['data']['folds']), len(seeds))} "
+            f"({listed(seeds)}); a seed decides the initial weights, the order of the images and all other chance "
+            "in a training.",
+        )
+    )
+
+
+def _product(arms: int, folds: int, seeds: int) -> str:
+    return " × ".join([counted(arms, "arm"), counted(folds, "fold"), counted(seeds, "seed")])
+
+
+def runs(summary: Summary) -> Fact:
+    """How many trainings there were, and which of them are in no number."""
+    states = _states(summary)
+    done, stray = states.count("done"), len(summary["strays"])
+    if not done:
+        return lacking(NOT_RUN, RUN_IT)
+    failures = sum(bool(run["failure"]) for arm in summary["arms"].values() for run in arm["runs"])
+    lost = {
+        "ended with an error": failures,
+        "not finished": states.count("unfinished") - failures,
+        "not begun": states.count("missing"),
+        "left out because their configuration is no longer the study's": states.count("stale"),
+    }
+    said = ", ".join(f"{count} {what}" for what, count in lost.items() if count > 0) or "none failed or was left out"
+    are = "is" if stray == 1 else "are"
+    strays = f"{counted(stray, 'run')} in the folder that the study does not ask for {are} in no number."
+    return determined(
+        sentences(f"{done} of {counted(len(states), 'training')} finished; {said}.", strays if stray else "")
+    )
+
+
+def rationale(summary: Summary) -> Fact:
+    return unsettled("Every setting is listed in the report; the reasons for them are not known to Diascope.")
+
+
+def selection(summary: Summary) -> Fact:
+    if summary["primary"]["at"] == "last":
+        how = (
+            "The arms are judged at their last epoch, whatever their scores in between. The epoch with the lowest "
+            "validation loss is shown beside it; it was chosen on the images on which it is shown, and decides nothing."
+        )
+    else:
+        how = "The arms are judged at the epoch with the lowest validation loss."
+    return determined(f"{how} No arm is named the final model.")
+
+
+def ensembling(summary: Summary) -> Fact:
+    return inapplicable("No ensemble: every training is judged by itself.")
+
+
+def updating(summary: Summary) -> Fact:
+    return inapplicable("No model was updated or recalibrated after it was judged.")
+
+
+# ---- the machine, and what is kept ----
+
+
+def software(summary: Summary) -> Fact:
+    """Versions and machine; several values stand where runs differ."""
+    values = summary["provenance"]["values"]
+    versions = [f"{key.replace('_', '-')} {' and '.join(found)}" for key, found in values.items()
+                if found and key not in NOT_SOFTWARE]  # fmt: skip
+    machine = [f"{key} {' and '.join(values[key])}" for key in HARDWARE if values.get(key)]
+    if not versions:
+        return lacking("No finished run has noted its software.", RUN_IT)
+    return determined(sentences(f"{listed(versions)}.", f"Machine: {'; '.join(machine)}." if machine else ""))
+
+
+def code(summary: Summary) -> Fact:
+    if not finished(summary):
+        return unsettled("Diascope is free software (Apache-2.0).")
+    return unsettled(
+        "Diascope is free software (Apache-2.0). The study folder holds the study file, the sides, and of every "
+        "finished run the configuration, the weights and each prediction."
+    )

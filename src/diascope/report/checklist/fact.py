@@ -1,0 +1,61 @@
+"""What a study says of one item of the checklist: how far it determines it, and in which words."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Status = Literal["from the study", "stated by the user", "to be stated", "not reported", "not applicable"]
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """`text` is in plain words; `hint` says what a study would need where it lacks something."""
+
+    status: Status
+    text: str = ""
+    hint: str = ""
+
+
+Rule = Callable[[Summary], Fact]
+
+
+def determined(text: str) -> Fact:
+    """The study itself settles the item."""
+    return Fact("from the study", text)
+
+
+def unsettled(text: str = "") -> Fact:
+    """Only the user can settle the item; `text` is the part of it that the study knows."""
+    return Fact("to be stated", text)
+
+
+def lacking(text: str, hint: str) -> Fact:
+    """The study does not hold what the item asks for."""
+    return Fact("not reported", text, hint)
+
+
+def inapplicable(text: str) -> Fact:
+    """The item asks for something that a study of this kind cannot have."""
+    return Fact("not applicable", text)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """1 image, 2,000 images."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def listed(names: Iterable[Any]) -> str:
+    """a, b and c."""
+    *most, last = [str(name) for name in names] or ["none"]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def capital(text: str) -> str:
+    """With its first letter as at the head of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def sentences(*parts: str) -> str:
+    """The parts that say something, one after the other."""
+    return " ".join(part for part in parts if part)
