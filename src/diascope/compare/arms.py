@@ -1,0 +1,132 @@
+"""One arm's own interval: the mean of a metric over its runs, counting both images and seeds."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from diascope.compare.estimate import LEVEL, Components, Estimate
+from diascope.compare.jackknife import PseudoValues
+from diascope.compare.pairs import Key, ScoredRuns, Unit, by_fold, score_runs, two_way_of_fold, validation_share
+from diascope.compare.resampled import corrected_resampled
+from diascope.runs.record import StudyRecord
+
+SHARES = frozenset({"accuracy", "sensitivity", "specificity"})  # of cases that are right or wrong
+
+
+@dataclass(frozen=True)
+class ArmInterval:
+    """Mean over the runs and its 95% interval; low and high are None where the data give none. `cases` in `unit`."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    method: str
+    runs: int
+    cases: int
+    unit: Unit
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An estimate over runs, or the reason why there is none; `within`: components inside a fold (cross-validation)."""
+
+    mean: float | None
+    estimate: Estimate | None
+    method: str
+    reason: str = ""
+    within: Components | None = None
+
+
+def arm_intervals(record: StudyRecord, arm: str, metrics: Sequence[str]) -> dict[str, ArmInterval]:
+    """Of the finished runs of an arm, last epoch, validation side: every metric's mean and interval."""
+    found = {}
+    for metric in metrics:
+        scored = score_runs(record, arm, metric)
+        analysis = analyse(record, scored.runs, scored)
+        low, high = _inside(metric, analysis.estimate, scored)
+        cases = sum(scored.cases[fold] for fold in by_fold(scored.runs))
+        found[metric] = ArmInterval(analysis.mean, low, high, analysis.method, len(scored.runs), cases, scored.unit)
+    return found
+
+
+def analyse(record: StudyRecord, runs: Mapping[Key, PseudoValues], size: ScoredRuns) -> Analysis:
+    """Scores, or differences of scores, by (fold, seed) -> their mean and its variance, by the kind of split."""
+    folds = by_fold(runs)
+    if not folds:
+        return Analysis(None, None, "none", "no run is finished")
+    mean = float(np.mean([np.mean(scores) for scores in folds.values()]))
+    if record.folds["kind"] == "kfold" and len(runs) > 1:
+        return _over_folds(record, runs, folds, size, mean)
+    fold = min(folds)
+    what = "over seeds and" if len(runs) > 1 else "one run, over"
+    estimate = two_way_of_fold(runs, fold, size.cases[fold])
+    if estimate is None:
+        return Analysis(mean, None, "none", f"the metric is undefined without one of the {size.unit}")
+    if estimate.variance == 0:
+        return Analysis(mean, estimate, "none", "the runs do not vary")
+    model = "two-way random effects, " if len(runs) > 1 else ""
+    return Analysis(mean, estimate, f"{model}{what} {size.unit}")
+
+
+def _over_folds(
+    record: StudyRecord,
+    runs: Mapping[Key, PseudoValues],
+    folds: Mapping[int, list[float]],
+    size: ScoredRuns,
+    mean: float,
+) -> Analysis:
+    if len(folds) < 2:
+        return Analysis(mean, None, "none", "only one fold is finished")
+    share = validation_share(record, list(folds))
+    estimate = corrected_resampled([float(np.mean(scores)) for scores in folds.values()], share)
+    if estimate.variance == 0:
+        return Analysis(mean, estimate, "none", "the folds do not vary")
+    parts = [two_way_of_fold(runs, fold, size.cases[fold]) for fold in folds]
+    return Analysis(mean, estimate, "corrected resampled t over folds", within=_mean_components(parts))
+
+
+def _mean_components(parts: Sequence[Estimate | None]) -> Components | None:
+    found = [part.components for part in parts if part is not None and part.components is not None]
+    if len(found) < len(parts):
+        return None
+    seeds = [part.seed for part in found if part.seed is not None]
+    return Components(
+        seed=float(np.mean(seeds)) if len(seeds) == len(found) else None,
+        case=float(np.mean([part.case for part in found])),
+        residual=float(np.mean([part.residual for part in found])),
+    )
+
+
+def _inside(metric: str, estimate: Estimate | None, size: ScoredRuns) -> tuple[float | None, float | None]:
+    """The interval, drawn on a scale without bounds (delta method), so that it stays where the metric can be."""
+    if estimate is None:
+        return None, None
+    if estimate.variance == 0:
+        return _all_right_or_wrong(metric, estimate.value, size)
+    forward, slope, back = _scale(metric, estimate.value)
+    reach = estimate.quantile() * estimate.error * slope
+    if not np.isfinite(reach):
+        return None, None
+    return back(forward - reach), back(forward + reach)
+
+
+def _scale(metric: str, value: float) -> tuple[float, float, Callable[[float], float]]:
+    """The value on the unbounded scale, the slope there, and the way back."""
+    if metric == "mcc" and abs(value) < 1:
+        return float(np.arctanh(value)), 1 / (1 - value**2), lambda x: float(np.tanh(x))
+    if metric == "loss" and value > 0:
+        return float(np.log(value)), 1 / value, lambda x: float(np.exp(x))
+    if metric not in ("mcc", "loss") and 0 < value < 1:
+        return float(np.log(value / (1 - value))), 1 / (value * (1 - value)), lambda x: float(1 / (1 + np.exp(-x)))
+    return value, np.inf, float
+
+
+def _all_right_or_wrong(metric: str, value: float, size: ScoredRuns) -> tuple[float | None, float | None]:
+    """Clopper and Pearson's (1934) bound where every case of every run is right, or wrong; None for other metrics."""
+    if metric not in SHARES or value not in (0.0, 1.0):
+        return None, None
+    of_class = {"sensitivity": size.positives, "specificity": size.negatives}.get(metric, size.cases)
+    count = sum(of_class[fold] for fold in by_fold(size.runs))
+    bound = (LEVEL / 2) ** (1 / count)
+    return (bound, 1.0) if value == 1 else (0.0, 1 - bound)

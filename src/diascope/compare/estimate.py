@@ -1,0 +1,108 @@
+"""An estimated difference or mean with its variance, interval and p-value; several sources of noise, each with its df.
+
+Where the variance is a sum of parts that were estimated with few and with many degrees of freedom (seeds, images), the
+critical value t* has t*² = Σ share_k t_k², after Howe (1974) and Graybill and Wang (1980): each part is multiplied
+with its own quantile. Satterthwaite's (1946) single df was measured to err too often with three to five seeds.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.05
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Components:
+    """Variances of one run's differences: between seeds, between cases, and of what is left (seed x case).
+
+    With one seed `seed` is None and `case` holds the rest as well.
+    """
+
+    seed: float | None
+    case: float
+    residual: float
+
+    def of_mean(self, seeds: float, cases: float) -> float:
+        """Variance of the mean over so many seeds and cases."""
+        return (self.seed or 0.0) / seeds + self.case / cases + self.residual / (seeds * cases)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`sources`: share of the variance and degrees of freedom of each of its parts; the shares sum to one."""
+
+    value: float
+    variance: float
+    sources: tuple[tuple[float, float], ...]
+    components: Components | None = None
+
+    @property
+    def error(self) -> float:
+        """The standard error."""
+        return float(np.sqrt(self.variance))
+
+    @property
+    def df(self) -> float:
+        """The degrees of freedom of the t distribution that has the same 97.5% quantile."""
+        from scipy.optimize import brentq
+        from scipy.stats import t
+
+        if len(self.sources) == 1:
+            return self.sources[0][1]
+        low, high = (choose(df for _, df in self.sources) for choose in (min, max))
+        critical = self.quantile()
+        if low == high or critical >= t.ppf(0.975, low):
+            return low
+        return (
+            float(brentq(lambda df: t.ppf(0.975, df) - critical, low, high)) if critical > t.ppf(0.975, high) else high
+        )
+
+    def quantile(self, level: float = LEVEL) -> float:
+        """The critical value: how many standard errors the two-sided (1 - level) interval reaches to each side."""
+        return float(critical_value(np.array([s for s, _ in self.sources]), [df for _, df in self.sources], level))
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        reach = self.quantile(level) * self.error
+        return self.value - reach, self.value + reach
+
+    def p_value(self, null: float = 0.0) -> float:
+        """Two-sided p: the level at which the interval would just reach `null`. Needs a variance above 0."""
+        from scipy.optimize import brentq
+        from scipy.stats import t
+
+        ratio = abs(self.value - null) / self.error
+        if ratio == 0:
+            return 1.0
+        ends = [max(2 * float(t.sf(ratio, df)), 1e-300) for share, df in self.sources if share > 0]
+        low, high = min(ends), max(ends)
+        if high / low < 1 + 1e-9 or self.quantile(low) < ratio:
+            return low
+        log_p = brentq(lambda x: self.quantile(float(np.exp(x))) - ratio, np.log(low) - 1e-9, np.log(high) + 1e-9)
+        return float(min(1.0, np.exp(log_p)))
+
+    def p_within(self, margin: float) -> float:
+        """p of two one-sided tests (Schuirmann 1987) that the truth lies within ±margin; small: it does."""
+        nearest = max(self.p_value(margin), self.p_value(-margin)) / 2
+        return nearest if abs(self.value) < margin else 1 - nearest
+
+
+def critical_value(shares: Floats, dfs: list[float], level: float = LEVEL) -> Floats:
+    """Critical values (...) of variances whose parts have `shares` (..., k) and degrees of freedom `dfs` (k)."""
+    from scipy.stats import t
+
+    found: Floats = np.sqrt(np.asarray(shares) @ (np.asarray(t.isf(level / 2, dfs)) ** 2))
+    return found
+
+
+def holm(p_values: list[float | None]) -> list[float | None]:
+    """Holm's (1979) adjusted p-values, in the order given; None stays None and is not counted."""
+    order = sorted((p, k) for k, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    reached = 0.0
+    for rank, (p, k) in enumerate(order):
+        reached = max(reached, min(1.0, (len(order) - rank) * p))
+        adjusted[k] = reached
+    return adjusted

@@ -1,0 +1,100 @@
+"""Power, and how many seeds or images would show a difference: from the noncentral t distribution."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from diascope.compare.estimate import LEVEL, Components
+from diascope.compare.two_way import combine
+
+POWER = 0.8
+_GRID = (np.arange(400) + 0.5) / 400  # midpoints of equal probabilities
+MOST_SEEDS, MOST_CASES = 1_000, 1_000_000
+
+
+def two_way_power(effect: float, components: Components, seeds: int, cases: int) -> float:
+    """Power of the two-way analysis for a true difference, given the true components of variance; S >= 2.
+
+    Noncentral t with noncentrality effect / sqrt(Var). Critical value and df are those of the squared half-width of the
+    interval, the floor on the variance included: its mean, and 2 mean² / variance (Satterthwaite 1946); the mean
+    square of the seeds varies as chi-squared with S - 1 df, that of the cases with N - 1.
+    """
+    from scipy.stats import chi2, t
+
+    variance = components.of_mean(seeds, cases)
+    if variance == 0:
+        return 1.0
+    residual = components.residual
+    of_cases = seeds * components.case + residual
+    of_seeds = (cases * (components.seed or 0.0) + residual) * chi2.ppf(_GRID, seeds - 1) / (seeds - 1)
+    seed_t, case_t = t.isf(LEVEL / 2, [seeds - 1, cases - 1]) ** 2
+    scaled, _ = combine(of_seeds, np.full_like(of_seeds, of_cases), np.full_like(of_seeds, residual), seeds, cases)
+    rest = scaled * seeds * cases - of_seeds
+    squared = of_seeds * seed_t + rest * case_t
+    spread = squared.var() + 2 * (case_t * min(of_cases, rest.mean())) ** 2 / (cases - 1)
+    critical = np.sqrt(squared.mean() / (variance * seeds * cases))
+    return _power(effect / np.sqrt(variance), float(critical), float(2 * squared.mean() ** 2 / spread))
+
+
+def resampled_power(effect: float, spread: float, folds: int, validation_share: float, variance: float) -> float:
+    """Power of the corrected resampled t: `spread` is the expected S² of the folds, `variance` the mean's true one.
+
+    Noncentral t with J - 1 df and noncentrality effect / sqrt(variance); the critical value t(J - 1) is stretched by
+    how much larger (1/J + n_validation / n_training) S² is than that variance.
+    """
+    from scipy.stats import t
+
+    stretch = np.sqrt((1 / folds + validation_share) * spread / variance)
+    return _power(effect / np.sqrt(variance), float(t.isf(LEVEL / 2, folds - 1)) * stretch, folds - 1)
+
+
+def needed(power: Callable[[int], float], present: int, most: int) -> int | None:
+    """The smallest number from `present` to `most` with enough power; None if even `most` has not."""
+    if power(present) >= POWER:
+        return present
+    if power(most) < POWER:
+        return None
+    low, high = present, most  # low has too little, high enough
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+    return high
+
+
+def two_way_needs(effect: float, components: Components, seeds: int, cases: int) -> tuple[int | None, int | None]:
+    """Seeds with these cases, and cases with these seeds, that show `effect`; None: not by that alone."""
+    if components.seed is None or effect == 0:
+        return None, None
+    return (
+        needed(lambda n: two_way_power(effect, components, n, cases), max(2, seeds), MOST_SEEDS),
+        needed(lambda n: two_way_power(effect, components, max(2, seeds), n), cases, MOST_CASES),
+    )
+
+
+def resampled_needs(
+    effect: float, spread: float, folds: int, validation_share: float, within: Components, seeds: int, cases: int
+) -> tuple[int | None, int | None]:
+    """The same for cross-validation: `within` folds, `seeds` a fold, `cases` of all folds together.
+
+    What the folds' S² has beyond the noise within a fold is taken to stay, and the corrected variance to be the true
+    one: it mostly asks for too much rather than too little.
+    """
+    if effect == 0 or spread == 0:
+        return None, None
+    of_fold = cases / folds
+    beyond = max(0.0, spread - within.of_mean(seeds, of_fold))
+    scale = min(1.0, spread / within.of_mean(seeds, of_fold)) if beyond == 0 else 1.0
+
+    def power(more_seeds: int, more_cases: int) -> float:
+        expected = beyond + scale * within.of_mean(more_seeds, more_cases / folds)
+        return resampled_power(effect, expected, folds, validation_share, (1 / folds + validation_share) * expected)
+
+    of_seeds = None if within.seed is None else needed(lambda n: power(n, cases), seeds, MOST_SEEDS)
+    return of_seeds, needed(lambda n: power(seeds, n), cases, MOST_CASES)
+
+
+def _power(noncentrality: float, critical: float, df: float) -> float:
+    from scipy.stats import nct
+
+    size = min(abs(float(noncentrality)), 37.0)  # beyond this scipy's series gives NaN, and the power is 1 anyway
+    return float(np.nan_to_num(nct.sf(critical, df, size), nan=1.0) + np.nan_to_num(nct.cdf(-critical, df, size)))

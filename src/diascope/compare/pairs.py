@@ -1,0 +1,152 @@
+"""The runs of the arms, scored case by case and lined up by fold and seed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diascope.compare.estimate import Components, Estimate, Floats
+from diascope.compare.jackknife import PseudoValues, pseudo_values
+from diascope.compare.scoring import Checkpoint
+from diascope.compare.two_way import two_way
+from diascope.errors import RunError
+from diascope.runs.record import RunRecord, StudyRecord, predicted_classes
+
+Unit = Literal["images", "groups"]
+Key = tuple[int, int]  # fold, seed
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """One run on one side: labels (N,), probabilities (N, K) in the study's class order, case of each image (N,)."""
+
+    labels: NDArray[np.int64]
+    probabilities: Floats
+    cases: NDArray[np.int64]
+    unit: Unit
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredRuns:
+    """The finished runs of one arm by (fold, seed), with the size of what they were judged on."""
+
+    runs: Mapping[Key, PseudoValues]
+    undefined: tuple[Key, ...]  # finished runs whose score is undefined
+    images: Mapping[int, int]  # of each fold
+    cases: Mapping[int, int]
+    positives: Mapping[int, int]  # cases with an image of the positive class
+    negatives: Mapping[int, int]  # cases with an image of another
+    unit: Unit
+
+
+def load_predictions(
+    record: StudyRecord, run: RunRecord, checkpoint: Checkpoint = "last", side: str = "validation"
+) -> Predictions:
+    """A finished run's predictions, in the order of their paths; RunError if they are missing or do not fit."""
+    table, classes = run.predictions, record.classes
+    where, remedy = str(run.folder / "predictions.csv"), f"delete the folder {run.folder} and run the study again"
+    if set(predicted_classes(table)) != set(classes):
+        found = ", ".join(predicted_classes(table))
+        raise RunError(f"its classes are {found}, the study's are {', '.join(classes)}", where=where, remedy=remedy)
+    rows: Any = table[(table["checkpoint"] == checkpoint) & (table["side"] == side)].sort_values("path")
+    _refuse_other_images(record, run, side, rows["path"].tolist(), where, remedy)
+    numbers = {name: number for number, name in enumerate(classes)}
+    alone = rows["group"] == ""
+    _, cases = np.unique((rows["group"].where(~alone, "image " + rows["path"])).to_numpy(str), return_inverse=True)
+    labels = np.array([numbers[label] for label in rows["label"]], dtype=np.int64)
+    probabilities = rows[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)
+    return Predictions(labels, probabilities, cases.astype(np.int64), "images" if alone.all() else "groups")
+
+
+def score_runs(record: StudyRecord, arm: str, metric: str) -> ScoredRuns:
+    """Every finished run of an arm: last epoch, validation side."""
+    positive = record.classes.index(record.positive)
+    runs: dict[Key, PseudoValues] = {}
+    undefined: list[Key] = []
+    sizes: dict[int, tuple[int, int, int, int]] = {}
+    unit: Unit = "images"
+    for run in record.runs_of(arm):
+        if run.state != "done":
+            continue
+        found = load_predictions(record, run)
+        unit = found.unit
+        sizes[run.fold] = _sizes(found, positive)
+        scored = pseudo_values(metric, found.labels, found.probabilities, positive, found.cases)
+        if scored is None:
+            undefined.append((run.fold, run.seed))
+        else:
+            runs[run.fold, run.seed] = scored
+    images, cases, positives, negatives = ({fold: size[k] for fold, size in sizes.items()} for k in range(4))
+    return ScoredRuns(runs, tuple(undefined), images, cases, positives, negatives, unit)
+
+
+def _sizes(found: Predictions, positive: int) -> tuple[int, int, int, int]:
+    """Images, cases, cases with a positive image, cases with a negative one."""
+    is_positive = found.labels == positive
+    cases, with_positive, with_negative = (
+        len(np.unique(found.cases[of])) for of in (slice(None), is_positive, ~is_positive)
+    )
+    return len(found.labels), cases, with_positive, with_negative
+
+
+def shared(arm: ScoredRuns, against: ScoredRuns) -> tuple[Key, ...]:
+    """The folds and seeds that are finished and defined in both."""
+    return tuple(sorted(arm.runs.keys() & against.runs.keys()))
+
+
+def differences(arm: ScoredRuns, against: ScoredRuns) -> dict[Key, PseudoValues]:
+    """Arm minus against, run by run and case by case."""
+    return {key: _minus(arm.runs[key], against.runs[key]) for key in shared(arm, against)}
+
+
+def matrix(runs: Mapping[Key, PseudoValues], fold: int) -> Floats | None:
+    """Pseudo-values (S, N) of one fold; None where a score cannot do without one of its cases."""
+    rows = [run.values for (of_fold, _), run in sorted(runs.items()) if of_fold == fold]
+    defined = [row for row in rows if row is not None]
+    return np.stack(defined) if rows and len(defined) == len(rows) else None
+
+
+def two_way_of_fold(runs: Mapping[Key, PseudoValues], fold: int, cases: int) -> Estimate | None:
+    """The two-way analysis of one fold, its components for single cases also where blocks of cases were left out."""
+    values = matrix(runs, fold)
+    if values is None:
+        return None
+    found, scale = two_way(values), cases / values.shape[1]
+    components = found.components
+    if components is None or scale == 1:
+        return found
+    scaled = Components(components.seed, components.case * scale, components.residual * scale)
+    return Estimate(found.value, found.variance, found.sources, scaled)
+
+
+def by_fold(runs: Mapping[Key, PseudoValues]) -> dict[int, list[float]]:
+    """Scores of each fold, by seed."""
+    found: dict[int, list[float]] = {}
+    for (fold, _), run in sorted(runs.items()):
+        found.setdefault(fold, []).append(run.score)
+    return found
+
+
+def validation_share(record: StudyRecord, folds: list[int]) -> float:
+    """n_validation / n_training in images, the mean over folds."""
+    sides = [record.folds["folds"][fold] for fold in folds]
+    return float(np.mean([len(side["validation"]) / len(side["training"]) for side in sides]))
+
+
+def _minus(one: PseudoValues, other: PseudoValues) -> PseudoValues:
+    both = one.values is not None and other.values is not None
+    return PseudoValues(one.score - other.score, one.values - other.values if both else None)  # type: ignore[operator]
+
+
+def _refuse_other_images(
+    record: StudyRecord, run: RunRecord, side: str, paths: list[str], where: str, remedy: str
+) -> None:
+    if not paths:
+        raise RunError(f"it holds no prediction of the {side} side", where=where, remedy=remedy)
+    fold = record.folds["folds"][run.fold]
+    wanted = sorted(fold[side] if side in fold else record.folds.get(side, []))
+    if paths != wanted:
+        what = f"its {len(paths):,} {side} images are not the {len(wanted):,} of folds.json"
+        raise RunError(what, where=where, remedy=remedy)

@@ -1,0 +1,174 @@
+"""What may be said of two arms: the difference between them, its interval, and a verdict in words.
+
+    for found in compare_arms(record, "accuracy"):
+        print(found.sentence)
+
+One fixed training side (given, holdout): two-way random effects over seeds and images. Cross-validation: the corrected
+resampled t over folds. docs/verdicts.md has the model, the sources and the measured rates of wrong verdicts.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from diascope.compare import wording
+from diascope.compare.arms import Analysis, ArmInterval, analyse, arm_intervals
+from diascope.compare.estimate import LEVEL, holm
+from diascope.compare.needs import resampled_needs, two_way_needs
+from diascope.compare.pairs import Key, ScoredRuns, differences, score_runs, validation_share
+from diascope.metrics import LOWER_IS_BETTER
+from diascope.runs.record import StudyRecord
+
+__all__ = ["ArmInterval", "Comparison", "Verdict", "arm_intervals", "compare_arms"]
+
+Verdict = Literal["better", "worse", "equivalent", "not shown"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`arm` minus `against` in a metric; better and worse are the arm's. Cases are counted in `unit`.
+
+    `p` is two-sided, `p_holm` adjusted over the study's pairs; both are None where nothing may be inferred. `needs`, of
+    what was not shown, says how many seeds, or images or groups, would show it; None where that alone would not.
+    `paired` holds the differences by (fold, seed).
+    """
+
+    arm: str
+    against: str
+    metric: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    method: str
+    verdict: Verdict
+    needs: dict[str, int | None]
+    sentence: str
+    runs: int
+    cases: int
+    unit: str
+    generalizes: str
+    paired: list[tuple[int, int, float]]
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A pair before its verdict: p-values are filled in once all pairs are known."""
+
+    arm: str
+    against: str
+    analysis: Analysis
+    paired: dict[Key, float]
+    undefined: int  # runs, of either arm, whose score is undefined
+    size: ScoredRuns
+    needs: tuple[int | None, int | None]
+    p: float | None
+    p_holm: float | None = None
+    p_equivalent: float | None = None  # of two one-sided tests, after Holm
+
+
+def compare_arms(record: StudyRecord, metric: str) -> list[Comparison]:
+    """Every pair of the study, last epoch, validation side; RunError if a finished run cannot be read."""
+    named = record.study.compare.pairs
+    pairs = [(arm, record.arms[0]) for arm in record.arms[1:]] if named is None else list(named)
+    scored = {arm: score_runs(record, arm, metric) for arm in record.arms if any(arm in pair for pair in pairs)}
+    drafts = [_analysed(record, pair, scored[pair[0]], scored[pair[1]]) for pair in pairs]
+    margin = record.study.compare.margin
+    p_holm = holm([draft.p for draft in drafts])
+    p_equivalent = holm([_p_equivalent(draft, margin) for draft in drafts])
+    tests = sum(p is not None for p in p_holm)
+    return [
+        _judged(record, metric, replace(draft, p_holm=of_pair, p_equivalent=within), tests)
+        for draft, of_pair, within in zip(drafts, p_holm, p_equivalent, strict=True)
+    ]
+
+
+def _analysed(record: StudyRecord, pair: tuple[str, str], arm: ScoredRuns, against: ScoredRuns) -> _Draft:
+    runs = differences(arm, against)
+    analysis = analyse(record, runs, arm)
+    paired = {key: run.score for key, run in runs.items()}
+    tested = analysis.estimate is not None and analysis.estimate.variance > 0 and len(runs) > 1
+    p = analysis.estimate.p_value() if tested and analysis.estimate is not None else None
+    needs = _needs(record, analysis, paired, arm) if tested else (None, None)
+    undefined = len(arm.undefined) + len(against.undefined)
+    return _Draft(*pair, analysis, paired, undefined, arm, needs, p)
+
+
+def _p_equivalent(draft: _Draft, margin: float | None) -> float | None:
+    if margin is None or draft.p is None or draft.analysis.estimate is None:
+        return None
+    return draft.analysis.estimate.p_within(margin)
+
+
+def _needs(
+    record: StudyRecord, analysis: Analysis, paired: dict[Key, float], size: ScoredRuns
+) -> tuple[int | None, int | None]:
+    """Seeds, and cases, that would show the margin, or else the observed difference, with 80% power."""
+    estimate = analysis.estimate
+    assert estimate is not None
+    effect = record.study.compare.margin or abs(estimate.value)
+    folds = sorted({fold for fold, _ in paired})
+    seeds, cases = len(paired) // len(folds), sum(size.cases[fold] for fold in folds)
+    if len(estimate.sources) > 1 and estimate.components is not None:
+        return two_way_needs(effect, estimate.components, seeds, cases)
+    if analysis.within is None:
+        return None, None
+    share = validation_share(record, folds)
+    spread = estimate.variance / (1 / len(folds) + share)
+    return resampled_needs(effect, spread, len(folds), share, analysis.within, seeds, cases)
+
+
+def _verdict(draft: _Draft, metric: str) -> Verdict:
+    estimate = draft.analysis.estimate
+    if estimate is not None and draft.p_holm is not None and draft.p_holm <= LEVEL:
+        return "better" if (estimate.value > 0) != (metric in LOWER_IS_BETTER) else "worse"
+    if draft.p_equivalent is not None and draft.p_equivalent <= LEVEL / 2:
+        return "equivalent"
+    return "not shown"
+
+
+def _judged(record: StudyRecord, metric: str, draft: _Draft, tests: int) -> Comparison:
+    estimate, size, folds = draft.analysis.estimate, draft.size, sorted({fold for fold, _ in draft.paired})
+    interval = estimate.interval() if estimate is not None and estimate.variance > 0 else None
+    verdict = _verdict(draft, metric)
+    facts = wording.Facts(
+        arm=draft.arm,
+        against=draft.against,
+        metric=metric,
+        verdict=verdict,
+        difference=draft.analysis.mean,
+        interval=interval,
+        p_holm=draft.p_holm,
+        p_equivalent=draft.p_equivalent,
+        tests=tests,
+        margin=record.study.compare.margin,
+        reason=draft.analysis.reason,
+        folds=len(folds),
+        runs=len(draft.paired),
+        planned=len(record.folds["folds"]) * len(record.study.seeds),
+        images=sum(size.images[fold] for fold in folds),
+        cases=sum(size.cases[fold] for fold in folds),
+        unit=size.unit,
+        undefined=draft.undefined,
+        crossed=record.folds["kind"] == "kfold",
+        needs=draft.needs if verdict == "not shown" else (None, None),
+    )
+    return Comparison(
+        arm=draft.arm,
+        against=draft.against,
+        metric=metric,
+        difference=draft.analysis.mean,
+        low=interval[0] if interval else None,
+        high=interval[1] if interval else None,
+        p=draft.p,
+        p_holm=draft.p_holm,
+        method=draft.analysis.method,
+        verdict=verdict,
+        needs={"seeds": facts.needs[0], size.unit: facts.needs[1]} if verdict == "not shown" else {},
+        sentence=wording.sentence(facts),
+        runs=len(draft.paired),
+        cases=facts.cases,
+        unit=size.unit,
+        generalizes=wording.generalizes(facts),
+        paired=[(fold, seed, difference) for (fold, seed), difference in draft.paired.items()],
+    )

@@ -1,0 +1,198 @@
+"""A comparison in one or two sentences that a paper can quote. They never claim more than was shown."""
+
+from dataclasses import dataclass
+
+from diascope.metrics import LOWER_IS_BETTER
+
+NAMES = {
+    "balanced_accuracy": "balanced accuracy",
+    "ppv": "positive predictive value",
+    "npv": "negative predictive value",
+    "f1": "F1 score",
+    "mcc": "Matthews correlation coefficient",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a sentence is made of. `interval` is of the difference, arm minus against; `needs`: seeds, cases."""
+
+    arm: str
+    against: str
+    metric: str
+    verdict: str
+    difference: float | None
+    interval: tuple[float, float] | None
+    p_holm: float | None
+    p_equivalent: float | None
+    tests: int
+    margin: float | None
+    reason: str
+    folds: int
+    runs: int
+    planned: int
+    images: int
+    cases: int
+    unit: str
+    undefined: int  # runs left out because the metric is undefined there
+    crossed: bool
+    needs: tuple[int | None, int | None]
+
+    @property
+    def seeds(self) -> int:
+        return self.runs // max(1, self.folds)
+
+    @property
+    def name(self) -> str:
+        return f"validation {NAMES.get(self.metric, self.metric)} at the last epoch"
+
+    @property
+    def is_one_run(self) -> bool:
+        return self.runs == 1
+
+
+def sentence(facts: Facts) -> str:
+    """The verdict, its numbers, what it generalizes over and, where nothing was shown, what would show it."""
+    if facts.undefined:
+        left_out = f"left out: {facts.undefined} run{'s' * (facts.undefined != 1)} in which it is undefined"
+        return f"{_sentence(facts)} ({_capital(left_out)}.)"
+    return _sentence(facts)
+
+
+def _sentence(facts: Facts) -> str:
+    if facts.difference is None or facts.interval is None:
+        return _without_interval(facts)
+    if facts.is_one_run:
+        return _one_run(facts)
+    if facts.verdict in ("better", "worse"):
+        return _shown(facts, facts.difference, facts.interval)
+    low, high = facts.interval
+    numbers = f"{_signed(facts.difference)} (95% CI {_number(low)} to {_number(high)}; {_basis(facts)})"
+    if facts.verdict == "equivalent":
+        return (
+            f"{_capital(facts.name)} was equivalent with {facts.arm} and with {facts.against}, within "
+            f"±{facts.margin:g}: difference {numbers}; this generalizes over {generalizes(facts)}.{_one_seed(facts)}"
+        )
+    return (
+        f"No difference in {facts.name} was shown between {facts.arm} and {facts.against}: {numbers}. The interval is "
+        f"about {generalizes(facts)}; it does not show that they are equal.{_one_seed(facts)} {needed(facts)}"
+    ).strip()
+
+
+def generalizes(facts: Facts) -> str:
+    """What the interval is about."""
+    if facts.difference is None:
+        return "nothing"
+    if facts.is_one_run:
+        return f"new {facts.unit}, for these two trained networks only"
+    if facts.crossed:
+        return f"new training sets, seeds and {facts.unit} of the same kind"
+    return f"new seeds and new {facts.unit}, for this training set"
+
+
+def needed(facts: Facts) -> str:
+    """How many seeds, or images, would show the margin or the observed difference with 80% power."""
+    effect = facts.margin or abs(facts.difference or 0)
+    which = "the margin" if facts.margin else "the one observed"
+    seeds, cases = facts.needs
+    if effect == 0:
+        return ""
+    target = f"a difference of {_number(effect)} ({which})"
+    if seeds == facts.seeds or cases == facts.cases:
+        return f"These seeds and {facts.unit} would have shown {target} with 80% power."
+    ways = [] if seeds is None else [f"{seeds:,} seeds instead of {facts.seeds:,}"]
+    ways += [] if cases is None else [f"{_rounded(cases)} {facts.unit} instead of {facts.cases:,}"]
+    if not ways:
+        return f"Neither more seeds alone nor more {facts.unit} alone would show {target} with 80% power."
+    return f"About {', or '.join(ways)}{',' * (len(ways) > 1)} would show {target} with 80% power."
+
+
+def _shown(facts: Facts, difference: float, interval: tuple[float, float]) -> str:
+    up = difference > 0
+    low, high = interval if up else (-interval[1], -interval[0])
+    direction = ("higher" if up else "lower") + (
+        f", which is {facts.verdict}," if facts.metric in LOWER_IS_BETTER else ""
+    )
+    found = (
+        f"{_capital(facts.name)} was {direction} with {facts.arm} than with {facts.against} by "
+        f"{_number(abs(difference))} (95% CI {_number(low)} to {_number(high)}; {_basis(facts)}); this generalizes over {generalizes(facts)}."
+    )
+    if facts.margin is not None and max(abs(low), abs(high)) < facts.margin:
+        found += f" The difference is smaller than the margin of {facts.margin:g}."
+    return found + _one_seed(facts)
+
+
+def _one_run(facts: Facts) -> str:
+    assert facts.difference is not None
+    assert facts.interval is not None
+    low, high = facts.interval
+    return (
+        f"One run of each arm cannot show whether {facts.arm} or {facts.against} is the better method: the difference "
+        f"in {facts.name} was {_signed(facts.difference)} (95% CI {_number(low)} to {_number(high)} over "
+        f"{_sample(facts)}), and this interval is about these two trained networks only. Train at least 3 seeds of each."
+    )
+
+
+def _without_interval(facts: Facts) -> str:
+    between = f"between {facts.arm} and {facts.against}"
+    if facts.difference is None:
+        return f"Nothing can be said of {facts.name} {between}: {facts.reason} in both with the same fold and seed."
+    return (
+        f"No difference in {facts.name} was shown {between}: {_signed(facts.difference)} ({_runs(facts)}, "
+        f"{_sample(facts)}), without an interval, because {facts.reason}."
+    )
+
+
+def _basis(facts: Facts) -> str:
+    after = f" after Holm over {facts.tests} pairs" if facts.tests > 1 else ""
+    if facts.verdict == "equivalent" and facts.p_equivalent is not None:
+        tested = f"two one-sided tests {_p(facts.p_equivalent)}{after}"
+    else:
+        tested = f"{_p(facts.p_holm or 0)}{after}"
+    return f"{tested}; {_runs(facts)}, {_sample(facts)}"
+
+
+def _runs(facts: Facts) -> str:
+    missing = f" of {facts.planned} planned" if facts.runs < facts.planned else ""
+    if facts.crossed:
+        return f"{facts.runs}{missing} paired runs in {facts.folds} fold{'s' * (facts.folds != 1)}"
+    return f"{facts.runs}{missing} paired seed{'s' * (facts.runs != 1)}"
+
+
+def _sample(facts: Facts) -> str:
+    of_groups = f" of {facts.cases:,} groups" if facts.unit == "groups" else ""
+    return f"{facts.images:,} images{of_groups}"
+
+
+def _one_seed(facts: Facts) -> str:
+    if not facts.crossed or facts.runs > facts.folds:
+        return ""
+    return " With one seed a fold the noise of the seed is counted, but cannot be told from that of the training set."
+
+
+def _p(p: float) -> str:
+    if p < 0.001:
+        return "p < .001"
+    return f"p = {p:.3f}".replace("0.", ".") if p < 0.9995 else "p = 1"
+
+
+def _number(value: float) -> str:
+    rounded = f"{value:.3f}"
+    return "0.000" if rounded == "-0.000" else rounded
+
+
+def _signed(value: float) -> str:
+    return _number(value) if value <= 0 else f"+{_number(value)}"
+
+
+def _rounded(count: int) -> str:
+    """Two digits are all that such a number is worth."""
+    digits = len(str(count))
+    return f"{-(-count // 10 ** (digits - 2)) * 10 ** (digits - 2):,}" if digits > 2 else str(count)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
