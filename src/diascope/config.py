@@ -204,7 +204,9 @@ class ReportConfig(Section):
         "disagreement was settled; the same of the test side",
     )
     partition: str = Field(
-        "", description="how the sides were made where the source gives them; why no patient is on two sides"
+        "",
+        description="how the sides were made where the source gives them, and how they differ; why no patient is on "
+        "two sides",
     )
     demographics: str = Field(
         "", description="age, sex and other characteristics of the patients, on each side if they differ"

@@ -69,7 +69,8 @@ def _scores(summary: Summary) -> list[dict[str, Any]]:
 
 
 def _comparisons(summary: Summary) -> list[dict[str, Any]]:
-    return list(summary.get("comparisons") or [])
+    """Those that came to a number."""
+    return [row for row in summary.get("comparisons") or [] if row.get("difference") is not None]
 
 
 def _bounded(row: dict[str, Any]) -> bool:
@@ -193,9 +194,8 @@ def comparisons(summary: Summary) -> Fact:
 def _compared(row: dict[str, Any]) -> str:
     if row.get("sentence"):
         return str(row["sentence"])
-    difference = f" by {row['difference']:+.3f}" if row.get("difference") is not None else ""
     between = f" (interval {row['low']:+.3f} to {row['high']:+.3f})" if _bounded(row) else ""
-    return f"{row['arm']} differs from {row['against']}{difference}{between} in {_name(row['metric'])}."
+    return f"{row['arm']} less {row['against']}, {_name(row['metric'])}: {row['difference']:+.3f}{between}."
 
 
 def failures(summary: Summary) -> Fact:
