@@ -297,7 +297,7 @@ def _two_folds(summary: Summary) -> None:
 
 
 def _large(summary: Summary) -> None:
-    summary["data"]["sides"]["validation"]["images"] = 5000
+    summary["data"]["folds"][0]["validation"]["images"] = 5000
 
 
 def _judged_on_test(summary: Summary) -> None:
@@ -313,7 +313,7 @@ def _no_test_side(summary: Summary) -> None:
     [
         ("One split", _two_folds, True),
         ("Few seeds (3)", _many_seeds, True),
-        ("Small validation side (19 images): an accuracy of 0.8 is known to about ± 0.18", _large, True),
+        ("Few images to judge by (19): an accuracy of 0.8 is known to about ± 0.18", _large, True),
         ("The test side (6 images) was kept apart", _judged_on_test, True),
         ("There is no test side.", _no_test_side, False),
         ("Images of one patient may lie on two sides.", _no_groups, False),

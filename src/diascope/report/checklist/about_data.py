@@ -108,7 +108,8 @@ def reference_standard(summary: Summary) -> Fact:
 
 def partition(summary: Summary) -> Fact:
     data, config = summary["data"], summary["study"]["config"]["split"]
-    shares = listed(_share(name, side["images"], data["images"]) for name, side in data["sides"].items())
+    sides = {name: side["images"] for name, side in data["sides"].items() if side["images"]}
+    shares = listed(_share(name, images, data["images"]) for name, images in sides.items())
     if data["split"] not in DRAWN_SPLITS:
         return unsettled(f"The sides are those that the source gives: {shares}.")
     unit = "image by image" if _groups(summary) is None else "group by group"

@@ -233,7 +233,7 @@ def _limits(summary: Summary) -> list[str]:
         "" if tested(summary) else f"{_test_side(summary)} All numbers are of images that were watched in training.",
         "No images of another source were tried.",
         f"Few seeds ({seeds})." if seeds < FEW_SEEDS else "",
-        _small(data["sides"]["validation"]["images"]),
+        _small(sum(fold["validation"]["images"] for fold in data["folds"])),
         "" if any(_bounded(score) for score in _scores(summary)) else "The scores have no intervals.",
         f"{counted(lost, 'training')} of {len(runs)} {'is' if lost == 1 else 'are'} missing." if lost else "",
     ]
@@ -244,9 +244,7 @@ def _small(images: int) -> str:
     half = 1.96 * sqrt(0.8 * 0.2 / max(1, images))
     if half < WIDE:
         return ""
-    return (
-        f"Small validation side ({counted(images, 'image')}): an accuracy of 0.8 is known to about ± {half:.2f} there."
-    )
+    return f"Few images to judge by ({images}): an accuracy of 0.8 is known to about ± {half:.2f} from as many."
 
 
 def implications(summary: Summary) -> Fact:
