@@ -35,7 +35,11 @@ def _of_arm(arm: Readings) -> list[str]:
     if turn["n"] == 0:
         return []
     loss = f"Validation loss of {arm['arm']}"
-    return [f"{loss} {_ending(readings['slope_validation_loss'], level, within)}.", f"{loss} {_turn(turn, within)}."]
+    ending = _ending(readings["slope_validation_loss"], level, within)
+    flat = turn["n"] - level["n"]
+    if flat and level["n"]:
+        ending += f"; in {flat} of {turn['n']} runs it did not fall by more than its noise"
+    return [f"{loss} {ending}.", f"{loss} {_turn(turn, within)}."]
 
 
 def _ending(slope: Readings, level: Readings, within: str) -> str:
@@ -44,6 +48,8 @@ def _ending(slope: Readings, level: Readings, within: str) -> str:
         # Some runs may have stopped falling: their slopes are in the mean, too, which can then point upwards.
         rate = f" (by {_small(-slope['mean'])} an epoch on average)" if slope["improving"] == slope["n"] > 1 else ""
         return f"was still falling at the last epoch {runs}{rate}, so {within} do not show where it would end"
+    if level["n"] == 0:
+        return f"did not fall by more than its noise {_runs(slope['n'])}"
     if level["censored"] == level["n"]:
         return f"had not settled within {within} {_runs(level['n'])}"
     return f"had made 90% of its fall {_when(level, 'by')}"
@@ -52,7 +58,11 @@ def _ending(slope: Readings, level: Readings, within: str) -> str:
 def _turn(turn: Readings, within: str) -> str:
     if turn["censored"] == turn["n"]:
         return f"did not surely turn up within {within} {_runs(turn['n'])}"
-    overfit = "these overfit from there on, the others not surely" if turn["censored"] else "it overfits from there on"
+    seen = turn["n"] - turn["censored"]
+    others = "the other" if turn["censored"] == 1 else "the others"
+    overfit = f"{'this one overfits' if seen == 1 else 'these overfit'} from there on, {others} not surely"
+    if not turn["censored"]:
+        overfit = "it overfits from there on"
     return f"turned up {_when(turn, 'at')}, while training loss went on falling: {overfit}"
 
 

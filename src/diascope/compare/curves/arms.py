@@ -56,7 +56,7 @@ def pair_readings(record: StudyRecord, arm: str, against: str) -> dict[str, Any]
 
     {"arm", "against", "target": None without runs of against, "epochs_to_target": {"arm": summary, "against": summary},
     "differences": {reading: {"mean", "sd", "n", "low", "high", "lower", "higher", "equal", "undecided"}}}. A difference
-    is arm minus against. n counts the pairs whose runs could show the reading; lower, higher, equal and undecided count
+    is arm minus against. n counts the pairs whose runs both tell the reading; lower, higher, equal and undecided count
     them by outcome, where a milestone that came is lower (earlier) than one that had not come by then. Mean and SD need
     every pair observed. The 95% t interval (n >= 3, SD > 0) takes SD sqrt(1/n) for its standard error, and with K folds
     SD sqrt(1/n + 1/(K - 1)), because folds share training images (Nadeau and Bengio 2003).
@@ -78,8 +78,8 @@ def pair_readings(record: StudyRecord, arm: str, against: str) -> dict[str, Any]
 def summarize_readings(readings: Sequence[Reading]) -> dict[str, Summary]:
     """Per reading {"mean", "sd", "n", "censored", "median", "min", "max"} over runs; sd has n - 1 in the denominator.
 
-    n counts the runs that could show the reading, censored those of them in which a milestone did not come. Slopes
-    (slope_validation_loss, ...; units per epoch) have "improving" besides: in how many runs the slope surely improves.
+    n counts the runs that tell the reading (Reading.tells), censored those of them in which a milestone did not come.
+    Slopes (slope_validation_loss, ...; units per epoch) have "improving" besides: in how many runs the slope surely improves.
     """
     found = {name: _summary(readings, name) for name in (*MILESTONES, *NUMBERS)}
     for curve in SLOPES:
@@ -95,7 +95,8 @@ def _finished(record: StudyRecord, arm: str) -> list[RunRecord]:
 
 def _values(reading: Reading) -> dict[str, Any]:
     """One run as plain values: a slope as {"slope", "low", "high"}."""
-    plain = {name: getattr(reading, name) for name in ("epochs", *MILESTONES, *NUMBERS) if name != "epochs_to_target"}
+    names = ("epochs", "fell_validation", "fell_training", *MILESTONES, *NUMBERS)
+    plain = {name: getattr(reading, name) for name in names if name != "epochs_to_target"}
     slopes = {f"slope_{curve}": getattr(reading, f"trend_{curve}") for curve in SLOPES}
     return {
         **plain,
@@ -104,15 +105,8 @@ def _values(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _could_show(reading: Reading, name: str) -> bool:
-    """Whether a run tells this reading, be it as "not within its epochs"."""
-    if name == "epochs_to_target":
-        return reading.target is not None
-    return reading.long_enough if name in MILESTONES else getattr(reading, name) is not None
-
-
 def _summary(readings: Sequence[Reading], name: str) -> Summary:
-    telling = [reading for reading in readings if _could_show(reading, name)]
+    telling = [reading for reading in readings if reading.tells(name)]
     observed = [value for reading in telling if (value := getattr(reading, name)) is not None]
     return _spread(observed, [reading.epochs for reading in telling if getattr(reading, name) is None])
 
@@ -141,7 +135,7 @@ def _median(observed: Sequence[float], ends: Sequence[int]) -> float | None:
 
 
 def _difference(pairs: Sequence[tuple[Reading, Reading]], name: str, folds: int) -> Summary:
-    telling = [pair for pair in pairs if all(_could_show(reading, name) for reading in pair)]
+    telling = [pair for pair in pairs if all(reading.tells(name) for reading in pair)]
     signs = [_sign(*pair, name) for pair in telling]
     observed = [
         getattr(a, name) - getattr(b, name) for a, b in telling if None not in (getattr(a, name), getattr(b, name))

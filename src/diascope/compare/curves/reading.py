@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diascope.compare.curves.trend import Curve, Trend, end_trend, tail_length
-from diascope.compare.curves.turning import convergence_epoch, overfitting_epoch
+from diascope.compare.curves.turning import convergence_epoch, falls, overfitting_epoch
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -20,12 +20,14 @@ class Reading:
     """The curves of one run of `epochs` epochs. Epochs count from 1; losses are in nats, accuracies in 0 to 1.
 
     A milestone (epochs_to_target, convergence_*, overfitting) that is None did not come within the run: it is
-    censored, not missing. `long_enough` says whether the run could have shown it at all.
+    censored, not missing. Whether the run could have shown it at all says `tells`.
     """
 
     epochs: int
     target: float | None  # the training accuracy that epochs_to_target asks for
     epochs_to_target: int | None  # the first epoch whose training accuracy is at least the target
+    fell_validation: bool | None  # whether validation loss fell at all, see turning.falls; None: too short
+    fell_training: bool | None
     convergence_validation: int | None  # see turning.convergence_epoch
     convergence_training: int | None
     overfitting: int | None  # see turning.overfitting_epoch
@@ -45,6 +47,17 @@ class Reading:
     def long_enough(self) -> bool:
         """Whether the last fifth has the five epochs that convergence, overfitting and slopes are judged by."""
         return tail_length(self.epochs) is not None
+
+    def tells(self, name: str) -> bool:
+        """Whether the run tells the reading `name`, be it as "not within its epochs".
+
+        A milestone needs 21 epochs, epochs_to_target a target, and convergence a loss that fell.
+        """
+        if name == "epochs_to_target":
+            return self.target is not None
+        if name.startswith("convergence_"):
+            return getattr(self, name.replace("convergence", "fell")) is True
+        return self.long_enough if name == "overfitting" else getattr(self, name) is not None
 
     @property
     def improving(self) -> dict[str, bool | None]:
@@ -71,6 +84,8 @@ def read_curves(history: "DataFrame", target: float | None = None) -> Reading:
         epochs=len(history),
         target=target,
         epochs_to_target=None if target is None else _first_at_least(curves["training_accuracy"], target),
+        fell_validation=falls(validation),
+        fell_training=falls(curves["training_loss"]),
         convergence_validation=convergence_epoch(validation),
         convergence_training=convergence_epoch(curves["training_loss"]),
         overfitting=overfitting_epoch(training, validation),

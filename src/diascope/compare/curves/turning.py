@@ -2,29 +2,46 @@
 
 import numpy as np
 
-from diascope.compare.curves.trend import Curve, end_trend, noise_of, smooth, tail_length, window
+from diascope.compare.curves.trend import Curve, Noise, end_trend, noise_of, smooth, tail_length, window
 
 TOLERANCE = 0.1  # of the whole fall: a curve that has made 90% of it counts as having arrived
-SURE = 4.0  # standard errors; chosen so that flat curves, whose lowest stretch is picked from many, pass for flat
+# Standard errors; so many because the lowest stretch of a flat curve is picked from many. docs/curves.md has the rates.
+SURE_FALL = 5.0
+SURE_TURN = 4.0
+SHORTEST = 10  # epochs that noise is measured over at least
+
+
+def falls(loss: Curve) -> bool | None:
+    """Whether a loss (E,) falls by more than its noise explains, or still falls at the end; None below 21 epochs.
+
+    With S the smoothed loss, b its lowest epoch and w the smoothing window: S_1 - S_b exceeds 5 s sqrt(v / w), where SD
+    s and inflation v are of the noise until b, or of the last half if that makes less: a steep fall inflates the one,
+    late overfitting the other.
+    """
+    trend = end_trend(loss)
+    if trend is None:
+        return None
+    smoothed, width = smooth(loss), window(len(loss))
+    bottom = int(np.argmin(smoothed))
+    until = noise_of(loss[: max(SHORTEST, bottom + width // 2 + 1)])
+    error = min(_error(noise, 1 / width) for noise in (until, noise_of(loss[-max(SHORTEST, len(loss) // 2) :])))
+    return trend.high < 0 or float(smoothed[0] - smoothed[bottom]) > SURE_FALL * error
 
 
 def convergence_epoch(loss: Curve) -> int | None:
     """The epoch from which on a loss (E,) has made 90% of its fall; None if that is not shown within the run.
 
     With S the smoothed loss and b its lowest epoch, the level is S_b + 0.1 (S_1 - S_b), and the answer the first epoch
-    from which on S stays at or below it until b. What happens after b is overfitting, not learning. None is a censored
-    reading: the loss still improves at the end, or reaches the level only in the last fifth, so that no plateau was
-    seen, or never falls by more than its noise (4 standard errors of the smoothed loss).
+    from which on S stays at or below it until b. What happens after b is overfitting, not learning. None where the loss
+    still improves at the end, or reaches the level only in the last fifth, so that no plateau was seen: censored; or
+    where it never falls (see falls), so that there is nothing to converge.
     """
     tail, trend = tail_length(len(loss)), end_trend(loss)
-    if tail is None or trend is None or trend.high < 0:
+    if tail is None or trend is None or trend.high < 0 or not falls(loss):
         return None
     smoothed = smooth(loss)
     bottom = int(np.argmin(smoothed))
     fall = float(smoothed[0] - smoothed[bottom])
-    noise = noise_of(loss[-max(10, len(loss) // 2) :])
-    if fall <= SURE * noise.sd * np.sqrt(noise.inflation / window(len(loss))):
-        return None
     above = np.flatnonzero(smoothed[: bottom + 1] > smoothed[bottom] + TOLERANCE * fall)
     epoch = int(above[-1]) + 2
     return epoch if epoch <= len(loss) - tail else None
@@ -45,7 +62,7 @@ def overfitting_epoch(training: Curve, validation: Curve) -> int | None:
     bottom = int(np.argmin(smooth(validation)))
     if bottom >= len(validation) - tail:
         return None
-    if _change(validation, bottom, tail) > SURE and _change(training, bottom, tail) < -SURE:
+    if _change(validation, bottom, tail) > SURE_TURN and _change(training, bottom, tail) < -SURE_TURN:
         return bottom + 1
     return None
 
@@ -56,7 +73,12 @@ def _change(loss: Curve, bottom: int, tail: int) -> float:
     around = loss[max(0, bottom - reach) : bottom + reach + 1]
     noise = noise_of(loss[min(bottom, len(loss) // 2) :])
     difference = float(loss[-tail:].mean() - around.mean())
-    error = noise.sd * float(np.sqrt(noise.inflation * (1 / len(around) + 1 / tail)))
+    error = _error(noise, 1 / len(around) + 1 / tail)
     if error == 0:
         return float(np.sign(difference)) * np.inf if difference else 0.0
     return difference / error
+
+
+def _error(noise: Noise, share: float) -> float:
+    """Standard error of a mean of n epochs (share 1 / n), or of a difference of two means (the sum of their shares)."""
+    return noise.sd * float(np.sqrt(noise.inflation * share))
