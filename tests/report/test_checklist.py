@@ -150,6 +150,12 @@ def test_the_texts_hold_the_studys_own_numbers(summary: Summary) -> None:
     assert "dropout less baseline, accuracy: +0.031 (interval -0.020 to +0.080)." in rows["comparisons"]["text"]
 
 
+def test_metrics_are_named_as_people_call_them(summary: Summary) -> None:
+    text = by_key(summary)["metrics"]["text"]
+    assert text.startswith("The arms are judged by accuracy on the validation side.")
+    assert {"balanced accuracy", "AUROC", "loss"} <= set(re.split(r", | and |: |\.", text))
+
+
 def test_a_comparison_speaks_for_itself_or_does_not_count(summary: Summary) -> None:
     summary["comparisons"][0]["sentence"] = "Not shown: dropout and baseline."
     assert by_key(summary)["comparisons"]["text"] == "Not shown: dropout and baseline."

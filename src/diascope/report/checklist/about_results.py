@@ -3,7 +3,7 @@
 from math import sqrt
 from typing import Any
 
-from diascope.report.answer import METRIC_NAMES
+from diascope.metrics import REGISTRY
 from diascope.report.checklist.about_data import DRAWN_SPLITS, drawn
 from diascope.report.checklist.about_training import NOT_RUN, RUN_IT, finished
 from diascope.report.checklist.fact import (
@@ -20,11 +20,11 @@ from diascope.report.checklist.fact import (
 )
 
 FEW_SEEDS = 5  # fewer say little of how much a result moves with the seed
-WIDE = 0.03  # a validation side is called small when a share measured on it is known no better than this, plus or minus
+WIDE = 0.03  # images are called few when a share measured on them is known no better than this, plus or minus
 
 
 def _name(metric: str) -> str:
-    return METRIC_NAMES.get(metric, metric.replace("_", " "))
+    return REGISTRY[metric].label if metric in REGISTRY else metric.replace("_", " ")
 
 
 # ---- methods ----
