@@ -79,7 +79,7 @@ def summarize_readings(readings: Sequence[Reading]) -> dict[str, Summary]:
     """Per reading {"mean", "sd", "n", "censored", "median", "min", "max"} over runs; sd has n - 1 in the denominator.
 
     n counts the runs that tell the reading (Reading.tells), censored those of them in which a milestone did not come.
-    Slopes (slope_validation_loss, ...; units per epoch) have "improving" besides: in how many runs the slope surely improves.
+    Slopes (slope_validation_loss, ...; units per epoch) have "improving" besides: the runs whose slope surely improves.
     """
     found = {name: _summary(readings, name) for name in (*MILESTONES, *NUMBERS)}
     for curve in SLOPES:
