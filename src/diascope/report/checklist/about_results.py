@@ -57,8 +57,8 @@ def uncertainty(summary: Summary) -> Fact:
     corrected = any(row.get("p_holm") is not None for row in compared)
     return determined(
         sentences(
-            f"Intervals of scores: {listed(sorted(intervals))}." if intervals else "",
-            f"Intervals of differences: {listed(sorted(tests))}." if tests else "",
+            f"Intervals of scores: {'; '.join(sorted(intervals))}." if intervals else "",
+            f"Intervals of differences: {'; '.join(sorted(tests))}." if tests else "",
             "p-values are corrected for the number of comparisons (Holm 1979)." if corrected else "",
         )
     )
