@@ -12,7 +12,7 @@ import pytest
 
 from diascope.engine import RunTask
 from diascope.runs.folder import RunFolder
-from diascope.study.executors import EpochDone, Executor, Failed, Finished, Started
+from diascope.study.executors import REDONE, EpochDone, Event, Executor, Failed, Finished, Interrupted, Started
 from diascope.study.executors.processes import ProcessExecutor
 from diascope.study.executors.serial import SerialExecutor
 
@@ -82,18 +82,40 @@ def test_serial_and_processes_compute_the_same_bits(make_task: MakeTask) -> None
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_a_killed_worker_fails_its_run_and_the_others_go_on(make_task: MakeTask) -> None:
-    victim, others = make_task("victim", "training.epochs=5000"), [make_task("b", seed=seed) for seed in range(2)]
-    events = []
-    with closing(ProcessExecutor(2, "cpu")([victim, *others])) as running:  # type: ignore[type-var]
+def test_a_killed_workers_run_is_begun_again_and_ends_with_the_same_bits(make_task: MakeTask) -> None:
+    tasks = [make_task("a", "training.epochs=12", seed=seed) for seed in range(3)]
+    events = run_and_kill(tasks, times=1)
+    (interrupted,) = [event for event in events if isinstance(event, Interrupted)]
+    assert interrupted.task.name == tasks[0].name
+    assert "SIGKILL" in interrupted.problem
+    assert len([event for event in events if isinstance(event, Finished)]) == 3
+    whole = make_task("a", "training.epochs=12", folder="whole")
+    list(SerialExecutor("cpu")([whole]))
+    assert (tasks[0].folder / "last.safetensors").read_bytes() == (whole.folder / "last.safetensors").read_bytes()
+
+
+def test_a_run_whose_workers_are_killed_again_and_again_fails_and_the_others_go_on(make_task: MakeTask) -> None:
+    tasks = [make_task("a", "training.epochs=5000"), make_task("b")]
+    events = run_and_kill(tasks, times=REDONE + 1)
+    (failed,) = [event for event in events if isinstance(event, Failed)]
+    assert failed.task.name == tasks[0].name
+    assert "SIGKILL" in failed.problem
+    assert [event.task.name for event in events if isinstance(event, Finished)] == [tasks[1].name]
+
+
+def run_and_kill(tasks: list[RunTask], times: int) -> list[Event]:
+    """The events of a process executor whose first task's worker is killed so often, each time after an epoch."""
+    events: list[Event] = []
+    killed: set[int] = set()
+    with closing(ProcessExecutor(2, "cpu")(tasks)) as running:  # type: ignore[type-var]
         for event in running:
             events.append(event)
-            if isinstance(event, EpochDone) and event.task.name == victim.name and event.epoch.epoch == 2:
-                os.kill(worker_of(victim), signal.SIGKILL)
-    (failed,) = [event for event in events if isinstance(event, Failed)]
-    assert failed.task.name == victim.name
-    assert "SIGKILL" in failed.problem
-    assert len([event for event in events if isinstance(event, Finished)]) == 2
+            if isinstance(event, EpochDone) and event.task.name == tasks[0].name and len(killed) < times:
+                worker = worker_of(tasks[0])
+                if worker not in killed:
+                    killed.add(worker)
+                    os.kill(worker, signal.SIGKILL)
+    return events
 
 
 def worker_of(task: RunTask) -> int:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from diascope.findings import Finding
-from diascope.study.executors import EpochDone, Event, Failed, Finished, Started
+from diascope.study.executors import Elsewhere, EpochDone, Event, Failed, Finished, Interrupted, Started
 from diascope.study.plan import Cell
 from diascope.study.run import Outcome
 
@@ -69,8 +69,7 @@ class RunDisplay:
         """An executor's event."""
         name = event.task.name
         if isinstance(event, Started):
-            total = event.task.config.training.epochs
-            self._rows[name] = self._bars.add_task(name, total=total, status="starting")
+            self._show_start(name, event.task.config.training.epochs)
             return
         if isinstance(event, EpochDone):
             self._show_epoch(event)
@@ -80,9 +79,19 @@ class RunDisplay:
         if isinstance(event, Failed):
             self._clock.forget(event.task.config.training.epochs)
             self._console.print(Text(f"{name} failed: {event.problem}", style="red"))
+        elif isinstance(event, Interrupted):
+            self._console.print(Text(f"{name} goes on in another process: {event.problem}", style="yellow"))
+        elif isinstance(event, Elsewhere):
+            self._console.print(Text(f"waiting for {name}, which another command trains"), soft_wrap=True)
         elif isinstance(event, Finished):
-            self._clock.runs_done += 1
+            self._clock.finish(name, event.task.config.training.epochs)
             self._line(f"{name} done; {self._clock.left()}")
+
+    def _show_start(self, name: str, epochs: int) -> None:
+        if name in self._rows:  # begun again after its worker died
+            self._bars.update(self._rows[name], visible=True, status="starting")
+        else:
+            self._rows[name] = self._bars.add_task(name, total=epochs, status="starting")
 
     def _show_epoch(self, event: EpochDone) -> None:
         epoch, epochs, name = event.epoch, event.task.config.training.epochs, event.task.name
@@ -119,6 +128,11 @@ class _Clock:
         self.epochs_done += epoch - self._reached.get(name, 0)  # a continued run starts with epochs already done
         self._reached[name] = epoch
         self._measured += 1
+
+    def finish(self, name: str, epochs: int) -> None:
+        """A run is done; the epochs that another command trained are no work of this one."""
+        self.runs_done += 1
+        self.forget(epochs - self._reached.get(name, 0))
 
     def forget(self, epochs: int) -> None:
         self.epochs = max(self.epochs_done, self.epochs - epochs)

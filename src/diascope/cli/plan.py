@@ -12,7 +12,7 @@ def plan(
     settings: Setting = None,
     on_unreadable: OnUnreadableOption = "error",
 ) -> None:
-    """Show what `diascope run` with the same arguments would do: todo, unfinished, done, stale. Trains nothing.
+    """Show what `diascope run` would do: runs are todo, in training, unfinished, done or stale. Trains nothing.
 
     Example: diascope plan study.yaml --out results
     """

@@ -79,6 +79,10 @@ class RunFolder:
             return None
         return found if isinstance(found, str) else None
 
+    def is_done(self, run_id: str) -> bool:
+        """Whether the run of this identity is finished here."""
+        return self.done.exists() and self.run_id() == run_id
+
     def append_history(self, row: Mapping[str, float]) -> None:
         """Add one epoch's row, on disk when this returns. The first row needs `write_history` before it."""
         with self.history.open("a", encoding="utf-8", newline="") as file:

@@ -15,11 +15,12 @@ from diascope.data.split import Fold, Folds, make_folds
 from diascope.engine import RunData, RunTask
 from diascope.errors import RunError
 from diascope.findings import Finding
+from diascope.runs.claim import is_claimed
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
 from diascope.runs.record import sample_stem
 from diascope.studyfile import Arm, Study, dump_study
 
-State = Literal["todo", "unfinished", "done", "stale"]
+State = Literal["todo", "in training", "unfinished", "done", "stale"]
 OnUnreadable = Literal["error", "skip"]
 Progress = Callable[[int, int], None]
 
@@ -139,11 +140,13 @@ def _content(index: ImageIndex, cache: ImageCache, fold: Fold) -> str:
 
 def _state(folder: RunFolder, identity: str) -> State:
     found = folder.run_id()
-    if found is None:
-        return "todo"
-    if found != identity:
+    if found not in (None, identity):
         return "stale"
-    return "done" if folder.done.exists() else "unfinished"
+    if found is not None and folder.done.exists():
+        return "done"
+    if is_claimed(folder.path):
+        return "in training"
+    return "todo" if found is None else "unfinished"
 
 
 def _write_samples(study: Study, images: Images, folder: Path, per_class: int = 6) -> None:

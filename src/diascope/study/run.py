@@ -16,6 +16,7 @@ from diascope.study.executors import Event, Executor, Failed
 from diascope.study.executors.processes import ProcessExecutor
 from diascope.study.executors.serial import SerialExecutor
 from diascope.study.plan import Cell, OnUnreadable, check_stale, plan, read_images, write_study
+from diascope.study.sharing import share
 from diascope.studyfile import Study
 
 EXECUTORS: dict[str, Callable[[int, str], Executor]] = {
@@ -62,7 +63,7 @@ def run_study(study: Study, folder: Path, options: Options, display: Display) ->
     write_study(study, images, folder, cells)
     display.planned(cells, images.findings)
     failed = []
-    with closing(executor([cell.task for cell in cells if cell.state != "done"])) as events:  # type: ignore[type-var]
+    with closing(share(executor, [cell.task for cell in cells if cell.state != "done"])) as events:  # type: ignore[type-var]
         for event in events:
             display.happened(event)
             if isinstance(event, Failed):

@@ -25,13 +25,30 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The run raised, or its process died. `problem` is one line for people; the traceback is in its folder."""
+    """The run raised, or its process died again and again. `problem` is one line; the traceback is in its folder."""
 
     task: RunTask
     problem: str
 
 
-Event = Started | EpochDone | Finished | Failed
+@dataclass(frozen=True)
+class Interrupted:
+    """The process or machine that trained the run died; the run goes on from its checkpoint in another one."""
+
+    task: RunTask
+    problem: str
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Another command trains this run; this executor leaves it alone."""
+
+    task: RunTask
+
+
+Event = Started | EpochDone | Finished | Failed | Interrupted | Elsewhere
+ENDED = (Finished, Failed, Elsewhere)  # the last event of a task; each task has one, unless the iterator is closed
+REDONE = 2  # how often a run whose worker died is begun again, before it counts as failed
 
 # Tasks in, events out. Closing the iterator stops: what was trained is kept, and the same tasks go on from there.
 Executor = Callable[[Sequence[RunTask]], Iterator[Event]]

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from ctypes import c_byte
@@ -11,10 +12,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 
 from diascope.engine import RunTask
-from diascope.study.executors import Event, Failed, Finished
-from diascope.study.executors.serial import run_task
-
-ENDED = (Finished, Failed)
+from diascope.study.executors import ENDED, REDONE, Event, Failed, Interrupted
+from diascope.study.executors.task import run_task
 
 
 class ProcessExecutor:
@@ -26,7 +25,7 @@ class ProcessExecutor:
     def __call__(self, tasks: Sequence[RunTask]) -> Iterator[Event]:
         context = multiprocessing.get_context("spawn")
         stop = context.RawValue("b", 0)  # no lock: a worker that is killed cannot take it along
-        waiting = list(reversed(tasks))
+        waiting, deaths = list(reversed(tasks)), Counter[str]()
         workers = [_Worker(context, stop, self._device) for _ in range(min(self._jobs, len(tasks)))]
         try:
             for worker in workers:
@@ -35,6 +34,12 @@ class ProcessExecutor:
                 ready = wait([worker.pipe for worker in busy])
                 for worker in [worker for worker in busy if worker.pipe in ready]:
                     event = worker.receive()
+                    if isinstance(event, Interrupted):
+                        deaths[event.task.name] += 1
+                        if deaths[event.task.name] > REDONE:
+                            event = Failed(event.task, event.problem)
+                        else:
+                            waiting.append(event.task)
                     if not worker.task:
                         if not worker.process.is_alive():
                             workers.remove(worker)
@@ -66,7 +71,7 @@ class _Worker:
             self.pipe.send(task)
 
     def receive(self) -> Event:
-        """The next event; a process that died without a word has failed its task."""
+        """The next event; of a process that died without a word, whether its task may be tried again."""
         assert self.task is not None
         task = self.task
         try:
@@ -74,7 +79,7 @@ class _Worker:
         except (EOFError, ConnectionResetError):
             self.process.join()
             self.task = None
-            return Failed(task, _cause_of_death(self.process.exitcode or 0))
+            return _death(task, self.process.exitcode or 0)
         if isinstance(event, ENDED):
             self.task = None
         return event
@@ -85,11 +90,12 @@ class _Worker:
         self.process.join()
 
 
-def _cause_of_death(code: int) -> str:
+def _death(task: RunTask, code: int) -> Event:
     if code < 0:
-        return f"its process was killed by {signal.Signals(-code).name}; out of memory? a smaller --jobs needs less"
+        name = signal.Signals(-code).name
+        return Interrupted(task, f"its process was killed by {name}; out of memory? a smaller --jobs needs less")
     guard = 'in a script of your own, put diascope.run under `if __name__ == "__main__":`'
-    return f"its process exited with {code} and said nothing; {guard}"
+    return Failed(task, f"its process exited with {code} and said nothing; {guard}")
 
 
 @contextmanager

@@ -1,13 +1,10 @@
 """One run after the other, in this process."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from errno import ENOSPC
+from collections.abc import Iterator, Sequence
 
-from diascope.engine import RunTask, Stopped, execute
-from diascope.errors import DiascopeError
-from diascope.runs.folder import RunFolder, write_atomic
-from diascope.study.executors import EpochDone, Event, Failed, Finished, Started
+from diascope.engine import RunTask
+from diascope.study.executors import Event
+from diascope.study.executors.task import run_task
 
 
 class SerialExecutor:
@@ -19,32 +16,3 @@ class SerialExecutor:
     def __call__(self, tasks: Sequence[RunTask]) -> Iterator[Event]:
         for task in tasks:
             yield from run_task(task, self._device, stop=lambda: False)
-
-
-def run_task(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[Event]:
-    """The events of one task; a run that raises is recorded in its folder, and does not end the others."""
-    yield Started(task)
-    try:
-        with closing(execute(task, device=device, stop=stop)) as epochs:  # type: ignore[type-var]
-            for epoch in epochs:
-                yield EpochDone(task, epoch)
-    except Stopped:
-        return
-    except Exception as error:
-        yield Failed(task, record_failure(task, error))
-    else:
-        yield Finished(task)
-
-
-def record_failure(task: RunTask, error: Exception) -> str:
-    """Write the traceback into the run's folder, as far as the disk allows; returns the error in one line."""
-    from traceback import format_exception
-
-    problem = str(error) if isinstance(error, DiascopeError) else f"{type(error).__name__}: {error}"
-    if isinstance(error, OSError) and error.errno == ENOSPC:
-        problem = "the disk is full; free some space and run the same command again"
-    try:
-        write_atomic(RunFolder(task.folder).error, "".join(format_exception(error)))
-    except OSError as unwritten:
-        problem += f" (and its traceback cannot be written: {unwritten})"
-    return problem

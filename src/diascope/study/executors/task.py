@@ -1,0 +1,54 @@
+"""One task in a process that trains: claim its folder, train, tell; common to the executors."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from errno import ENOSPC
+
+from diascope.engine import RunTask, Stopped, execute
+from diascope.errors import DiascopeError
+from diascope.runs.claim import Claim, Taken
+from diascope.runs.folder import RunFolder, write_atomic
+from diascope.study.executors import Elsewhere, EpochDone, Event, Failed, Finished, Started
+
+
+def run_task(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[Event]:
+    """The events of one task; a run that raises is recorded in its folder, and does not end the others."""
+    try:
+        with Claim(task.folder) as claim:
+            if RunFolder(task.folder).is_done(task.run_id):  # another command did it a moment ago
+                yield Finished(task)
+                return
+            yield from train_task(task, device, lambda: stop() or claim.lost)
+            if claim.lost:
+                yield Elsewhere(task)
+    except Taken:
+        yield Elsewhere(task)
+
+
+def train_task(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[Event]:
+    """The same in a folder that is surely nobody else's."""
+    yield Started(task)
+    try:
+        with closing(execute(task, device=device, stop=stop)) as epochs:  # type: ignore[type-var]
+            for epoch in epochs:
+                yield EpochDone(task, epoch)
+    except Stopped:
+        return
+    except Exception as error:
+        yield Failed(task, record_failure(task, error))
+    else:
+        yield Finished(task)
+
+
+def record_failure(task: RunTask, error: Exception) -> str:
+    """Write the traceback into the run's folder, as far as the disk allows; returns the error in one line."""
+    from traceback import format_exception
+
+    problem = str(error) if isinstance(error, DiascopeError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.errno == ENOSPC:
+        problem = "the disk is full; free some space and run the same command again"
+    try:
+        write_atomic(RunFolder(task.folder).error, "".join(format_exception(error)))
+    except OSError as unwritten:
+        problem += f" (and its traceback cannot be written: {unwritten})"
+    return problem
