@@ -29,6 +29,86 @@ def test_scores_agree_with_scikit_learn(classes: int) -> None:
     assert list(found) == list(metrics.METRICS)
 
 
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_rates_agree_with_scikit_learn(classes: int) -> None:
+    labels, probabilities = _random(classes)
+    found = metrics.scores(labels, probabilities, positive=1)
+    predicted = probabilities.argmax(axis=1)
+    average = {"average": "binary" if classes == 2 else "macro"}
+    assert found["sensitivity"] == pytest.approx(oracle.recall_score(labels, predicted, **average), abs=1e-12)
+    assert found["ppv"] == pytest.approx(oracle.precision_score(labels, predicted, **average), abs=1e-12)
+    assert found["f1"] == pytest.approx(oracle.f1_score(labels, predicted, **average), abs=1e-12)
+    assert found["mcc"] == pytest.approx(oracle.matthews_corrcoef(labels, predicted), abs=1e-12)
+    shown = [1] if classes == 2 else range(classes)
+    rest = [oracle.recall_score(labels != k, predicted != k) for k in shown]
+    assert found["specificity"] == pytest.approx(np.mean(rest), abs=1e-12)
+    rest = [oracle.precision_score(labels != k, predicted != k) for k in shown]
+    assert found["npv"] == pytest.approx(np.mean(rest), abs=1e-12)
+    areas = [oracle.average_precision_score(labels == k, probabilities[:, k]) for k in shown]
+    assert found["auprc"] == pytest.approx(np.mean(areas), abs=1e-12)
+    brier = oracle.brier_score_loss(labels, probabilities, scale_by_half=classes == 2, labels=range(classes))
+    assert found["brier"] == pytest.approx(brier, abs=1e-12)
+
+
+@pytest.mark.parametrize("positive", [0, 1])
+def test_the_threshold_moves_the_decisions_of_two_classes(positive: int) -> None:
+    labels, probabilities = _random(2)
+    found = metrics.scores(labels, probabilities, positive, threshold=0.3)
+    called = probabilities[:, positive] > 0.3
+    assert found["sensitivity"] == pytest.approx(oracle.recall_score(labels == positive, called))
+    assert found["npv"] == pytest.approx(oracle.precision_score(labels != positive, ~called))
+    assert found["accuracy"] == pytest.approx(oracle.accuracy_score(labels == positive, called))
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_one_score_is_that_of_all_scores(classes: int) -> None:
+    labels, probabilities = _random(classes)
+    found = metrics.scores(labels, probabilities, 0, threshold=0.4)
+    assert {name: metrics.score(name, labels, probabilities, 0, 0.4) for name in metrics.METRICS} == found
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_each_class_against_the_rest(classes: int) -> None:
+    labels, probabilities = _random(classes)
+    found = metrics.per_class(labels, probabilities)
+    predicted = probabilities.argmax(axis=1)
+    recall = oracle.recall_score(labels, predicted, average=None)
+    np.testing.assert_allclose([of_class["sensitivity"] for of_class in found], recall)
+    assert [of_class["n"] for of_class in found] == np.bincount(labels).tolist()
+    areas = [oracle.average_precision_score(labels == k, probabilities[:, k]) for k in range(classes)]
+    np.testing.assert_allclose([of_class["auprc"] for of_class in found], areas)
+    if classes == 2:
+        assert found[0]["sensitivity"] == found[1]["specificity"]
+
+
+def test_rates_without_a_denominator_are_undefined() -> None:
+    labels, sure = np.array([0, 0, 1]), np.tile([0.9, 0.1], (3, 1))
+    found = metrics.scores(labels, sure, positive=1)
+    assert (found["sensitivity"], found["specificity"], found["npv"]) == (0.0, 1.0, 2 / 3)
+    assert (found["ppv"], found["mcc"]) == (None, None)
+    assert found["f1"] == 0.0
+    assert metrics.scores(np.zeros(3, dtype=int), sure, positive=1)["f1"] is None
+
+
+@given(st.integers(0, 2**16), st.integers(2, 60), st.integers(1, 8))
+def test_average_precision_agrees_with_scikit_learn_on_ties(seed: int, images: int, levels: int) -> None:
+    random = np.random.default_rng(seed)
+    labels = np.r_[0, 1, random.integers(0, 2, images - 2)]
+    p = random.integers(0, levels + 1, images) / levels
+    found = metrics.score("auprc", labels, np.column_stack([1 - p, p]), 1)
+    assert found == pytest.approx(oracle.average_precision_score(labels, p), abs=1e-12)
+
+
+def test_the_registry_knows_range_and_direction() -> None:
+    assert {"loss", "brier", "ece"} == metrics.LOWER_IS_BETTER
+    labels, probabilities = _random(2)
+    for name, value in metrics.scores(labels, probabilities, 1).items():
+        known = metrics.REGISTRY[name]
+        assert value is not None
+        assert known.low is None or value >= known.low
+        assert known.high is None or value <= known.high
+
+
 def test_auroc_is_the_share_of_ordered_pairs() -> None:
     labels = np.array([0, 0, 0, 1, 1])
     p = np.array([0.1, 0.4, 0.4, 0.4, 0.9])  # pairs won by the positive: 1 + .5 + .5, and 3 of 3

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from diascope.metrics.arrays import Flags, Judged, Labels, Probabilities, Reals, checked
+from diascope.metrics.recalibration import predicted_logits, recalibration, shift
 
 SMALLEST = float(np.finfo(np.float64).tiny)  # a probability that was rounded to 0 counts as this: a loss of 708 nats
-NEAREST = 1e-15  # recalibration keeps probabilities this far from 0 and 1, where logits are infinite
 IMAGES_A_BIN = 20
 MOST_BINS = 15
 CELLS_AT_ONCE = 4_000_000  # of a table of draws by images: 32 MB in float64
@@ -66,47 +66,6 @@ def calibration_intercept(judged: Judged) -> float | None:
     if judged.classes != 2:
         return None
     return shift(predicted_logits(judged), judged.labels == judged.positive)
-
-
-def predicted_logits(judged: Judged) -> Reals:
-    """Log odds of the positive class (N,), from both columns: near 1, float32 keeps only the other one's distance."""
-    kept = np.maximum(judged.probabilities.astype(np.float64), NEAREST)
-    logits: Reals = np.log(kept[:, judged.positive] / kept[:, 1 - judged.positive])
-    return logits
-
-
-def recalibration(logits: Reals, truth: Flags) -> Reals | None:
-    """Intercept and slope (2,) of logistic regression on one variable, by Newton's method; None where not finite."""
-    if not _overlap(logits, truth):
-        return None
-    centre, scale = logits.mean(), logits.std()  # so that Newton's steps are well conditioned
-    design = np.column_stack([np.ones(len(logits)), (logits - centre) / scale])
-    share = truth.mean()
-    fitted = np.array([np.log(share / (1 - share)), 0.0])
-    deviance = _deviance(design @ fitted, truth)
-    for _ in range(100):
-        p = _expit(design @ fitted)
-        step = np.linalg.solve(design.T @ (design * (p * (1 - p))[:, None]), design.T @ (truth - p))
-        while (new := _deviance(design @ (fitted + step), truth)) > deviance + 1e-9:
-            step /= 2  # far from the solution a whole step can overshoot
-        fitted, deviance = fitted + step, new
-        if np.abs(step).max() < 1e-11:
-            break
-    return np.array([fitted[0] - fitted[1] * centre / scale, fitted[1] / scale])
-
-
-def shift(logits: Reals, truth: Flags) -> float | None:
-    """The a at which the mean of expit(a + logits) is the share of the truth; None where that share is 0 or 1."""
-    wanted = float(truth.mean()) if len(truth) else 0.0
-    if wanted in (0, 1):
-        return None
-    from scipy.optimize import brentq
-
-    centre = np.log(wanted / (1 - wanted))
-    low, high = centre - logits.max(), centre - logits.min()  # all images on one side of the wanted share
-    if low == high:
-        return float(low)
-    return float(brentq(lambda a: float(_expit(a + logits).mean()) - wanted, low - 1e-9, high + 1e-9, xtol=1e-13))
 
 
 def expected_calibration_error(judged: Judged) -> float | None:
@@ -173,22 +132,3 @@ def _binned_distance(confidence: Reals, truth: Reals) -> Reals:
 
 def _bins(images: int) -> int:
     return max(1, min(MOST_BINS, images // IMAGES_A_BIN))
-
-
-def _overlap(logits: Reals, truth: Flags) -> bool:
-    """Whether neither class lies wholly at or above the other."""
-    of_true, of_false = logits[truth], logits[~truth]
-    if not (len(of_true) and len(of_false)):
-        return False
-    return bool(of_true.min() < of_false.max() and of_false.min() < of_true.max())
-
-
-def _deviance(logits: Reals, truth: Flags) -> float:
-    return float(np.logaddexp(0, np.where(truth, -logits, logits)).sum())
-
-
-def _expit(logits: Reals) -> Reals:
-    from scipy.special import expit
-
-    p: Reals = expit(logits)
-    return p

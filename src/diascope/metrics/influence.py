@@ -61,21 +61,6 @@ def of_matthews(table: Reals | Counts) -> Reals:
     return influences
 
 
-def of_recalibration(logits: Reals, truth: Flags, fit: Reals) -> Reals:
-    """Of intercept and slope (2, N) of the fitted recalibration: the parts of its sandwich estimator (White 1982)."""
-    design = np.column_stack([np.ones(len(logits)), logits])
-    p = _expit(design @ fit)
-    influences: Reals = np.linalg.solve(design.T @ (design * (p * (1 - p))[:, None]), (design * (truth - p)[:, None]).T)
-    return influences
-
-
-def of_shift(logits: Reals, truth: Flags, shift: float) -> Reals:
-    """Of calibration in the large."""
-    p = _expit(logits + shift)
-    influences: Reals = (truth - p) / (p * (1 - p)).sum()
-    return influences
-
-
 def _share_below(values: Reals, others: Reals) -> Reals:
     """The share of others (sorted) below each value, ties counting half."""
     doubled = np.searchsorted(others, values, "left") + np.searchsorted(others, values, "right")
@@ -85,12 +70,4 @@ def _share_below(values: Reals, others: Reals) -> Reals:
 def _at_or_below(values: Reals, tie: Counts) -> Reals:
     """Sums of the values (N,) from the start of each one's run of ties to the end."""
     of_runs = np.cumsum(np.bincount(tie, values)[::-1])[::-1]
-    sums: Reals = of_runs[tie]
-    return sums
-
-
-def _expit(logits: Reals) -> Reals:
-    from scipy.special import expit
-
-    p: Reals = expit(logits)
-    return p
+    return np.asarray(of_runs[tie], dtype=np.float64)

@@ -10,9 +10,10 @@ import diascope.metrics.bootstrap as bootstrap
 import diascope.metrics.calibration as calibration
 import diascope.metrics.influence as influence
 import diascope.metrics.proportions as proportions
+import diascope.metrics.recalibration as recalibration
 from diascope.metrics.arrays import Flags, Groups, Judged, Labels, Probabilities, Reals, checked, group_numbers
 from diascope.metrics.delong import area_limits
-from diascope.metrics.limits import correlation_limits, linear_limits, share_limits
+from diascope.metrics.limits import coefficient_limits, correlation_limits, share_limits
 from diascope.metrics.registry import METRICS
 from diascope.metrics.scoring import COMPUTED, RATES
 from diascope.metrics.units import Limits, Units
@@ -164,15 +165,17 @@ def _mean(values: Callable[[Judged], Reals]) -> Callable[[Question, str, float],
 
 
 def _slope(question: Question, name: str, value: float) -> Limits:
-    logits, truth = calibration.predicted_logits(question.judged), question.judged.labels == question.judged.positive
-    fit = calibration.recalibration(logits, truth)
+    logits, truth = recalibration.predicted_logits(question.judged), question.judged.labels == question.judged.positive
+    fit = recalibration.recalibration(logits, truth)
     assert fit is not None, "a slope that has a value was fitted"
-    return linear_limits(value, influence.of_recalibration(logits, truth, fit)[1], question.units)
+    changes = recalibration.left_out(logits, truth, fit, question.units)
+    return coefficient_limits(value, None if changes is None else changes[:, 1], question.units)
 
 
 def _intercept(question: Question, name: str, value: float) -> Limits:
-    logits, truth = calibration.predicted_logits(question.judged), question.judged.labels == question.judged.positive
-    return linear_limits(value, influence.of_shift(logits, truth, value), question.units)
+    logits, truth = recalibration.predicted_logits(question.judged), question.judged.labels == question.judged.positive
+    changes = recalibration.left_out(logits, truth, np.array([value]), question.units)
+    return coefficient_limits(value, None if changes is None else changes[:, 0], question.units)
 
 
 def _none(question: Question, name: str, value: float) -> Limits:

@@ -6,30 +6,31 @@ import diascope.metrics.influence as influence
 from diascope.metrics.arrays import Judged, Reals
 from diascope.metrics.decisions import matthews
 from diascope.metrics.proportions import clustered_variance, wilson
-from diascope.metrics.units import Limits, Units
+from diascope.metrics.units import Limits, Units, student
 
 
-def linear_limits(value: float, influences: Reals, units: Units) -> Limits:
-    """Of a metric without bounds: the value and its standard errors."""
-    of_units = units.sums(influences)[:, 0]
-    n, method = len(of_units), "sandwich"
-    if n < 2:
+def coefficient_limits(value: float, changes: Reals | None, units: Units) -> Limits:
+    """Of a coefficient, from its changes (units,) as each unit in turn is left out; None where one cannot be."""
+    n, method = units.count(np.ones(units.images, dtype=bool)), "jackknife, one step"
+    if changes is None or n < 2:
         return Limits(None, None, n, method)
-    half = units.critical(n) * clustered_variance(of_units) ** 0.5
+    centred = changes - changes.mean()
+    half = units.critical(n) * float(centred @ centred * (n - 1) / n) ** 0.5
     return Limits(value - half, value + half, n, method)
 
 
 def share_limits(value: float, influences: Reals, units: Units, rarest: int) -> Limits:
     """Of a metric between 0 and 1, on the logit scale (for average precision: Boyd et al. 2013).
 
-    Where the metric is perfect its influences vanish: then it counts as a share of the `rarest` class's units.
+    The spread is known no better than from the `rarest` class's units, so Student's t has their degrees of freedom.
+    Where the metric is perfect its influences vanish: then it counts as a share of those units.
     """
     of_units = units.sums(influences)[:, 0]
     n, method = len(of_units), "infinitesimal jackknife, logit"
-    if n < 2:
+    if rarest < 2:
         return Limits(None, None, n, method)
     error = clustered_variance(of_units) ** 0.5
-    return logit_limits(value, error, units.critical(n), rarest, n, method)
+    return logit_limits(value, error, student(units.level, rarest), rarest, n, method)
 
 
 def logit_limits(value: float, error: float, critical: float, rarest: int, n: int, method: str) -> Limits:
@@ -43,15 +44,15 @@ def logit_limits(value: float, error: float, critical: float, rarest: int, n: in
 
 
 def correlation_limits(judged: Judged, units: Units) -> Limits:
-    """Of the Matthews correlation coefficient, on Fisher's scale, half an image added to each cell of the table.
+    """Of the Matthews correlation coefficient, on Fisher's scale, half a unit added to each cell of the table.
 
-    The half images (Haldane 1956, Anscombe 1956) keep a spread where no image is wrong.
+    The halves (Haldane 1956, Anscombe 1956) keep a spread where no image is wrong.
     """
-    table = judged.confusion + 0.5
-    middle, gradient = matthews_of(table), influence.of_matthews(table)
     n, method = units.count(np.ones(units.images, dtype=bool)), "delta method, Fisher's z"
     if n < 2:
         return Limits(None, None, n, method)
+    table = judged.confusion + 0.5 * units.images / n
+    middle, gradient = matthews_of(table), influence.of_matthews(table)
     error = (float((table * gradient**2).sum()) * design_effect(judged, units)) ** 0.5
     half = units.critical(n) * error / (1 - middle**2)
     low, high = np.tanh(np.arctanh(middle) + np.array([-half, half]))

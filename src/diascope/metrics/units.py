@@ -34,10 +34,16 @@ class Units:
 
     def critical(self, units: int) -> float:
         """How many standard errors reach from the middle to a limit: of the normal, of Student's t for groups."""
-        from scipy.special import ndtri, stdtrit
+        from scipy.special import ndtri
 
-        tail = (1 + self.level) / 2
-        return float(ndtri(tail) if self.groups is None else stdtrit(units - 1, tail))
+        return float(ndtri((1 + self.level) / 2)) if self.groups is None else student(self.level, units)
+
+
+def student(level: float, units: int) -> float:
+    """How many standard errors reach from the middle to a limit when so many units say how large one is."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(units - 1, (1 + level) / 2))
 
 
 @dataclass(frozen=True)
