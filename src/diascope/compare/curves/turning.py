@@ -6,15 +6,16 @@ from diascope.compare.curves.trend import Curve, Noise, end_trend, noise_of, smo
 
 TOLERANCE = 0.1  # of the whole fall: a curve that has made 90% of it counts as having arrived
 # Standard errors; so many because the lowest stretch of a flat curve is picked from many. docs/curves.md has the rates.
-SURE_FALL = 5.0
+SURE_FALL = 6.0
 SURE_TURN = 4.0
+ROUNDING = 1e-9
 SHORTEST = 10  # epochs that noise is measured over at least
 
 
 def falls(loss: Curve) -> bool | None:
     """Whether a loss (E,) falls by more than its noise explains, or still falls at the end; None below 21 epochs.
 
-    With S the smoothed loss, b its lowest epoch and w the smoothing window: S_1 - S_b exceeds 5 s sqrt(v / w), where SD
+    With S the smoothed loss, b its lowest epoch and w the smoothing window: S_1 - S_b exceeds 6 s sqrt(v / w), where SD
     s and inflation v are of the noise until b, or of the last half if that makes less: a steep fall inflates the one,
     late overfitting the other.
     """
@@ -23,18 +24,17 @@ def falls(loss: Curve) -> bool | None:
         return None
     smoothed, width = smooth(loss), window(len(loss))
     bottom = int(np.argmin(smoothed))
-    until = noise_of(loss[: max(SHORTEST, bottom + width // 2 + 1)])
-    error = min(_error(noise, 1 / width) for noise in (until, noise_of(loss[-max(SHORTEST, len(loss) // 2) :])))
-    return trend.high < 0 or float(smoothed[0] - smoothed[bottom]) > SURE_FALL * error
+    error = _smoothed_error(loss, bottom, width)
+    return trend.high < 0 or float(smoothed[0] - smoothed[bottom]) > max(SURE_FALL * error, ROUNDING)
 
 
 def convergence_epoch(loss: Curve) -> int | None:
     """The epoch from which on a loss (E,) has made 90% of its fall; None if that is not shown within the run.
 
-    With S the smoothed loss and b its lowest epoch, the level is S_b + 0.1 (S_1 - S_b), and the answer the first epoch
-    from which on S stays at or below it until b. What happens after b is overfitting, not learning. None where the loss
-    still improves at the end, or reaches the level only in the last fifth, so that no plateau was seen: censored; or
-    where it never falls (see falls), so that there is nothing to converge.
+    With S the smoothed loss and b its lowest epoch, the level is S_b + 0.1 (S_1 - S_b), or S_b plus two standard errors
+    of S (see falls) where that is more, and the answer the first epoch with S at or below it. What happens after b is
+    overfitting, not learning. None where the loss still improves at the end, or reaches the level only in the last
+    fifth, so that no plateau was seen: censored; or where it never falls, so that there is nothing to converge.
     """
     tail, trend = tail_length(len(loss)), end_trend(loss)
     if tail is None or trend is None or trend.high < 0 or not falls(loss):
@@ -42,8 +42,8 @@ def convergence_epoch(loss: Curve) -> int | None:
     smoothed = smooth(loss)
     bottom = int(np.argmin(smoothed))
     fall = float(smoothed[0] - smoothed[bottom])
-    above = np.flatnonzero(smoothed[: bottom + 1] > smoothed[bottom] + TOLERANCE * fall)
-    epoch = int(above[-1]) + 2
+    tolerance = max(TOLERANCE * fall, 2 * _smoothed_error(loss, bottom, window(len(loss))))
+    epoch = int(np.flatnonzero(smoothed <= smoothed[bottom] + tolerance)[0]) + 1
     return epoch if epoch <= len(loss) - tail else None
 
 
@@ -77,6 +77,13 @@ def _change(loss: Curve, bottom: int, tail: int) -> float:
     if error == 0:
         return float(np.sign(difference)) * np.inf if difference else 0.0
     return difference / error
+
+
+def _smoothed_error(loss: Curve, bottom: int, width: int) -> float:
+    """Standard error of the smoothed loss, by the noise until its lowest epoch or of the last half."""
+    until = noise_of(loss[: max(SHORTEST, bottom + width // 2 + 1)])
+    late = noise_of(loss[-max(SHORTEST, len(loss) // 2) :])
+    return min(_error(until, 1 / width), _error(late, 1 / width))
 
 
 def _error(noise: Noise, share: float) -> float:
