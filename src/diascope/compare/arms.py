@@ -1,14 +1,14 @@
 """One arm's own interval: the mean of a metric over its runs, counting both images and seeds."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from diascope.compare.estimate import LEVEL, Components, Estimate
 from diascope.compare.jackknife import PseudoValues
 from diascope.compare.pairs import Key, ScoredRuns, Unit, by_fold, score_runs, two_way_of_fold, validation_share
-from diascope.compare.resampled import corrected_resampled
+from diascope.compare.resampled import corrected_resampled, pooled_variance
 from diascope.runs.record import StudyRecord
 
 SHARES = frozenset({"accuracy", "sensitivity", "specificity"})  # of cases that are right or wrong
@@ -79,9 +79,11 @@ def _over_folds(
     if len(folds) < 2:
         return Analysis(mean, None, "none", "only one fold is finished")
     share = validation_share(record, list(folds))
-    estimate = corrected_resampled([float(np.mean(scores)) for scores in folds.values()], share)
-    if estimate.variance == 0:
-        return Analysis(mean, estimate, "none", "the folds do not vary")
+    seed_variance, seed_df = pooled_variance(list(folds.values()))
+    means = [float(np.mean(scores)) for scores in folds.values()]
+    estimate = corrected_resampled(means, share, seed_variance, len(runs) / len(folds), seed_df)
+    if np.ptp(means) == 0:
+        return Analysis(mean, replace(estimate, variance=0.0), "none", "the folds do not vary")
     parts = [two_way_of_fold(runs, fold, size.cases[fold]) for fold in folds]
     return Analysis(mean, estimate, "corrected resampled t over folds", within=_mean_components(parts))
 

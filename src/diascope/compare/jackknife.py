@@ -1,7 +1,7 @@
 """Pseudo-values of a score over cases: what each case (an image, or a group of images) adds to it (Tukey 1958).
 
-The pseudo-value of case i is N theta - (N - 1) theta(-i), where theta(-i) is the score without case i. For accuracy with
-one image a case it is 1 where the image is right and 0 where not. Sums over images are left out in closed form.
+The pseudo-value of case i is N theta - (N - 1) theta(-i), where theta(-i) is the score without case i. For accuracy
+with one image a case it is 1 where the image is right and 0 where not. Sums over images are left out in closed form.
 """
 
 from dataclasses import dataclass

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from diascope.compare.estimate import LEVEL, Components
+from diascope.compare.resampled import variances
 from diascope.compare.two_way import combine
 
 POWER = 0.8
@@ -36,16 +37,22 @@ def two_way_power(effect: float, components: Components, seeds: int, cases: int)
     return _power(effect / np.sqrt(variance), float(critical), float(2 * squared.mean() ** 2 / spread))
 
 
-def resampled_power(effect: float, spread: float, folds: int, validation_share: float, variance: float) -> float:
-    """Power of the corrected resampled t: `spread` is the expected S² of the folds, `variance` the mean's true one.
+def resampled_power(
+    effect: float, spread: float, seed_variance: float, folds: int, seeds: int, validation_share: float, variance: float
+) -> float:
+    """Power of the corrected resampled t: `spread` is the expected S² of the folds, `seed_variance` that between the
+    runs of a fold, `variance` the true one of the mean.
 
-    Noncentral t with J - 1 df and noncentrality effect / sqrt(variance); the critical value t(J - 1) is stretched by
-    how much larger (1/J + n_validation / n_training) S² is than that variance.
+    Noncentral t with noncentrality effect / sqrt(variance); critical value and df are again those of the squared
+    half-width, whose parts vary as chi-squared with J - 1 and J (S - 1) df. With up to four seeds the df are J - 1.
     """
     from scipy.stats import t
 
-    stretch = np.sqrt((1 / folds + validation_share) * spread / variance)
-    return _power(effect / np.sqrt(variance), float(t.isf(LEVEL / 2, folds - 1)) * stretch, folds - 1)
+    parts = variances(spread, seed_variance, folds, seeds, validation_share)
+    dfs = [folds - 1, max(1, folds * (seeds - 1))]
+    squared = np.array([float(part) for part in parts]) * t.isf(LEVEL / 2, dfs) ** 2
+    df = squared.sum() ** 2 / (squared**2 / dfs).sum()
+    return _power(effect / np.sqrt(variance), float(np.sqrt(squared.sum() / variance)), float(df))
 
 
 def needed(power: Callable[[int], float], present: int, most: int) -> int | None:
@@ -81,13 +88,15 @@ def resampled_needs(
     """
     if effect == 0 or spread == 0:
         return None, None
-    of_fold = cases / folds
-    beyond = max(0.0, spread - within.of_mean(seeds, of_fold))
-    scale = min(1.0, spread / within.of_mean(seeds, of_fold)) if beyond == 0 else 1.0
+    present = within.of_mean(seeds, cases / folds)
+    beyond = max(0.0, spread - present)
+    scale = min(1.0, spread / present) if present > 0 else 1.0
 
     def power(more_seeds: int, more_cases: int) -> float:
         expected = beyond + scale * within.of_mean(more_seeds, more_cases / folds)
-        return resampled_power(effect, expected, folds, validation_share, (1 / folds + validation_share) * expected)
+        seed_variance = (within.seed or 0.0) + within.residual / (more_cases / folds)
+        variance = sum(variances(expected, seed_variance, folds, more_seeds, validation_share))
+        return resampled_power(effect, expected, seed_variance, folds, more_seeds, validation_share, float(variance))
 
     of_seeds = None if within.seed is None else needed(lambda n: power(n, cases), seeds, MOST_SEEDS)
     return of_seeds, needed(lambda n: power(seeds, n), cases, MOST_CASES)

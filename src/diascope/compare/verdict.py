@@ -10,6 +10,8 @@ resampled t over folds. docs/verdicts.md has the model, the sources and the meas
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from diascope.compare import wording
 from diascope.compare.arms import Analysis, ArmInterval, analyse, arm_intervals
 from diascope.compare.estimate import LEVEL, holm
@@ -109,13 +111,12 @@ def _needs(
     effect = record.study.compare.margin or abs(estimate.value)
     folds = sorted({fold for fold, _ in paired})
     seeds, cases = len(paired) // len(folds), sum(size.cases[fold] for fold in folds)
-    if len(estimate.sources) > 1 and estimate.components is not None:
+    if estimate.components is not None:
         return two_way_needs(effect, estimate.components, seeds, cases)
     if analysis.within is None:
         return None, None
-    share = validation_share(record, folds)
-    spread = estimate.variance / (1 / len(folds) + share)
-    return resampled_needs(effect, spread, len(folds), share, analysis.within, seeds, cases)
+    spread = float(np.var([np.mean([paired[key] for key in paired if key[0] == fold]) for fold in folds], ddof=1))
+    return resampled_needs(effect, spread, len(folds), validation_share(record, folds), analysis.within, seeds, cases)
 
 
 def _verdict(draft: _Draft, metric: str) -> Verdict:

@@ -118,7 +118,8 @@ def _shown(facts: Facts, difference: float, interval: tuple[float, float]) -> st
     )
     found = (
         f"{_capital(facts.name)} was {direction} with {facts.arm} than with {facts.against} by "
-        f"{_number(abs(difference))} (95% CI {_number(low)} to {_number(high)}; {_basis(facts)}); this generalizes over {generalizes(facts)}."
+        f"{_number(abs(difference))} (95% CI {_number(low)} to {_number(high)}; {_basis(facts)}); "
+        f"this generalizes over {generalizes(facts)}."
     )
     if facts.margin is not None and max(abs(low), abs(high)) < facts.margin:
         found += f" The difference is smaller than the margin of {facts.margin:g}."
@@ -132,7 +133,7 @@ def _one_run(facts: Facts) -> str:
     return (
         f"One run of each arm cannot show whether {facts.arm} or {facts.against} is the better method: the difference "
         f"in {facts.name} was {_signed(facts.difference)} (95% CI {_number(low)} to {_number(high)} over "
-        f"{_sample(facts)}), and this interval is about these two trained networks only. Train at least 3 seeds of each."
+        f"{_sample(facts)}), and this interval is about these two trained networks only. Train at least 3 seeds each."
     )
 
 
