@@ -1,0 +1,194 @@
+"""Verdicts on study folders: planted better, worse, equivalent and not shown; one run, groups, missing runs."""
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from diascope.compare.verdict import Comparison, arm_intervals, compare_arms
+from diascope.errors import RunError
+from diascope.runs.record import StudyRecord
+
+MakeStudy = Callable[..., Path]
+SIZE = {"per_class": [400, 400], "seeds": 5}
+
+
+def set_compare(folder: Path, **values: object) -> Path:
+    tree = YAML().load(folder / "study.yaml")
+    tree["compare"] = values
+    with (folder / "study.yaml").open("w") as file:
+        YAML().dump(tree, file)
+    return folder
+
+
+def plant(folder: Path, accuracy: dict[str, float], *, shared: float = 0.0, grouped: bool = True) -> StudyRecord:
+    """Predictions that are right at a rate for each arm; `shared`: the share of images on which all runs agree."""
+    for file in sorted(folder.glob("runs/*/*/predictions.csv")):
+        arm, (fold, seed) = file.parts[-3], (int(part[4:]) for part in file.parts[-2].split("-"))
+        with file.open() as stream:
+            header, *rows = csv.reader(stream)
+        together, alone = np.random.default_rng([fold, 99]), np.random.default_rng([fold, seed, len(arm)])
+        same = together.random(len(rows))
+        right = np.where(together.random(len(rows)) < shared, same, alone.random(len(rows))) < accuracy[arm]
+        for row, is_right in zip(rows, right, strict=True):
+            truth = row[4] == "melanoma"
+            p = 0.8 if truth == is_right else 0.2
+            row[5:] = [str(1 - p), str(p)]
+            row[3] = row[3] if grouped else ""
+        with file.open("w", newline="") as stream:
+            csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+    return StudyRecord(folder)
+
+
+def only(record: StudyRecord, metric: str = "accuracy") -> Comparison:
+    (found,) = compare_arms(record, metric)
+    return found
+
+
+@pytest.mark.parametrize(("rate", "verdict", "word"), [(0.9, "better", "higher"), (0.5, "worse", "lower")])
+def test_a_planted_difference_is_shown(make_study: MakeStudy, rate: float, verdict: str, word: str) -> None:
+    found = only(plant(make_study(**SIZE), {"baseline": 0.7, "dropout": rate}))
+    assert found.verdict == verdict
+    assert found.difference == pytest.approx(rate - 0.7, abs=0.05)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.difference < found.high
+    assert found.sentence.startswith(
+        f"Validation accuracy at the last epoch was {word} with dropout than with baseline"
+    )
+    assert "5 paired seeds" in found.sentence
+    assert "new seeds and new groups, for this training set" in found.sentence
+    assert found.needs == {}
+    assert np.mean([difference for _, _, difference in found.paired]) == pytest.approx(found.difference)
+
+
+def test_a_lower_loss_is_better(make_study: MakeStudy) -> None:
+    found = only(plant(make_study(**SIZE), {"baseline": 0.6, "dropout": 0.9}), "loss")
+    assert found.verdict == "better"
+    assert found.difference is not None
+    assert found.difference < 0
+    assert "lower, which is better, with dropout" in found.sentence
+
+
+def test_equal_arms_are_equivalent_only_within_a_stated_margin(make_study: MakeStudy) -> None:
+    folder = make_study(**SIZE)
+    rates = {"baseline": 0.8, "dropout": 0.8}
+    assert only(plant(folder, rates, shared=0.9)).verdict == "not shown"
+    found = only(StudyRecord(set_compare(folder, margin=0.1)))
+    assert found.verdict == "equivalent"
+    assert "within ±0.1" in found.sentence
+    tight = only(StudyRecord(set_compare(folder, margin=0.001)))
+    assert tight.verdict == "not shown"
+
+
+def test_a_small_but_shown_difference_is_said_to_be_smaller_than_the_margin(make_study: MakeStudy) -> None:
+    record = plant(set_compare(make_study(**SIZE), margin=0.5), {"baseline": 0.6, "dropout": 0.85})
+    found = only(record)
+    assert found.verdict == "better"
+    assert "smaller than the margin of 0.5" in found.sentence
+
+
+def test_what_is_not_shown_is_not_called_equal_and_says_what_would_show_it(make_study: MakeStudy) -> None:
+    record = plant(set_compare(make_study(), margin=0.15), {"baseline": 0.7, "dropout": 0.72})
+    found = only(record)
+    assert found.verdict == "not shown"
+    assert "does not show that they are equal" in found.sentence
+    assert set(found.needs) == {"seeds", "groups"}
+    numbers = [n for n in found.needs.values() if n is not None]
+    assert numbers
+    assert "0.150 (the margin) with 80% power" in found.sentence
+
+
+def test_one_run_shows_nothing(make_study: MakeStudy) -> None:
+    record = plant(
+        set_compare(make_study(seeds=1, per_class=[400, 400]), margin=0.6), {"baseline": 0.5, "dropout": 0.9}
+    )
+    found = only(record)
+    assert (found.verdict, found.p, found.p_holm, found.runs) == ("not shown", None, None, 1)
+    assert found.low is not None
+    assert found.low > 0
+    assert "these two trained networks only" in found.sentence
+
+
+def test_groups_are_the_cases_where_there_are_groups(make_study: MakeStudy) -> None:
+    folder = make_study(per_class=[60, 60])
+    grouped = only(plant(folder, {"baseline": 0.7, "dropout": 0.8}))
+    alone = only(plant(folder, {"baseline": 0.7, "dropout": 0.8}, grouped=False))
+    assert (grouped.unit, alone.unit) == ("groups", "images")
+    assert grouped.cases <= alone.cases
+    assert "groups" in grouped.sentence
+    assert "groups" not in alone.sentence
+
+
+def test_only_runs_of_the_same_fold_and_seed_are_paired(make_study: MakeStudy) -> None:
+    folder = make_study(seeds=4)
+    shutil.rmtree(folder / "runs/baseline/fold0-seed1")
+    shutil.rmtree(folder / "runs/dropout/fold0-seed3")
+    found = only(StudyRecord(folder))
+    assert [seed for _, seed, _ in found.paired] == [0, 2]
+    assert "2 of 4 planned paired seeds" in found.sentence
+
+
+def test_nothing_finished_is_nothing_shown(make_study: MakeStudy) -> None:
+    folder = make_study()
+    shutil.rmtree(folder / "runs/dropout")
+    found = only(StudyRecord(folder))
+    assert (found.verdict, found.difference, found.runs) == ("not shown", None, 0)
+    assert found.sentence.startswith("Nothing can be said")
+
+
+def test_cross_validation_is_judged_over_folds(make_study: MakeStudy) -> None:
+    rates = {"baseline": 0.55, "dropout": 0.95}
+    record = plant(make_study(folds=5, seeds=2, per_class=[200, 200]), rates)
+    found = only(record)
+    assert (found.verdict, found.runs, found.method) == ("better", 10, "corrected resampled t over folds")
+    assert "new training sets, seeds and groups" in found.sentence
+    for fold in range(1, 5):
+        shutil.rmtree(record.folder / f"runs/dropout/fold{fold}-seed0")
+        shutil.rmtree(record.folder / f"runs/dropout/fold{fold}-seed1")
+    alone = only(StudyRecord(record.folder))
+    assert (alone.verdict, alone.low) == ("not shown", None)
+    assert "only one fold" in alone.sentence
+
+
+def test_named_pairs_are_compared_and_adjusted_together(make_study: MakeStudy) -> None:
+    arms: dict[str, dict[str, object]] = {"a": {}, "b": {"model.dropout": 0.4}, "c": {"model.dropout": 0.3}}
+    folder = make_study(arms=arms)
+    assert [(found.arm, found.against) for found in compare_arms(StudyRecord(folder), "accuracy")] == [
+        ("b", "a"),
+        ("c", "a"),
+    ]
+    set_compare(folder, pairs=[["c", "b"], ["a", "b"]])
+    found = compare_arms(StudyRecord(folder), "accuracy")
+    assert [(each.arm, each.against) for each in found] == [("c", "b"), ("a", "b")]
+    p, p_holm = min((each.p, each.p_holm) for each in found if each.p is not None and each.p_holm is not None)
+    assert p_holm == pytest.approx(min(1.0, 2 * p))
+    assert all("after Holm over 2 pairs" in each.sentence for each in found)
+
+
+def test_other_images_than_the_fold_s_are_refused(make_study: MakeStudy) -> None:
+    record = StudyRecord(make_study())
+    file = record.runs[0].folder / "predictions.csv"
+    file.write_text(file.read_text().replace("nevus/0001.png", "nevus/9999.png"))
+    with pytest.raises(RunError, match=r"not the .* of folds.json"):
+        compare_arms(record, "accuracy")
+
+
+@pytest.mark.parametrize("options", [{}, {"folds": 3}, {"seeds": 1}])
+def test_an_arm_s_interval_holds_its_mean_and_stays_inside(make_study: MakeStudy, options: dict[str, int]) -> None:
+    found = arm_intervals(StudyRecord(make_study(**options)), "dropout", ["accuracy", "auroc", "loss"])
+    for metric, interval in found.items():
+        assert interval.mean is not None
+        assert interval.low is not None
+        assert interval.high is not None
+        assert 0 < interval.low < interval.mean < interval.high < (np.inf if metric == "loss" else 1)
+
+
+def test_an_arm_that_is_always_right_has_an_exact_bound(make_study: MakeStudy) -> None:
+    found = arm_intervals(plant(make_study(), {"baseline": 1.1, "dropout": 0.5}), "baseline", ["accuracy"])["accuracy"]
+    assert (found.mean, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(0.025 ** (1 / found.cases))
