@@ -11,6 +11,7 @@ from diascope.compare.pairs import Key, ScoredRuns, Unit, by_fold, score_runs, t
 from diascope.compare.resampled import corrected_resampled, pooled_variance
 from diascope.runs.record import StudyRecord
 
+UNBOUNDED = frozenset({"calibration_slope", "calibration_intercept"})
 SHARES = frozenset({"accuracy", "sensitivity", "specificity"})  # of cases that are right or wrong
 
 
@@ -119,6 +120,8 @@ def _scale(metric: str, value: float) -> tuple[float, float, Callable[[float], f
         return float(np.arctanh(value)), 1 / (1 - value**2), lambda x: float(np.tanh(x))
     if metric == "loss" and value > 0:
         return float(np.log(value)), 1 / value, lambda x: float(np.exp(x))
+    if metric in UNBOUNDED:
+        return value, 1.0, float
     if metric not in ("mcc", "loss") and 0 < value < 1:
         return float(np.log(value / (1 - value))), 1 / (value * (1 - value)), lambda x: float(1 / (1 + np.exp(-x)))
     return value, np.inf, float
