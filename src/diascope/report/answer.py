@@ -2,12 +2,8 @@
 
 from typing import Any
 
-METRIC_NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "loss": "loss",
-    "auroc": "AUROC",
-}
+from diascope.metrics import REGISTRY
+
 NAMED = 4  # with more arms than this, the sentence names the two ends
 
 
@@ -19,7 +15,7 @@ def answer(summary: dict[str, Any]) -> str:
     if not shown:
         return "No run has finished yet, so there is nothing to compare."
     shown.sort(key=lambda item: item[1]["mean"] if metric == "loss" else -item[1]["mean"])
-    head = f"Mean validation {METRIC_NAMES[metric]} at the last epoch"
+    head = f"Mean validation {REGISTRY[metric].label} at the last epoch"
     if len(shown) > NAMED:
         first, last = shown[0], shown[-1]
         text = f"{head}, over {len(shown)} arms: from {_score(*last)} to {_score(*first)}."
@@ -85,5 +81,5 @@ def reading(summary: dict[str, Any]) -> dict[str, str]:
     return {
         "runs": f"{done} of {len(runs)}" if done < len(runs) else f"{done}",
         "validation": images if folds == 1 else f"{folds} folds of about {images} each",
-        "primary": METRIC_NAMES[summary["primary"]["metric"]],
+        "primary": REGISTRY[summary["primary"]["metric"]].label,
     }

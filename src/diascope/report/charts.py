@@ -10,8 +10,8 @@ from typing import Any
 
 import altair as alt
 
+from diascope.metrics import REGISTRY
 from diascope.report import panels
-from diascope.report.answer import METRIC_NAMES
 from diascope.report.panels import Axes, Panel
 from diascope.report.tables import Tables, chart_tables, of_arm
 from diascope.runs.folder import write_atomic
@@ -118,7 +118,7 @@ def _files(summary: dict[str, Any], tables: Tables) -> Iterator[tuple[str, Spec]
 
 def _scores(summary: dict[str, Any]) -> Panel:
     metric = summary["primary"]["metric"]
-    title = f"validation {METRIC_NAMES[metric]}, last epoch"
+    title = f"validation {REGISTRY[metric].label}, last epoch"
     return panels.score_dots(metric, title, list(summary["arms"]), folds=_folds(summary) > 1)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from diascope.errors import RunError
-from diascope.metrics import METRICS
-from diascope.report.answer import METRIC_NAMES, reading
+from diascope.metrics import METRICS, REGISTRY
+from diascope.report.answer import reading
 from diascope.report.charts import DIAGONAL, OVERLAYS, curve_domains, page_specs, write_charts
 from diascope.report.panels import ARM_COLOURS, SERIES_COLOURS, SERIES_DASH, SERIES_NAMES, SHOWN_FIRST, arm_dash_pattern
 from diascope.report.summary import summarize
@@ -50,7 +50,7 @@ def render(summary: dict[str, Any], samples: dict[str, list[str]]) -> str:
             summary=summary,
             samples=samples,
             metrics=_shown_metrics(summary),
-            metric_names=METRIC_NAMES,
+            metric_names={name: metric.label for name, metric in REGISTRY.items()},
             meanings=METRICS,
             base=_base(summary),
             overlays=OVERLAYS,
