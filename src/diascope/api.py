@@ -47,6 +47,9 @@ def run(
     settings: Mapping[str, Any] | None = None,
     jobs: int | None = None,
     executor: str = "processes",
+    address: str | None = None,
+    cpus_per_run: float | None = None,
+    gpus_per_run: float = 0,
     device: str = "auto",
     on_unreadable: Literal["error", "skip"] = "error",
     retrain: bool = False,
@@ -63,12 +66,15 @@ def run(
 
     from diascope.cli.display import RunDisplay
     from diascope.report.page import write_report
+    from diascope.study.executors.ray import Resources
     from diascope.study.run import Options, run_study
 
+    resources = Resources(address, cpus_per_run, gpus_per_run)
+    options = Options(executor, jobs, device, on_unreadable, retrain, resources)
     found = find_study(study, [f"{key}={dumps(value, default=str)}" for key, value in (settings or {}).items()])
     folder = Path(out or found.config.name)
     with RunDisplay() as display:
-        outcome = run_study(found, folder, Options(executor, jobs, device, on_unreadable, retrain), display)
+        outcome = run_study(found, folder, options, display)
     write_report(folder)
     if outcome.failed:
         names = ", ".join(f"{failure.task.name} ({failure.problem})" for failure in outcome.failed)

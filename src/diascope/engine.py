@@ -37,7 +37,7 @@ SAVE_SHARE = 0.05  # a checkpoint is written when writing takes at most this sha
 class RunData:
     """The images of one run: where the decoded pixels are, and the two sides that it may see."""
 
-    pixels: Path  # .npy, (N, H, W, C) uint8
+    pixels: Path | NDArray[np.uint8]  # (N, H, W, C) uint8, or the .npy file that holds them
     paths: list[str]
     labels: NDArray[np.int64]  # (N,) numbers of classes
     groups: list[str] | None
@@ -137,7 +137,7 @@ class _Sides:
 
     def __init__(self, task: RunTask, device: torch.device) -> None:
         data, config = task.data, task.config
-        pixels = _open_pixels(data.pixels)
+        pixels = open_pixels(data.pixels)
         subset = subset_rows(data.training, len(data.validation), config.seed)
         self.training = TrainingBatches(
             pixels,
@@ -151,12 +151,15 @@ class _Sides:
         self.subset = EvaluationBatches(pixels, data.labels, subset, device=device)
 
 
-def _open_pixels(file: Path) -> NDArray[np.uint8]:
+def open_pixels(source: Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The decoded images (N, H, W, C), memory-mapped. Raises RunError if their file is gone."""
+    if not isinstance(source, Path):
+        return source
     try:
-        pixels: NDArray[np.uint8] = np.load(file, mmap_mode="r")
+        pixels: NDArray[np.uint8] = np.load(source, mmap_mode="r")
     except FileNotFoundError as error:
         what, remedy = "the decoded images are gone from the cache", "run the same command again: it decodes them anew"
-        raise RunError(what, where=str(file), remedy=remedy) from error
+        raise RunError(what, where=str(source), remedy=remedy) from error
     return pixels
 
 

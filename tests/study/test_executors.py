@@ -3,29 +3,55 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from errno import ENOSPC
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from diascope.engine import RunTask
+from diascope.runs.claim import Claim
 from diascope.runs.folder import RunFolder
-from diascope.study.executors import REDONE, EpochDone, Event, Executor, Failed, Finished, Interrupted, Started
+from diascope.study.executors import (
+    REDONE,
+    Elsewhere,
+    EpochDone,
+    Event,
+    Executor,
+    Failed,
+    Finished,
+    Interrupted,
+    Started,
+)
 from diascope.study.executors.processes import ProcessExecutor
+from diascope.study.executors.ray import RayExecutor
 from diascope.study.executors.serial import SerialExecutor
 
 MakeTask = Callable[..., RunTask]
 EXECUTORS: dict[str, Callable[[], Executor]] = {
     "serial": lambda: SerialExecutor("cpu"),
     "processes": lambda: ProcessExecutor(2, "cpu"),
+    "ray": lambda: RayExecutor(2, "cpu"),
 }
 
 
 @pytest.fixture(params=EXECUTORS)
 def executor(request: pytest.FixtureRequest) -> Executor:
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
     return EXECUTORS[request.param]()
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    """One cluster for the tests of this file; each would start its own, which takes seconds."""
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    ray = pytest.importorskip("ray")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
 
 
 def test_every_task_is_finished_and_told(executor: Executor, make_task: MakeTask) -> None:
@@ -75,11 +101,35 @@ def leave_after_epoch(number: int, executor: Executor, tasks: list[RunTask]) -> 
     return seen[0]
 
 
-def test_serial_and_processes_compute_the_same_bits(make_task: MakeTask) -> None:
-    for name, make in EXECUTORS.items():
-        list(make()([make_task("a", folder=name)]))
-    one, other = (make_task("a", folder=name).folder / "last.safetensors" for name in EXECUTORS)
-    assert one.read_bytes() == other.read_bytes()
+def test_every_executor_computes_the_same_bits(executor: Executor, make_task: MakeTask) -> None:
+    here, there = make_task("a", folder="here"), make_task("a", folder="there")
+    list(SerialExecutor("cpu")([here]))
+    list(executor([there]))
+    for name in ("last.safetensors", "best.safetensors", "predictions.csv"):
+        assert (here.folder / name).read_bytes() == (there.folder / name).read_bytes()
+    assert files_of(here.folder) == files_of(there.folder)
+
+
+def files_of(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.glob("[!.]*"))
+
+
+def test_a_run_that_another_command_trains_is_left_alone(executor: Executor, make_task: MakeTask) -> None:
+    taken, free = make_task("taken"), make_task("free")
+    with Claim(taken.folder):
+        events = list(executor([taken, free]))
+    assert [event.task.name for event in events if isinstance(event, Elsewhere)] == [taken.name]
+    assert [event.task.name for event in events if isinstance(event, Finished)] == [free.name]
+    assert not (taken.folder / "config.json").exists()
+
+
+def test_a_run_that_failed_is_tried_again_and_forgets_its_error(executor: Executor, make_task: MakeTask) -> None:
+    task = make_task("a", "training.epochs=2")
+    gone = make_task("a", "training.epochs=2", pixels=task.folder / "nowhere.npy")
+    assert isinstance(list(executor([gone]))[-1], Failed)
+    assert (task.folder / "error.txt").exists()
+    assert isinstance(list(executor([task]))[-1], Finished)
+    assert not (task.folder / "error.txt").exists()
 
 
 def test_a_killed_workers_run_is_begun_again_and_ends_with_the_same_bits(make_task: MakeTask) -> None:

@@ -26,7 +26,7 @@ def test_bf16_elsewhere_and_fp32_are_no_finding() -> None:
     assert slow_precision(make_study("arms.two={training.precision: fp32}"), "cpu", "AVX2") == []
 
 
-@pytest.mark.parametrize("options", [Options(executor="ray"), Options(jobs=0)])
+@pytest.mark.parametrize("options", [Options(executor="dask"), Options(jobs=0)])
 def test_options_that_cannot_work_are_refused(options: Options) -> None:
     with pytest.raises(ConfigError):
         make_executor(make_study(), options)

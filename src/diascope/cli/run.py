@@ -27,8 +27,19 @@ def run(
     settings: Setting = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time. Default: one a core.")] = None,
     executor: Annotated[
-        Literal["processes", "serial"], typer.Option(help="Several runs at a time, or one by one.")
+        Literal["processes", "serial", "ray"],
+        typer.Option(help="Several runs at a time, one by one, or on a Ray cluster."),
     ] = "processes",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster: auto, HOST:PORT, ray://HOST:PORT. Default: one on this machine."),
+    ] = None,
+    cpus_per_run: Annotated[
+        float | None, typer.Option(help="Ray: processors that a run gets. Default: its training.threads.", min=0.01)
+    ] = None,
+    gpus_per_run: Annotated[
+        float, typer.Option(help="Ray: GPUs that a run gets; 0.25 lets four runs share one.", min=0)
+    ] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
     on_unreadable: OnUnreadableOption = "error",
     retrain: Annotated[bool, typer.Option("--retrain", help="Train runs anew whose configuration changed.")] = False,
@@ -36,8 +47,11 @@ def run(
     """Train every arm of a STUDY over folds and seeds, and write the report.
 
     Running it again trains only what is missing. Ctrl-C stops; the same command goes on.
+    Several commands, on several machines that share the folder, share the runs.
 
     Example: diascope run lab-1a --set data.source=skin/lab.csv --set seeds=5 --out lab-1a
+
+    Example: diascope run study.yaml --executor ray --address 10.0.0.1:6379 --gpus-per-run 0.5
     """
     from diascope.recipes import find_study
 
@@ -47,9 +61,10 @@ def run(
 
     from diascope.cli.display import RunDisplay, say_outcome, say_stopped
     from diascope.report.page import write_report
+    from diascope.study.executors.ray import Resources
     from diascope.study.run import Options, run_study
 
-    options = Options(executor, jobs, device, on_unreadable, retrain)
+    options = Options(executor, jobs, device, on_unreadable, retrain, Resources(address, cpus_per_run, gpus_per_run))
     try:
         with RunDisplay() as display:
             outcome = run_study(found, folder, options, display)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -14,15 +14,11 @@ from diascope.errors import ConfigError
 from diascope.findings import Finding
 from diascope.study.executors import Event, Executor, Failed
 from diascope.study.executors.processes import ProcessExecutor
+from diascope.study.executors.ray import RayExecutor, Resources
 from diascope.study.executors.serial import SerialExecutor
 from diascope.study.plan import Cell, OnUnreadable, check_stale, plan, read_images, write_study
 from diascope.study.sharing import share
 from diascope.studyfile import Study
-
-EXECUTORS: dict[str, Callable[[int, str], Executor]] = {
-    "processes": lambda jobs, device: ProcessExecutor(jobs, device),
-    "serial": lambda jobs, device: SerialExecutor(device),
-}
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,14 @@ class Options:
     device: str = "auto"
     on_unreadable: OnUnreadable = "error"
     retrain: bool = False
+    ray: Resources = field(default_factory=Resources)
+
+
+EXECUTORS: dict[str, Callable[[int, Options], Executor]] = {
+    "processes": lambda jobs, options: ProcessExecutor(jobs, options.device),
+    "serial": lambda jobs, options: SerialExecutor(options.device),
+    "ray": lambda jobs, options: RayExecutor(jobs, options.device, options.ray),
+}
 
 
 class Display(Protocol):
@@ -57,7 +61,7 @@ def run_study(study: Study, folder: Path, options: Options, display: Display) ->
     """Train every run of the study that `folder` does not hold yet."""
     executor = make_executor(study, options)
     images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
-    images.findings.extend(slow_precision(study, pick_device(options.device).type))
+    images.findings.extend(slow_precision(study, _device_type(options)))
     cells = plan(study, images, folder)
     check_stale(cells, folder, retrain=options.retrain)
     write_study(study, images, folder, cells)
@@ -94,8 +98,14 @@ def make_executor(study: Study, options: Options) -> Executor:
         )
     if options.jobs is not None and options.jobs < 1:
         raise ConfigError("must be at least 1", where=f"--jobs {options.jobs}")
-    device = pick_device(options.device)
-    return EXECUTORS[options.executor](options.jobs or _default_jobs(study, device.type), options.device)
+    return EXECUTORS[options.executor](options.jobs or _default_jobs(study, _device_type(options)), options)
+
+
+def _device_type(options: Options) -> str:
+    """cpu or cuda: what runs train on here, or on a cluster, whose devices are not this machine's."""
+    if options.executor == "ray":
+        return "cuda" if options.ray.gpus else "cpu"
+    return pick_device(options.device).type
 
 
 def _default_jobs(study: Study, device: str) -> int:

@@ -1,0 +1,234 @@
+"""Runs on a Ray cluster, on this machine or on many, without a shared file system.
+
+The driver, which is this process, ships the decoded images through Ray's object store once. A worker trains in a
+temporary folder of its own and sends back what happens and, now and then, the files of its run; only the driver writes
+into the study folder. So a run whose worker or node is lost goes on elsewhere from the last files that it sent.
+"""
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from math import floor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diascope.engine import RunTask, open_pixels
+from diascope.errors import ConfigError, DiascopeError, RunError
+from diascope.runs.claim import Claim, Taken
+from diascope.runs.folder import RunFolder
+from diascope.study.executors import REDONE, Elsewhere, Event, Failed, Finished, Interrupted
+from diascope.study.executors.ray_worker import Message, files_of, place, train_there
+from diascope.study.executors.task import record_failure
+
+if TYPE_CHECKING:
+    from ray import ObjectRef, ObjectRefGenerator
+
+REACH_SECONDS = 10.0  # for a cluster to answer
+WAIT_SECONDS = 1.0  # between two looks at whether a claim was lost
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Which cluster, and what one run gets of it.
+
+    `address` is that of a cluster that is there (auto, HOST:PORT, ray://HOST:PORT), None asks for one on this machine;
+    `cpus` None means as many as a run has threads; `gpus` may be a fraction.
+    """
+
+    address: str | None = None
+    cpus: float | None = None
+    gpus: float = 0
+
+
+class RayExecutor:
+    """Runs as many tasks at a time as the cluster has room for."""
+
+    def __init__(self, jobs: int, device: str = "auto", resources: Resources = Resources()) -> None:
+        """`jobs` is the size of a cluster on this machine, and at most so many runs go on at a time there.
+
+        Raises ConfigError where Ray is not installed.
+        """
+        if find_spec("ray") is None:
+            raise ConfigError("Ray is not installed", where="--executor ray", remedy="pip install 'diascope[ray]'")
+        self._jobs, self._resources = jobs, resources
+        self._device = device if device != "auto" else "cuda" if resources.gpus else "cpu"
+
+    def __call__(self, tasks: Sequence[RunTask]) -> Iterator[Event]:
+        if not tasks:
+            return
+        with (
+            _cluster(self._resources, self._jobs),
+            closing(_Driver(self._resources, self._device).run(tasks)) as events,  # type: ignore[type-var]
+        ):
+            yield from events
+
+
+class _Driver:
+    """The tasks that wait and those in flight, each with its claim and its stream of messages."""
+
+    def __init__(self, resources: Resources, device: str) -> None:
+        self._resources, self._device = resources, device
+        self._flights: dict[ObjectRefGenerator, _Flight] = {}
+        self._pixels: dict[str, ObjectRef[Any]] = {}
+
+    def run(self, tasks: Sequence[RunTask]) -> Iterator[Event]:
+        import ray
+
+        waiting, losses = list(reversed(tasks)), Counter[str]()
+        try:
+            while waiting or self._flights:
+                while waiting and len(self._flights) < self._room(waiting[-1]):
+                    yield from self._launch(waiting.pop())
+                if not self._flights:
+                    continue
+                ready, _ = ray.wait(list(self._flights), num_returns=1, timeout=WAIT_SECONDS, fetch_local=False)
+                for stream in [*ready, *(stream for stream, flight in self._flights.items() if flight.claim.lost)]:
+                    event = self._next(stream)
+                    if isinstance(event, Interrupted):
+                        losses[event.task.name] += 1
+                        if losses[event.task.name] > REDONE:
+                            event = Failed(event.task, event.problem)
+                        else:
+                            waiting.append(event.task)
+                    if event is not None:
+                        yield event
+        finally:
+            for stream in list(self._flights):
+                self._call_off(stream)
+
+    def _room(self, task: RunTask) -> int:
+        """How many runs fit the cluster as it is now."""
+        import ray
+
+        there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        asked = {"CPU": self._cpus(task), "GPU": self._resources.gpus}
+        room = min(floor(there.get(name, 0) / amount) for name, amount in asked.items() if amount)
+        if room < 1 and not self._flights:
+            has = " and ".join(f"{there.get(name, 0):g} {name}s" for name in asked)
+            wanted = " and ".join(f"{amount:g} {name}s" for name, amount in asked.items())
+            remedy = "lower --cpus-per-run or --gpus-per-run, or add nodes"
+            raise RunError(f"has {has}, and a run asks for {wanted}", where="the Ray cluster", remedy=remedy)
+        return room
+
+    def _cpus(self, task: RunTask) -> float:
+        return self._resources.cpus or task.config.training.threads
+
+    def _launch(self, task: RunTask) -> Iterator[Event]:
+        """Claim the run and send it off; tells only of a run that cannot be."""
+        import ray
+
+        claim = Claim(task.folder)
+        try:
+            claim.__enter__()
+        except Taken:
+            yield Elsewhere(task)
+            return
+        if RunFolder(task.folder).is_done(task.run_id):
+            claim.__exit__(None, None, None)
+            yield Finished(task)
+            return
+        try:
+            pixels = self._shipped(task.data.pixels)
+        except DiascopeError as error:
+            claim.__exit__(None, None, None)
+            yield Failed(task, record_failure(task, error))
+            return
+        there = replace(task, folder=Path(task.folder.name), data=replace(task.data, pixels=Path()))
+        remote = ray.remote(max_retries=0, num_cpus=self._cpus(task), num_gpus=self._resources.gpus)(train_there)
+        stream = remote.remote(there, pixels, files_of(task.folder), self._device)
+        self._flights[stream] = _Flight(task, claim)
+
+    def _shipped(self, pixels: Path | NDArray[np.uint8]) -> "ObjectRef[Any]":
+        """The images in the object store, each array once."""
+        import ray
+
+        key = str(pixels) if isinstance(pixels, Path) else str(id(pixels))
+        if key not in self._pixels:
+            self._pixels[key] = ray.put(np.asarray(open_pixels(pixels)))
+        return self._pixels[key]
+
+    def _next(self, stream: "ObjectRefGenerator") -> Event | None:
+        """The next event of a flight, its files put in place; None when a flight that told its end has landed."""
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        flight = self._flights[stream]
+        if flight.claim.lost:
+            self._call_off(stream)
+            return Elsewhere(flight.task)
+        try:
+            message: Message = ray.get(next(stream))
+        except StopIteration:
+            self._land(stream)
+            return None
+        except RayTaskError as error:  # not the training itself, whose errors come as messages
+            self._land(stream)
+            return Failed(flight.task, record_failure(flight.task, RunError(f"its Ray worker failed: {error.cause!r}")))
+        except RayError as error:
+            self._land(stream)
+            return Interrupted(flight.task, f"its Ray worker or node is gone ({type(error).__name__})")
+        try:
+            place(message.files, flight.task.folder)
+        except OSError as error:
+            self._call_off(stream)
+            return Failed(flight.task, record_failure(flight.task, error))
+        if message.kind in (Finished, Failed):
+            self._land(stream)
+        return message.event(flight.task)
+
+    def _call_off(self, stream: "ObjectRefGenerator") -> None:
+        import ray
+
+        ray.cancel(stream, force=False)
+        self._land(stream)
+
+    def _land(self, stream: "ObjectRefGenerator") -> None:
+        """The flight is over; what it sent is in place."""
+        self._flights.pop(stream).claim.__exit__(None, None, None)
+
+
+@dataclass(frozen=True)
+class _Flight:
+    task: RunTask
+    claim: Claim
+
+
+@contextmanager
+def _cluster(resources: Resources, jobs: int) -> Iterator[None]:
+    """A connection to the cluster at the address, or a cluster on this machine; one that is there is left as it is."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent home
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        if resources.address is None:
+            ray.init(num_cpus=jobs, include_dashboard=False, **quiet)
+        else:
+            _check_reachable(resources.address)
+            ray.init(address=resources.address, **quiet)
+    except (OSError, RuntimeError, ValueError) as error:
+        what = f"no Ray cluster answers ({str(error).splitlines()[0]})"
+        remedy = "start one with `ray start --head`, or leave --address out for one on this machine"
+        raise RunError(what, where=f"--address {resources.address}", remedy=remedy) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host:
+        socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()
