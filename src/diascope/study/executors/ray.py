@@ -219,7 +219,7 @@ def _cluster(resources: Resources, jobs: int) -> Iterator[None]:
             ray.init(address=resources.address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
         what = f"no Ray cluster answers ({str(error).splitlines()[0]})"
-        remedy = "start one with `ray start --head`, or leave --address out for one on this machine"
+        remedy = "start one with `ray start --head`, give every machine the same token, or leave --address out"
         raise RunError(what, where=f"--address {resources.address}", remedy=remedy) from error
     try:
         yield
