@@ -36,10 +36,16 @@ def write_study(
     question: str = "Does dropout raise validation accuracy?",
     data: dict[str, object] | None = None,
     test: int = 6,
+    columns: dict[str, Callable[[int], str]] | None = None,
+    groups: bool = True,
+    more: dict[str, object] | None = None,
 ) -> Path:
+    """`columns` are further ones of index.csv, from each image's number; `more` are further sections of study.yaml."""
     arms = {"baseline": {}, "dropout": {"model.dropout": 0.4}} if arms is None else arms
     folder.mkdir(parents=True)
+    columns = columns or {}
     images = _images(classes, per_class or [40] * len(classes))
+    images = images if groups else [[*row[:2], ""] for row in images]
     images_of = {"source": "phantom:skin", "group": "lesion", "classes": list(classes), "image_size": 64}
     split = {"kind": "kfold", "folds": folds} if folds > 1 else {"kind": "holdout"}
     tree = {
@@ -51,10 +57,13 @@ def write_study(
         "training": {"epochs": epochs},
         "seeds": list(range(seeds)),
         "arms": arms,
+        **(more or {}),
     }
     with (folder / "study.yaml").open("w") as file:
         YAML().dump(tree, file)
-    _write_table(folder / "index.csv", ["path", "label", "group", "split"], [[*row, ""] for row in images])
+    further = [[cell(number) for cell in columns.values()] for number in range(len(images))]
+    rows = [[*row, "", *cells] for row, cells in zip(images, further, strict=True)]
+    _write_table(folder / "index.csv", ["path", "label", "group", "split", *columns], rows)
     sides = _sides(images, folds, test)
     (folder / "folds.json").write_text(json.dumps({"kind": split["kind"], **sides}))
     (folder / "findings.json").write_text("[]")

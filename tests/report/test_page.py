@@ -56,8 +56,9 @@ def test_a_report_has_its_page_numbers_and_charts(make_study: MakeStudy) -> None
     assert summary["answer"] in page.read_text()
     assert "Does dropout raise validation accuracy?" in text
     mean = summary["arms"]["dropout"]["metrics"]["accuracy"]["mean"]
-    assert f"{mean:.3f} ± " in text
-    names = {"scores", "learning-curves", "roc"}
+    assert f"{mean:.3f} (" in text
+    assert (folder / "checklist.md").read_text().startswith("# Reporting checklist")
+    names = {"comparisons", "scores", "learning-curves", "roc"}
     names |= {f"{arm}-{kind}" for arm in summary["arms"] for kind in ("learning-curves", "errors")}
     assert {path.name for path in (folder / "charts").iterdir()} == {
         f"{n}.{end}" for n in names for end in ("svg", "png")
@@ -68,7 +69,10 @@ def test_a_report_has_its_page_numbers_and_charts(make_study: MakeStudy) -> None
             assert len(image.convert("RGB").getcolors(1 << 20) or []) > 10
 
     (folder / "charts/gone-errors.svg").write_text("")
-    before = {path: path.read_bytes() for path in [page, *folder.glob("charts/*"), folder / "summary.json"]}
+    before = {
+        path: path.read_bytes()
+        for path in [page, *folder.glob("charts/*"), folder / "summary.json", folder / "checklist.md"]
+    }
     write_report(folder)
     assert not (folder / "charts/gone-errors.svg").exists()
     before.pop(folder / "charts/gone-errors.svg")
@@ -102,7 +106,7 @@ def test_an_incomplete_study_says_so_on_top(make_study: MakeStudy) -> None:
     folder = make_study()
     shutil.rmtree(folder / "runs/baseline/fold0-seed0")
     text = _visible(_page(folder))
-    assert text.index("Incomplete: 5 of 6 runs are finished") < text.index("Results</h2>")
+    assert text.index("Incomplete: 5 of 6 runs are finished") < text.index("Arms</h2>")
     assert "2 of 3" in text
 
 

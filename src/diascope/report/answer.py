@@ -1,29 +1,90 @@
-"""The report's first sentence, and what must be said loudly beside it; from a summary, in words."""
+"""The report's answer, and what must be said loudly beside it; from a summary, in words.
+
+The answer is the verdict of the primary metric: a sentence that can be quoted for one pair of arms, a line a pair for
+more, and without pairs each arm's mean with its interval.
+"""
 
 from typing import Any
 
 from diascope.metrics import REGISTRY
+from diascope.report.formats import interval, p_value, score, signed
 
-NAMED = 4  # with more arms than this, the sentence names the two ends
+MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "not shown": "○"}  # told apart without colour
+NOTHING = "No run has finished yet, so there is nothing to compare."
 
 
 def answer(summary: dict[str, Any]) -> str:
-    """What the finished runs show, with number of runs and spread, and that chance is not ruled out."""
-    metric = summary["primary"]["metric"]
-    shown = [(name, arm["metrics"][metric]) for name, arm in summary["arms"].items()]
-    shown = [(name, score) for name, score in shown if score["mean"] is not None]
-    if not shown:
-        return "No run has finished yet, so there is nothing to compare."
-    shown.sort(key=lambda item: item[1]["mean"] if metric == "loss" else -item[1]["mean"])
-    head = f"Mean validation {REGISTRY[metric].label} at the last epoch"
-    if len(shown) > NAMED:
-        first, last = shown[0], shown[-1]
-        text = f"{head}, over {len(shown)} arms: from {_score(*last)} to {_score(*first)}."
-    else:
-        text = f"{head}: {'; '.join(_score(*item) for item in shown)}."
-    if len(shown) > 1:
-        text += " Whether such a difference is more than chance is not judged yet."
-    return text
+    """One line, or one a pair of arms under a head, as plain text."""
+    comparisons = summary["comparisons"]
+    if not any(_is_done(run) for arm in summary["arms"].values() for run in arm["runs"]):
+        return NOTHING
+    if len(comparisons) == 1:
+        return str(comparisons[0]["sentence"])
+    if not comparisons:
+        return "\n".join(_of_arm(summary, name) for name in summary["arms"])
+    return "\n".join([f"{head(summary)}:", *(f"{found['mark']} {found['text']}" for found in verdicts(summary))])
+
+
+def head(summary: dict[str, Any]) -> str:
+    """What the lines of several pairs are about."""
+    count = sum(found["p_holm"] is not None for found in summary["comparisons"])
+    holm = f", p after Holm over {count} pairs" if count > 1 else ""
+    return f"{measured(summary)[0].upper()}{measured(summary)[1:]}, differences with 95% intervals{holm}"
+
+
+def measured(summary: dict[str, Any]) -> str:
+    return f"validation {REGISTRY[summary['primary']['metric']].label} at the last epoch"
+
+
+def verdicts(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """Of every pair: the verdict, its mark, a title such as `dropout is better than baseline`, and a short line."""
+    return [_verdict(found, summary["primary"]["margin"]) for found in summary["comparisons"]]
+
+
+def _verdict(found: dict[str, Any], margin: float | None) -> dict[str, str]:
+    title = _title(found, margin)
+    text = title if found["difference"] is None else f"{title}: {_numbers(found)}"
+    return {"verdict": found["verdict"], "mark": MARKS[found["verdict"]], "title": title, "text": text}
+
+
+def _title(found: dict[str, Any], margin: float | None) -> str:
+    arm, against = found["arm"], found["against"]
+    if found["verdict"] in ("better", "worse"):
+        return f"{arm} is {found['verdict']} than {against}"
+    if found["verdict"] == "equivalent":
+        return f"{arm} and {against} are equivalent within ±{margin:g}"
+    if found["difference"] is None:
+        return f"{arm} and {against} cannot be compared yet"
+    if found["runs"] == 1:
+        return f"one run each cannot show whether {arm} or {against} is better"
+    return f"no difference shown between {arm} and {against}"
+
+
+def _numbers(found: dict[str, Any]) -> str:
+    if found["low"] is None:
+        return f"{signed(found['difference'])}, without an interval"
+    p = p_value(found["p_holm"])
+    tested = "" if found["p_holm"] is None else f"; p {p if p.startswith('<') else '= ' + p}"
+    return f"{signed(found['difference'])} ({interval(found, sign=True)}{tested})"
+
+
+def _of_arm(summary: dict[str, Any], name: str) -> str:
+    """A mean with interval and size, for an arm that is compared with none."""
+    found, what = summary["arms"][name]["metrics"][summary["primary"]["metric"]], measured(summary)
+    if found["mean"] is None:
+        finished = any(_is_done(run) for run in summary["arms"][name]["runs"])
+        return f"{name}: {what} is undefined." if finished else f"{name}: no run has finished yet."
+    runs = f"{found['n']} run{'s' * (found['n'] != 1)}"
+    images = f"{summary['data']['sides']['validation']['images']:,} images"
+    size = f"{runs}, {images if len(summary['data']['folds']) == 1 else 'cross-validated'}"
+    mean = f"{name}: {'mean ' * (found['n'] > 1)}{what} {score(found['mean'])}"
+    if interval(found) == interval({}):
+        return f"{mean} ({size}), without an interval."
+    return f"{mean} (95% CI {interval(found)}; {size})."
+
+
+def _is_done(run: dict[str, Any]) -> bool:
+    return bool(run["state"] == "done")
 
 
 def warnings(summary: dict[str, Any]) -> list[str]:
@@ -55,12 +116,6 @@ _STATES = {
     "missing": "Not begun",
     "stale": "Left out, because they were trained with another configuration than study.yaml now holds",
 }
-
-
-def _score(name: str, score: dict[str, Any]) -> str:
-    if score["sd"] is None:
-        return f"{name} {score['mean']:.3f} (one run)"
-    return f"{name} {score['mean']:.3f}\u00a0±\u00a0{score['sd']:.3f} (SD, {score['n']} runs)"
 
 
 def _run_name(run: dict[str, Any]) -> str:

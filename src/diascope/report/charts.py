@@ -12,6 +12,7 @@ import altair as alt
 
 from diascope.metrics import REGISTRY
 from diascope.report import panels
+from diascope.report.interval_panels import drawn_subgroups, forest, forest_height, subgroup_dots, subgroup_height
 from diascope.report.panels import Axes, Panel
 from diascope.report.tables import Tables, chart_tables, of_arm
 from diascope.runs.folder import write_atomic
@@ -74,6 +75,10 @@ def page_specs(summary: dict[str, Any], tables: Tables) -> dict[str, Spec]:
     found["rocs"] = (panels.arm_rocs(arms), 320)
     found["arm-rocs"] = (panels.class_rocs(_drawn(summary)), 260)
     found["confusion"] = (panels.confusion(classes), max(200, 30 * len(classes)))
+    if tables["comparisons"]:
+        found["comparisons"] = (forest(summary), forest_height(summary))
+    for place in drawn_subgroups(summary):
+        found[f"subgroups-{place}"] = (subgroup_dots(summary, place), subgroup_height(summary, place))
     return {name: _page_spec(panel, height) for name, (panel, height) in found.items()}
 
 
@@ -94,6 +99,16 @@ def write_charts(summary: dict[str, Any], folder: Path) -> list[str]:
 def _files(summary: dict[str, Any], tables: Tables) -> Iterator[tuple[str, Spec]]:
     """Name and complete specification of every chart file."""
     arms, domains = list(summary["arms"]), curve_domains(tables)
+    if tables["comparisons"]:
+        yield "comparisons", _file_spec(_sized(forest(summary), 460, forest_height(summary)), tables)
+    if places := drawn_subgroups(summary):
+        columns = [
+            _sized(subgroup_dots(summary, place), 420, subgroup_height(summary, place)).properties(
+                title=summary["subgroups"][place]["column"]
+            )
+            for place in places
+        ]
+        yield "subgroups", _file_spec(alt.vconcat(*columns), tables)
     yield "scores", _file_spec(_sized(_scores(summary), 420, _scores_height(summary)), tables)
     overlays = [
         _sized(panels.overlaid_curves(column, title, arms, domains.of(column), legend=True), 340, 230)

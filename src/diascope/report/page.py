@@ -1,27 +1,46 @@
-"""report.html: all of a study for people, in one file that opens offline; with it summary.json and charts/."""
+"""report.html: a study for people, in one file that opens offline; with it summary.json, checklist.md and charts."""
 
 import json
 import re
 from base64 import b64encode
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from diascope.errors import RunError
 from diascope.metrics import METRICS, REGISTRY
-from diascope.report.answer import reading
+from diascope.report import formats
+from diascope.report.answer import head, reading, verdicts
 from diascope.report.charts import DIAGONAL, OVERLAYS, curve_domains, page_specs, write_charts
+from diascope.report.checklist import checklist_markdown, checklist_section
+from diascope.report.interval_panels import drawn_subgroups
 from diascope.report.panels import ARM_COLOURS, SERIES_COLOURS, SERIES_DASH, SERIES_NAMES, SHOWN_FIRST, arm_dash_pattern
 from diascope.report.summary import summarize
-from diascope.report.tables import Tables, chart_tables, run_label
+from diascope.report.tables import Tables, chart_tables
 from diascope.runs.folder import write_atomic
 from diascope.runs.record import StudyRecord
 
 TEMPLATES = Path(__file__).parent / "templates"
 OPEN_RUNS = 30  # a longer table of runs starts closed
+CLASS_METRICS = ("sensitivity", "specificity", "ppv", "f1", "auroc")
+READING_NAMES = {
+    "convergence_validation": "epoch by which 90% of the fall of validation loss was made",
+    "convergence_training": "epoch by which 90% of the fall of training loss was made",
+    "overfitting": "epoch at which overfitting set in",
+    "best_epoch": "epoch of the lowest validation loss",
+    "final_training_accuracy": "training accuracy at the last epoch",
+    "final_validation_accuracy": "validation accuracy at the last epoch",
+    "final_validation_loss": "validation loss at the last epoch",
+    "slope_validation_loss": "slope of validation loss over the last fifth, an epoch",
+    "gap_loss": "gap between validation and training loss at the last epoch",
+    "gap_accuracy": "gap between training and validation accuracy at the last epoch",
+    "roughness_loss": "change of validation loss from epoch to epoch (SD)",
+    "roughness_accuracy": "change of validation accuracy from epoch to epoch (SD)",
+}
 
 
 def write_report(folder: Path) -> Path:
-    """Write summary.json, charts/*.svg, charts/*.png and report.html into a study folder; returns the page's path.
+    """Write summary.json, checklist.md, charts/ (SVG and PNG) and report.html into a study folder; returns the page.
 
     Reads the folder alone, so the same runs give the same bytes. Raises RunError for a folder that is no study, a
     damaged file in it, or a disk that does not take the report.
@@ -31,6 +50,7 @@ def write_report(folder: Path) -> Path:
     page = render(summary, sample_pictures(record))
     try:
         write_atomic(folder / "summary.json", readable_json(summary))
+        write_atomic(folder / "checklist.md", checklist_markdown(checklist_section(summary)["rows"]))
         write_charts(summary, folder / "charts")
         write_atomic(folder / "report.html", page)
     except OSError as error:
@@ -43,28 +63,47 @@ def write_report(folder: Path) -> Path:
 def render(summary: dict[str, Any], samples: dict[str, list[str]]) -> str:
     """The page, from a summary and, by class, pictures as data URIs."""
     tables = chart_tables(summary)
-    return str(
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            summary=summary,
-            samples=samples,
-            metrics=_shown_metrics(summary),
-            metric_names={name: metric.label for name, metric in REGISTRY.items()},
-            meanings=METRICS,
-            base=_base(summary),
-            overlays=OVERLAYS,
-            arms=_arm_marks(summary),
-            series=_series_marks(),
-            domains=curve_domains(tables),
-            reading=reading(summary),
-            open_runs=sum(len(arm["runs"]) for arm in summary["arms"].values()) <= OPEN_RUNS,
-            charts={"specs": page_specs(summary, tables), "tables": _columns(tables), "diagonal": DIAGONAL},
-            bundle=script_bundle(),
-            style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
-            script=(TEMPLATES / "report.js").read_text(encoding="utf-8"),
-        )
-    )
+    template = _environment().get_template("report.html.j2")
+    return str(template.render(summary=summary, samples=samples, **_facts(summary), **_looks(summary, tables)))
+
+
+def _facts(summary: dict[str, Any]) -> dict[str, Any]:
+    """What the template says beside the summary's own numbers."""
+    runs = [run for arm in summary["arms"].values() for run in arm["runs"]]
+    return {
+        "verdicts": verdicts(summary),
+        "head": head(summary),
+        "finished": any(run["state"] == "done" for run in runs),
+        "checklist": checklist_section(summary),
+        "metrics": _shown_metrics(summary),
+        "metric_names": {name: metric.label for name, metric in REGISTRY.items()},
+        "class_metrics": CLASS_METRICS,
+        "classes_shown": any(arm["per_class"] for arm in summary["arms"].values()),
+        "reading_names": READING_NAMES,
+        "meanings": METRICS,
+        "base": _base(summary),
+        "reading": reading(summary),
+        "unit": "images" if summary["data"]["sides"]["training"]["groups"] is None else "groups",
+        "has_groups": summary["data"]["sides"]["training"]["groups"] is not None,
+        "open_runs": len(runs) <= OPEN_RUNS,
+    }
+
+
+def _looks(summary: dict[str, Any], tables: Tables) -> dict[str, Any]:
+    """Charts, legends, style and script, and the counters of tables and figures."""
+    return {
+        "overlays": OVERLAYS,
+        "arms": _arm_marks(summary),
+        "series": _series_marks(),
+        "domains": curve_domains(tables),
+        "subgroup_charts": drawn_subgroups(summary),
+        "charts": {"specs": page_specs(summary, tables), "tables": _columns(tables), "diagonal": DIAGONAL},
+        "bundle": script_bundle(),
+        "style": (TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        "script": (TEMPLATES / "report.js").read_text(encoding="utf-8"),
+        "next_table": count(1).__next__,
+        "next_figure": count(1).__next__,
+    }
 
 
 def sample_pictures(record: StudyRecord) -> dict[str, list[str]]:
@@ -101,9 +140,12 @@ def flat(tree: Any, key: str = "") -> dict[str, Any]:
 
 
 def _base(summary: dict[str, Any]) -> dict[str, Any]:
-    """The base configuration with dotted keys; how phantoms are drawn only where phantoms are drawn."""
+    """The base configuration with dotted keys; how phantoms are drawn only where phantoms are drawn.
+
+    What the author states for the checklist stands there.
+    """
     drawn = summary["data"]["source"].startswith("phantom:")
-    base = flat(summary["study"]["config"])
+    base = flat({name: section for name, section in summary["study"]["config"].items() if name != "report"})
     return {key: value for key, value in base.items() if drawn or not key.startswith("data.phantom.")}
 
 
@@ -118,11 +160,17 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "score": _score,
-        "spread": _spread,
-        "value": _value,
-        "duration": _duration,
-        "run": run_label,
+        "score": formats.score,
+        "spread": formats.spread,
+        "signed": formats.signed,
+        "estimate": formats.estimate,
+        "signed_interval": lambda found: formats.interval(found, sign=True),
+        "p": formats.p_value,
+        "needs": formats.needs,
+        "milestone": formats.milestone,
+        "setting": formats.setting,
+        "duration": formats.duration,
+        "capitalized": lambda text: text[:1].upper() + text[1:],
     }
     return environment
 
@@ -130,7 +178,7 @@ def _environment() -> Any:
 def _shown_metrics(summary: dict[str, Any]) -> list[str]:
     """The primary metric first; balanced accuracy only where it leads, being the accuracy of equal classes."""
     primary = summary["primary"]["metric"]
-    return [primary, *(name for name in ("accuracy", "loss", "auroc") if name != primary)]
+    return [primary, *(name for name in ("accuracy", "auroc", "loss") if name != primary)]
 
 
 def _arm_marks(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -164,25 +212,3 @@ def _columns(tables: Tables) -> dict[str, dict[str, Any]]:
         name: {"columns": list(rows[0]) if rows else [], "rows": [list(row.values()) for row in rows]}
         for name, rows in tables.items()
     }
-
-
-def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _spread(score: dict[str, Any]) -> str:
-    """A mean and its SD, as in 0.730 ± 0.013."""
-    return _score(score["mean"]) + ("" if score["sd"] is None else f" ± {score['sd']:.3f}")
-
-
-def _value(value: Any) -> str:
-    """A configuration value as it would stand in a study file."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"

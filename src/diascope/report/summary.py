@@ -1,32 +1,25 @@
 """summary.json: every number of the report, for programs (schema 1)."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from diascope.compare.aggregate import DDOF, Aggregate, aggregate_scores, mean_curve, mean_roc
+from diascope.compare.arms import ArmInterval
+from diascope.compare.curve_sentences import curve_sentences
+from diascope.compare.curves import pair_readings
+from diascope.compare.pairing import pairs_of
 from diascope.compare.primary import Primary, primary_metric
-from diascope.compare.scoring import Checkpoint, Evaluation, evaluate
-from diascope.metrics import RocCurve
+from diascope.compare.subgroups import Subgroup, subgroups
+from diascope.compare.verdict import Comparison, compare_arms
 from diascope.report.answer import answer, warnings
-from diascope.runs.record import RunRecord, StudyRecord
-from diascope.studyfile import Arm
+from diascope.report.arm_summary import summarize_arm
+from diascope.runs.record import StudyRecord
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 SIDE = "validation"
-CHECKPOINTS: tuple[Checkpoint, ...] = ("last", "best")
-CURVES = (
-    "training_accuracy",
-    "training_loss",
-    "training_eval_accuracy",
-    "training_eval_loss",
-    "validation_accuracy",
-    "validation_loss",
-)
-_ARM_SECTIONS = ("data", "model", "augmentation", "training")
-_DECIMALS = 6  # of curves; scores are kept in full
+FEW_IMAGES = 20  # a value of a subgroup with fewer images is marked
+MOST_VALUES = 30  # of a column, the most frequent ones
 
 
 def summarize(record: StudyRecord) -> dict[str, Any]:
@@ -36,7 +29,7 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
     """
     data = _data(record)
     primary = primary_metric(record.study.compare, data["per_class"])
-    arms = {arm.name: _arm(record, arm) for arm in record.arm_configs}
+    arms = {arm.name: summarize_arm(record, arm) for arm in record.arm_configs}
     summary = {
         "schema": 1,
         "study": {"name": record.study.name, "question": record.study.question, "config": _base(record)},
@@ -45,7 +38,9 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
         "data": data,
         "primary": _primary(record, primary),
         "arms": arms,
-        "comparisons": [],
+        "comparisons": [_comparison(found) for found in compare_arms(record, primary.metric)],
+        "curves": _curves(record, arms),
+        "subgroups": [_subgroups(record, name, primary.metric) for name in record.study.report.subgroups],
         "findings": [finding.model_dump(mode="json") for finding in record.findings],
         "probes": [],
         "provenance": _provenance(record),
@@ -55,13 +50,59 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
 
 
 def _primary(record: StudyRecord, primary: Primary) -> dict[str, Any]:
-    at = record.study.compare.at
-    return {"metric": primary.metric, "side": SIDE, "at": at, "margin": None, "reason": primary.reason}
+    compare = record.study.compare
+    return {
+        "metric": primary.metric,
+        "side": SIDE,
+        "at": compare.at,
+        "margin": compare.margin,
+        "reason": primary.reason,
+    }
 
 
 def _base(record: StudyRecord) -> dict[str, Any]:
     """The study's configuration apart from what names it and from its arms."""
     return record.study.model_dump(mode="json", exclude={"diascope", "name", "question", "arms"})
+
+
+# ---- what may be said: comparisons, curves, subgroups ----
+
+
+def _comparison(found: Comparison) -> dict[str, Any]:
+    paired = [{"fold": fold, "seed": seed, "difference": value} for fold, seed, value in found.paired]
+    return {**asdict(found), "paired": paired}
+
+
+def _curves(record: StudyRecord, arms: dict[str, Any]) -> dict[str, Any]:
+    pairs = [pair_readings(record, arm, against) for arm, against in pairs_of(record.study)]
+    readings = {"arms": [arm["readings"] for arm in arms.values()], "pairs": pairs}
+    return {"pairs": pairs, "sentences": curve_sentences(readings)}
+
+
+def _subgroups(record: StudyRecord, column: str, primary: str) -> dict[str, Any]:
+    """A column of index.csv, value by value; `found` is False where the folder was written without the column."""
+    two = ("sensitivity", "specificity", "auroc") if len(record.classes) == 2 else ()
+    metrics = tuple(dict.fromkeys((primary, *two)))
+    found = subgroups(record, column, metrics, MOST_VALUES)
+    values = [] if found is None else [_subgroup(value) for value in found]
+    return {"column": column, "found": found is not None, "metrics": list(metrics), "values": values}
+
+
+def _subgroup(found: Subgroup) -> dict[str, Any]:
+    return {
+        "value": found.value,
+        "images": found.images,
+        "groups": found.groups,
+        "classes": list(found.classes),
+        "few": found.images < FEW_IMAGES,
+        "arms": {
+            arm: {name: _plain(interval) for name, interval in metrics.items()} for arm, metrics in found.arms.items()
+        },
+    }
+
+
+def _plain(found: ArmInterval) -> dict[str, Any]:
+    return {**asdict(found), "n": found.cases}
 
 
 # ---- data: what there is, and which side has how much of it ----
@@ -93,119 +134,6 @@ def _side(record: StudyRecord, index: "DataFrame", paths: list[str]) -> dict[str
     counts = rows["label"].value_counts()
     per_class = {name: int(counts.get(name, 0)) for name in record.classes}
     return {"images": len(rows), "groups": groups, "per_class": per_class}
-
-
-# ---- arms and their runs ----
-
-
-def _arm(record: StudyRecord, arm: Arm) -> dict[str, Any]:
-    runs = record.runs_of(arm.name)
-    done = [run for run in runs if run.state == "done"]
-    judged = {
-        checkpoint: [evaluate(run, checkpoint, record.classes, record.positive) for run in done]
-        for checkpoint in CHECKPOINTS
-    }
-    config = {name: getattr(arm, name).model_dump(mode="json") for name in _ARM_SECTIONS}
-    listed = [_run(record, run) for run in runs]
-    for place, run in enumerate(done):
-        listed[runs.index(run)] |= {checkpoint: _scores(judged[checkpoint][place]) for checkpoint in CHECKPOINTS}
-    return {
-        "config": config,
-        "changes": _changes({name: getattr(record.study, name).model_dump(mode="json") for name in config}, config),
-        "curves": _curves(done),
-        "metrics": _aggregates(judged["last"]),
-        "best_metrics": _aggregates(judged["best"]),
-        "test_metrics": None,
-        "confusion": {checkpoint: _confusion(judged[checkpoint]) for checkpoint in CHECKPOINTS},
-        "roc": _mean_rocs(judged["last"]),
-        "runs": listed,
-    }
-
-
-def _run(record: StudyRecord, run: RunRecord) -> dict[str, Any]:
-    """A run without its scores; those of a run that is not done stay None."""
-    state = run.state
-    history = run.history
-    return {
-        "fold": run.fold,
-        "seed": run.seed,
-        "run_id": run.run_id if state in ("done", "stale") else None,
-        "folder": run.folder.relative_to(record.folder).as_posix(),
-        "state": state,
-        "failure": run.failure,
-        "epochs": len(history),
-        "best_epoch": run.done.get("best_epoch"),
-        "seconds": run.done.get("seconds"),
-        "last": None,
-        "best": None,
-        "history": {column: _rounded(history[column]) for column in CURVES},
-    }
-
-
-def _scores(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "images": evaluation.images,
-        **evaluation.scores,
-        "confusion": evaluation.confusion.tolist(),
-        "roc": {name: _points(curve) for name, curve in evaluation.roc.items()},
-    }
-
-
-def _aggregates(evaluations: list[Evaluation]) -> dict[str, Any]:
-    return {name: _spread(found) for name, found in aggregate_scores([e.scores for e in evaluations]).items()}
-
-
-def _spread(found: Aggregate) -> dict[str, Any]:
-    """low and high wait for intervals that count the images too; the spread over runs alone would be too narrow."""
-    return {"mean": found.mean, "sd": found.sd, "ddof": DDOF, "n": found.n, "low": None, "high": None}
-
-
-def _curves(done: list[RunRecord]) -> dict[str, Any]:
-    histories = [run.history for run in done]
-    found = {column: mean_curve(histories, column) for column in CURVES}
-    return {
-        column: {"mean": _rounded(curve.mean), "sd": _rounded(curve.sd), "n": curve.n.tolist()}
-        for column, curve in found.items()
-    }
-
-
-def _confusion(evaluations: list[Evaluation]) -> list[list[int]] | None:
-    """Counts summed over the runs; row = true class."""
-    return sum(np.asarray(e.confusion) for e in evaluations).tolist() if evaluations else None  # type: ignore[union-attr]
-
-
-def _mean_rocs(evaluations: list[Evaluation]) -> dict[str, Any]:
-    """By class the vertical average over the runs, and the average over the classes."""
-    names = evaluations[0].roc if evaluations else ()
-    averages = {name: mean_roc([e.roc[name] for e in evaluations if name in e.roc]) for name in names}
-    by_class = {name: curve for name, curve in averages.items() if curve is not None}
-    overall = mean_roc(list(by_class.values()))
-    return {
-        "mean": _points(overall) if overall else None,
-        "classes": {name: _points(curve) for name, curve in by_class.items()},
-    }
-
-
-def _points(curve: RocCurve) -> dict[str, list[float | None]]:
-    return {
-        "false_positive_rate": _rounded(curve.false_positive_rate),
-        "true_positive_rate": _rounded(curve.true_positive_rate),
-    }
-
-
-def _changes(base: Any, config: Any, key: str = "") -> dict[str, Any]:
-    """The keys, dotted, in which an arm's configuration differs from the base, and their values."""
-    if not isinstance(config, dict) or not isinstance(base, dict):
-        return {} if base == config else {key: config}
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        found |= _changes(base.get(name), value, f"{key}.{name}" if key else name)
-    return found
-
-
-def _rounded(values: Any) -> list[float | None]:
-    array = np.asarray(values, dtype=np.float64)
-    return [round(float(value), _DECIMALS) if np.isfinite(value) else None for value in array]
 
 
 # ---- provenance ----

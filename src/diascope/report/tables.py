@@ -2,15 +2,19 @@
 
 from typing import Any
 
-from diascope.report.summary import CURVES
+from diascope.report.arm_summary import CURVES
+from diascope.report.interval_panels import pair_label, value_label
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
+_NAMES = ("runs", "means", "scores", "rocs", "class_rocs", "run_rocs", "confusion")
 
 
 def chart_tables(summary: dict[str, Any]) -> Tables:
     """All tables, by the name under which panels.py draws them; every row names its arm."""
-    tables: Tables = {name: [] for name in ("runs", "means", "scores", "rocs", "class_rocs", "run_rocs", "confusion")}
+    tables: Tables = {name: [] for name in _NAMES}
+    tables["comparisons"], tables["paired"] = _comparison_rows(summary), _paired_rows(summary)
+    tables["margin"], tables["subgroups"] = _margin_rows(summary), _subgroup_rows(summary)
     for name, arm in summary["arms"].items():
         tables["means"] += _mean_rows(name, arm)
         tables["rocs"] += _roc_rows(name, arm["roc"]["mean"], name=name)
@@ -88,3 +92,42 @@ def _confusion_rows(arm: str, counts: list[list[int]] | None, classes: list[str]
             share = images / sum(of_true) if sum(of_true) else None
             rows.append({"arm": arm, "true": true, "predicted": predicted, "images": images, "share": share})
     return rows
+
+
+def _comparison_rows(summary: dict[str, Any]) -> list[Row]:
+    keys = ("difference", "low", "high", "verdict")
+    return [
+        {"arm": found["arm"], "pair": pair_label(summary, found), **{key: found[key] for key in keys}}
+        for found in summary["comparisons"]
+        if found["difference"] is not None
+    ]
+
+
+def _paired_rows(summary: dict[str, Any]) -> list[Row]:
+    return [
+        {
+            "arm": found["arm"],
+            "pair": pair_label(summary, found),
+            "run": run_label(run),
+            "difference": run["difference"],
+        }
+        for found in summary["comparisons"]
+        for run in found["paired"]
+    ]
+
+
+def _margin_rows(summary: dict[str, Any]) -> list[Row]:
+    margin = summary["primary"]["margin"]
+    return [] if margin is None else [{"arm": "", "low": -margin, "high": margin}]
+
+
+def _subgroup_rows(summary: dict[str, Any]) -> list[Row]:
+    """The primary metric of every arm, value by value; `place` is the column's place in summary.json."""
+    metric = summary["primary"]["metric"]
+    return [
+        {"arm": name, "place": place, "value": value_label(value), "images": value["images"],
+         **{key: arm[metric][key] for key in ("mean", "low", "high")}}
+        for place, found in enumerate(summary["subgroups"])
+        for value in found["values"]
+        for name, arm in value["arms"].items()
+    ]  # fmt: skip

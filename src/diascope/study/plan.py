@@ -11,9 +11,10 @@ import numpy as np
 from diascope.config import RunConfig, SplitConfig, canonical_json, run_id
 from diascope.data.cache import ImageCache, load_images
 from diascope.data.index import ImageIndex, open_index
+from diascope.data.nearest import did_you_mean
 from diascope.data.split import Fold, Folds, make_folds
 from diascope.engine import RunData, RunTask
-from diascope.errors import RunError
+from diascope.errors import ConfigError, RunError
 from diascope.findings import Finding
 from diascope.runs.claim import is_claimed
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
@@ -52,15 +53,24 @@ def read_images(study: Study, *, on_unreadable: OnUnreadable = "error", progress
     for arm in study.arms:
         view = canonical_json(arm.data)
         if view not in by_view:
-            index, cache, found = load_images(
-                open_index(arm.data), arm.data, on_unreadable=on_unreadable, progress=progress
-            )
+            opened = open_index(arm.data)
+            _refuse_unknown_columns(study, opened)
+            index, cache, found = load_images(opened, arm.data, on_unreadable=on_unreadable, progress=progress)
             by_view[view] = (index, cache)
             findings += [finding for finding in found if finding not in findings]
         index, caches[arm.name] = by_view[view]
         first = first or index
     assert first is not None  # a study has at least one arm
     return Images(first, make_folds(first, study.split), caches, findings)
+
+
+def _refuse_unknown_columns(study: Study, index: ImageIndex) -> None:
+    """A subgroup that the data do not know would be missed only after all training."""
+    for name in study.config.report.subgroups:
+        if name not in index.columns:
+            remedy = did_you_mean(name, index.columns) if index.columns else "name a column of a CSV manifest"
+            what = f"report.subgroups names {name!r}, which is no further column of {index.source}"
+            raise ConfigError(what, where=study.config.name, remedy=remedy)
 
 
 def plan(study: Study, images: Images, folder: Path) -> list[Cell]:

@@ -1,0 +1,83 @@
+"""How numbers are written on the page and in the answer."""
+
+import json
+from typing import Any
+
+DASH = "–"
+
+
+def score(value: float | None) -> str:
+    """0.730, or a dash where it is undefined."""
+    return DASH if value is None else f"{value:.3f}"
+
+
+def spread(found: dict[str, Any]) -> str:
+    """A mean and its SD, as in 0.730 ± 0.013."""
+    return score(found["mean"]) + ("" if found["sd"] is None else f" ± {found['sd']:.3f}")
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign; a true minus, as wide as the plus."""
+    if value is None:
+        return DASH
+    text = f"{value:+.3f}".replace("-", "−")
+    return "0.000" if text in ("−0.000", "+0.000") else text
+
+
+def interval(found: dict[str, Any], *, sign: bool = False) -> str:
+    """0.672 to 0.793, or a dash where there is none."""
+    if found.get("low") is None or found.get("high") is None:
+        return DASH
+    form = signed if sign else score
+    return f"{form(found['low'])} to {form(found['high'])}".replace("-", "−")
+
+
+def estimate(found: dict[str, Any]) -> str:
+    """A mean with its interval, 0.737 (0.672 to 0.793)."""
+    limits = interval(found)
+    return score(found["mean"]) if limits == DASH else f"{score(found['mean'])} ({limits})"
+
+
+def p_value(value: float | None) -> str:
+    """.012, < .001, or a dash."""
+    if value is None:
+        return DASH
+    if value < 0.001:
+        return "< .001"
+    return f"{value:.3f}".replace("0.", ".") if value < 0.9995 else "1"
+
+
+def setting(value: Any) -> str:
+    """A configuration value as it would stand in a study file."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return DASH
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def needs(found: dict[str, int | None]) -> str:
+    """12 seeds or 1,800 images; two digits of a number are all that it is worth."""
+    known = [f"{_two_digits(count)} {what}" for what, count in found.items() if count is not None]
+    return " or ".join(known) or DASH
+
+
+def milestone(found: dict[str, Any]) -> str:
+    """A reading over runs: mean and SD, or median and how many runs did not come there."""
+    if found["n"] == 0:
+        return DASH
+    if found["censored"]:
+        missing = f"not in {found['censored']} of {found['n']} runs"
+        return missing if found["median"] is None else f"median {found['median']:g}; {missing}"
+    decimals = 1 if isinstance(found["min"], int) else 4 if "improving" in found else 3
+    text = f"{found['mean']:.{decimals}f}".replace("-", "−")
+    return text + ("" if found["sd"] is None else f" ± {found['sd']:.{decimals}f}")
+
+
+def _two_digits(number: int) -> str:
+    scale = 10 ** max(0, len(str(number)) - 2)
+    return f"{-(-number // scale) * scale:,}"
