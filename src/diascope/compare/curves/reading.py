@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diascope.compare.curves.trend import Curve, Trend, end_trend, tail_length
-from diascope.compare.curves.turning import convergence_epoch, falls, overfitting_epoch
+from diascope.compare.curves.turning import convergence_epoch, falls, overfitting_epoch, still_falls
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,6 +35,7 @@ class Reading:
     trend_validation_loss: Trend | None  # slope of the last fifth, see trend.end_trend; None: fewer than 21 epochs
     trend_validation_accuracy: Trend | None
     trend_training_loss: Trend | None
+    improving: dict[str, bool | None]  # per curve: whether its last fifth surely improves, see turning.still_falls
     final_training_accuracy: float  # at the last epoch, the running mean with dropout
     final_validation_loss: float
     final_validation_accuracy: float
@@ -58,15 +59,6 @@ class Reading:
         if name.startswith("convergence_"):
             return getattr(self, name.replace("convergence", "fell")) is True
         return self.long_enough if name == "overfitting" else getattr(self, name) is not None
-
-    @property
-    def improving(self) -> dict[str, bool | None]:
-        """Per curve: whether the whole 95% interval of its last slope lies on the improving side; None: too short."""
-        return {
-            "validation_loss": _improves(self.trend_validation_loss, -1),
-            "validation_accuracy": _improves(self.trend_validation_accuracy, 1),
-            "training_loss": _improves(self.trend_training_loss, -1),
-        }
 
     @property
     def still_improving(self) -> bool | None:
@@ -93,6 +85,11 @@ def read_curves(history: "DataFrame", target: float | None = None) -> Reading:
         trend_validation_loss=end_trend(validation),
         trend_validation_accuracy=end_trend(curves["validation_accuracy"]),
         trend_training_loss=end_trend(curves["training_loss"]),
+        improving={
+            "validation_loss": still_falls(validation),
+            "validation_accuracy": still_falls(-curves["validation_accuracy"]),
+            "training_loss": still_falls(curves["training_loss"]),
+        },
         final_training_accuracy=float(curves["training_accuracy"][-1]),
         final_validation_loss=float(validation[-1]),
         final_validation_accuracy=float(curves["validation_accuracy"][-1]),
@@ -112,10 +109,3 @@ def _roughness(values: Curve) -> float | None:
     """Of the last half: the first epochs' learning would pass for noise. None with fewer than three changes."""
     steps = np.diff(values)[len(values) // 2 :]
     return float(steps.std(ddof=1)) if len(steps) >= FEWEST_STEPS else None
-
-
-def _improves(trend: Trend | None, sign: int) -> bool | None:
-    """Whether the interval lies wholly on the side of `sign`."""
-    if trend is None:
-        return None
-    return trend.low > 0 if sign > 0 else trend.high < 0

@@ -44,6 +44,18 @@ class Trend:
     high: float
 
 
+def monotone(values: Curve, *, increasing: bool) -> Curve:
+    """The nearest monotone curve by least squares to a curve (E,) without its spikes (isotonic regression).
+
+    Unlike a smoothed curve it does not lag behind a steep start, and noise does not carry it over a level by chance, as
+    the first of many noisy epochs would be.
+    """
+    from scipy.optimize import isotonic_regression
+
+    fitted: Curve = isotonic_regression(calm(values), increasing=increasing).x
+    return fitted
+
+
 def tail_length(epochs: int) -> int | None:
     """Epochs in the last fifth, rounded up; None where that is fewer than five (below 21 epochs)."""
     length = -(-epochs // TAIL)
@@ -68,8 +80,8 @@ def noise_of(values: Curve) -> Noise:
     return Noise(float(np.sqrt(squares / (count - coefficients))), autocorrelation, count - coefficients)
 
 
-def end_trend(values: Curve) -> Trend | None:
-    """Slope of the last fifth of a curve (E,) by ordinary least squares, with a 95% t interval; None below 21 epochs.
+def end_trend(values: Curve, fifths: int = 1) -> Trend | None:
+    """Slope of the last fifth(s) of a curve (E,) by least squares, with a 95% t interval; None below 21 epochs.
 
     The noise is that of the last half (the fifth alone is too short to tell its autocorrelation). With s its SD, r its
     autocorrelation, v = (1 + r) / (1 - r) and x the epochs of the fifth around their mean, the standard error is
@@ -77,9 +89,10 @@ def end_trend(values: Curve) -> Trend | None:
     """
     from scipy.stats import t
 
-    length = tail_length(len(values))
-    if length is None:
+    tail = tail_length(len(values))
+    if tail is None:
         return None
+    length = fifths * tail
     noise = noise_of(values[-max(2 * SHORTEST_TAIL, len(values) // 2) :])
     position = np.arange(length) - (length - 1) / 2
     squares = float(position @ position)
@@ -94,18 +107,25 @@ def window(epochs: int) -> int:
     return min(25, max(3, epochs // 10 // 2 * 2 + 1))
 
 
+def calm(values: Curve) -> Curve:
+    """A curve (E,) without lone spikes: a running median of 3; the first and the last epoch stay as they are."""
+    from scipy.ndimage import median_filter
+
+    calmed = values.copy()
+    if len(values) > 2:
+        calmed[1:-1] = median_filter(values, size=3, mode="nearest")[1:-1]
+    return calmed
+
+
 def smooth(values: Curve) -> Curve:
     """A curve (E,) without its noise: a running median of 3 against lone spikes, then a running mean.
 
     The first and last epochs are read off a straight line through the window (Savitzky and Golay 1964, of degree one):
     a mean that had only one side would lag behind a curve that still falls. Fewer than 3 epochs stay as they are.
     """
-    from scipy.ndimage import median_filter
     from scipy.signal import savgol_filter
 
     if len(values) < 3:
         return values.copy()
-    calm = values.copy()
-    calm[1:-1] = median_filter(values, size=3, mode="nearest")[1:-1]
-    smoothed: Curve = savgol_filter(calm, min(window(len(values)), len(values) - 1 + len(values) % 2), 1)
+    smoothed: Curve = savgol_filter(calm(values), min(window(len(values)), len(values) - 1 + len(values) % 2), 1)
     return smoothed
