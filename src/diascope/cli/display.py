@@ -78,9 +78,10 @@ class RunDisplay:
             self._bars.update(self._rows[name], visible=False)
         if isinstance(event, Failed):
             self._clock.forget(event.task.config.training.epochs)
-            self._console.print(Text(f"{name} failed: {event.problem}", style="red"))
+            self._console.print(Text(f"{name} failed: {event.problem}", style="red"), soft_wrap=True)
         elif isinstance(event, Interrupted):
-            self._console.print(Text(f"{name} goes on in another process: {event.problem}", style="yellow"))
+            problem = Text(f"{name} goes on in another process: {event.problem}", style="yellow")
+            self._console.print(problem, soft_wrap=True)
         elif isinstance(event, Elsewhere):
             self._console.print(Text(f"waiting for {name}, which another command trains"), soft_wrap=True)
         elif isinstance(event, Finished):

@@ -26,6 +26,11 @@ def share(executor: Executor, tasks: Sequence[RunTask]) -> Iterator[Event]:
         over = {event.task.name for event in ended}
         waiting = [task for task in waiting if task.name not in over]
         free = [task for task in waiting if not is_claimed(task.folder)]
+        if waiting and not free:
+            yield from (Elsewhere(task) for task in waiting if task.name not in told)
+            told |= {task.name for task in waiting}
+            sleep(PAUSE)
+            continue
         with closing(executor(free)) as events:  # type: ignore[type-var]
             for event in events:
                 if isinstance(event, Elsewhere):
@@ -33,10 +38,6 @@ def share(executor: Executor, tasks: Sequence[RunTask]) -> Iterator[Event]:
                 if isinstance(event, ENDED):
                     waiting = [task for task in waiting if task.name != event.task.name]
                 yield event
-        if waiting:
-            yield from (Elsewhere(task) for task in waiting if task.name not in told)
-            told |= {task.name for task in waiting}
-            sleep(PAUSE)
 
 
 def _ended(task: RunTask, failure: int) -> Event | None:
