@@ -1,6 +1,6 @@
-"""What the learning curves say, in words: at most two sentences an arm, three a pair, one or two for the study.
+"""What the learning curves say, in words: at most three sentences a pair, two an arm, three for the study.
 
-Every sentence follows from the readings of compare/curves alone. Epochs at which something happened carry how many runs
+What compares arms comes first. With more than three pairs, what shows no difference is left out. Every sentence follows from the readings of compare/curves alone. Epochs at which something happened carry how many runs
 showed it; a run that ended before is never counted as if it had; a difference without an interval says why.
 """
 
@@ -12,20 +12,38 @@ Readings = Mapping[str, Any]
 NAMED = 3  # more pairs than this are counted, not named
 LONG = 10  # a difference of so many epochs is rounded to whole ones
 WIDE = 0.1  # a difference of losses from here on is rounded to two decimals, else to three
+UNCORRECTED = (
+    "The intervals of differences between learning curves are not corrected for how many there are: "
+    "of readings in which equal arms differ by chance alone, one in twenty would leave out zero."
+)
 TOO_SHORT = "too short to show where they level off, turn up or would end; that takes 21 epochs"
 
 
 def curve_sentences(readings: Readings) -> list[str]:
     """Sentences on a study, from `study_readings(record)` or its copy in summary.json; none before a run has ended."""
+    return [sentence for _, sentence in keyed_sentences(readings)]
+
+
+def keyed_sentences(readings: Readings) -> list[tuple[str, str]]:
+    """(whose, sentence): `arm against other`, the arm's name, or "" for the whole study; most important first."""
     arms = {arm["arm"]: arm for arm in readings["arms"] if arm["runs"]}
     pairs = [pair for pair in readings["pairs"] if pair["arm"] in arms and pair["against"] in arms]
-    found = [sentence for arm in arms.values() for sentence in _of_arm(arm)]
-    found += [sentence for pair in pairs for sentence in _of_pair(pair, arms)]
+    found = [
+        (f"{pair['arm']} against {pair['against']}", sentence)
+        for pair in pairs
+        for sentence in _of_pair(pair, arms, brief=len(pairs) > NAMED)
+    ]
+    uncorrected = [("", UNCORRECTED)] if any("95% CI" in sentence for _, sentence in found) else []
+    found += [(name, sentence) for name, arm in arms.items() for sentence in _of_arm(arm)]
+    return found + [("", sentence) for sentence in _roughness(pairs, arms) + _short(arms)] + uncorrected
+
+
+def _short(arms: Mapping[str, Readings]) -> list[str]:
     short = [arm for arm in arms.values() if arm["readings"]["overfitting"]["n"] == 0]
-    if short:
-        whose = "the curves" if len(short) == len(arms) else f"the curves of {_listed([arm['arm'] for arm in short])}"
-        found.append(f"With {_epochs_of(*short)}, {whose} are {TOO_SHORT}.")
-    return found + _roughness(pairs, arms)
+    if not short:
+        return []
+    whose = "the curves" if len(short) == len(arms) else f"the curves of {_listed([arm['arm'] for arm in short])}"
+    return [f"With {_epochs_of(*short)}, {whose} are {TOO_SHORT}."]
 
 
 def _of_arm(arm: Readings) -> list[str]:
@@ -66,8 +84,15 @@ def _turn(turn: Readings, within: str) -> str:
     return f"turned up {_when(turn, 'at')}, while training loss went on falling: {overfit}"
 
 
-def _of_pair(pair: Readings, arms: Mapping[str, Readings]) -> list[str]:
-    return [sentence for sentence in (_target(pair, arms), _speed(pair, arms), _gap(pair)) if sentence]
+def _of_pair(pair: Readings, arms: Mapping[str, Readings], *, brief: bool) -> list[str]:
+    """How soon, how fast, with what gap; `brief`: the last two only where the interval leaves out zero."""
+    shown = {name: not brief or _shown(pair["differences"][name]) for name in ("convergence_validation", "gap_loss")}
+    found = [
+        _target(pair, arms),
+        _speed(pair, arms) if shown["convergence_validation"] else "",
+        _gap(pair) if shown["gap_loss"] else "",
+    ]
+    return [sentence for sentence in found if sentence]
 
 
 def _target(pair: Readings, arms: Mapping[str, Readings]) -> str:

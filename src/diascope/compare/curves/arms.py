@@ -4,15 +4,17 @@ A milestone that did not come within a run is censored: it came later, nobody kn
 would be too early, so with one censored run there is no mean, only the median where more than half of the runs tell it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from diascope.compare.aggregate import DDOF, aggregate
 from diascope.compare.curves.reading import Reading, read_curves
-from diascope.compare.curves.trend import CONFIDENCE
+from diascope.compare.estimate import Estimate
 from diascope.compare.pairing import pairs_of
+from diascope.compare.pairs import validation_share
+from diascope.compare.resampled import corrected_resampled, pooled_variance
 from diascope.runs.record import RunRecord, StudyRecord
 
 MILESTONES = ("epochs_to_target", "convergence_validation", "convergence_training", "overfitting")
@@ -58,20 +60,19 @@ def pair_readings(record: StudyRecord, arm: str, against: str) -> dict[str, Any]
     "differences": {reading: {"mean", "sd", "n", "low", "high", "lower", "higher", "equal", "undecided"}}}. A difference
     is arm minus against. n counts the pairs whose runs both tell the reading; lower, higher, equal and undecided count
     them by outcome, where a milestone that came is lower (earlier) than one that had not come by then. Mean and SD need
-    every pair observed. The 95% t interval (n >= 3, SD > 0) takes SD sqrt(1/n) for its standard error, and with K folds
-    SD sqrt(1/n + 1/(K - 1)), because folds share training images (Nadeau and Bengio 2003).
+    every pair observed. The 95% t interval needs three pairs and a spread. With several folds, it is that of the
+    corrected resampled t over folds, seeds averaged within a fold (see resampled.corrected_resampled).
     """
     runs = {name: {(run.fold, run.seed): run for run in _finished(record, name)} for name in (arm, against)}
     target = aggregate([float(run.history["training_accuracy"].iloc[-1]) for run in runs[against].values()]).mean
     read = {name: {key: read_curves(run.history, target) for key, run in runs[name].items()} for name in runs}
-    keys = [key for key in read[arm] if key in read[against]]
-    pairs = [(read[arm][key], read[against][key]) for key in keys]
-    folds = len(record.folds["folds"])
+    pairs = {key: (read[arm][key], read[against][key]) for key in read[arm] if key in read[against]}
+    share = validation_share(record, sorted({fold for fold, _ in pairs})) if pairs else 0.0
     reached = {
         role: _summary(list(read[name].values()), "epochs_to_target")
         for role, name in (("arm", arm), ("against", against))
     }
-    differences = {name: _difference(pairs, name, folds) for name in PAIRED}
+    differences = {name: _difference(pairs, name, share) for name in PAIRED}
     return {"arm": arm, "against": against, "target": target, "epochs_to_target": reached, "differences": differences}
 
 
@@ -134,14 +135,14 @@ def _median(observed: Sequence[float], ends: Sequence[int]) -> float | None:
     return median if all(end >= median for end in ends) else None
 
 
-def _difference(pairs: Sequence[tuple[Reading, Reading]], name: str, folds: int) -> Summary:
-    telling = [pair for pair in pairs if all(reading.tells(name) for reading in pair)]
-    signs = [_sign(*pair, name) for pair in telling]
-    observed = [
-        getattr(a, name) - getattr(b, name) for a, b in telling if None not in (getattr(a, name), getattr(b, name))
-    ]
-    whole = aggregate(observed if len(observed) == len(telling) else ())
-    low, high = _interval(observed, folds) if whole.mean is not None else (None, None)
+def _difference(pairs: Mapping[tuple[int, int], tuple[Reading, Reading]], name: str, share: float) -> Summary:
+    telling = {key: pair for key, pair in pairs.items() if all(reading.tells(name) for reading in pair)}
+    signs = [_sign(*pair, name) for pair in telling.values()]
+    values = {key: (getattr(a, name), getattr(b, name)) for key, (a, b) in telling.items()}
+    observed = {key: a - b for key, (a, b) in values.items() if a is not None and b is not None}
+    complete = len(observed) == len(telling)
+    whole = aggregate(list(observed.values()) if complete else ())
+    low, high = _interval(observed, share) if complete else (None, None)
     return {
         "mean": whole.mean,
         "sd": whole.sd,
@@ -167,15 +168,21 @@ def _sign(arm: Reading, against: Reading, name: str) -> int | None:
     return int(np.sign(a - b))
 
 
-def _interval(differences: Sequence[float], folds: int) -> tuple[float | None, float | None]:
-    """95% t interval of the mean; none with fewer than three pairs, or where all are equal and show no spread."""
-    from scipy.stats import t
+def _interval(differences: Mapping[tuple[int, int], float], share: float) -> tuple[float | None, float | None]:
+    """95% interval of the mean by (fold, seed); none with fewer than three, or where they show no spread.
 
-    count = len(differences)
-    if count < FEWEST_PAIRS or np.ptp(differences) == 0:
+    `share` is n_validation / n_training. Runs of one fold: a t interval over seeds. Of several: over folds.
+    """
+    values = list(differences.values())
+    if len(values) < FEWEST_PAIRS or np.ptp(values) == 0:
         return None, None
-    shared = 1 / (folds - 1) if folds > 1 else 0.0
-    error = float(np.std(differences, ddof=DDOF)) * (1 / count + shared) ** 0.5
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
-    mean = float(np.mean(differences))
-    return mean - reach, mean + reach
+    folds = [[value for (of, _), value in differences.items() if of == fold] for fold in {of for of, _ in differences}]
+    mean, count = float(np.mean(values)), len(values)
+    if len(folds) == 1:
+        estimate = Estimate(mean, float(np.var(values, ddof=DDOF)) / count, ((1.0, count - 1),))
+    else:
+        means = [float(np.mean(runs)) for runs in folds]
+        seed_variance, seed_df = pooled_variance(folds)
+        estimate = corrected_resampled(means, share, seed_variance, count / len(folds), seed_df)
+    reach = estimate.quantile() * estimate.error
+    return (mean - reach, mean + reach) if reach > 0 else (None, None)
