@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from diascope.errors import ConfigError
+from diascope.study.executors.ray import Resources
 from diascope.study.run import Options, make_executor, slow_precision
 from diascope.studyfile import Study, parse_study
 
@@ -26,7 +27,7 @@ def test_bf16_elsewhere_and_fp32_are_no_finding() -> None:
     assert slow_precision(make_study("arms.two={training.precision: fp32}"), "cpu", "AVX2") == []
 
 
-@pytest.mark.parametrize("options", [Options(executor="dask"), Options(jobs=0)])
+@pytest.mark.parametrize("options", [Options(executor="dask"), Options(jobs=0), Options(ray=Resources("auto"))])
 def test_options_that_cannot_work_are_refused(options: Options) -> None:
     with pytest.raises(ConfigError):
         make_executor(make_study(), options)

@@ -36,7 +36,7 @@ class Options:
 EXECUTORS: dict[str, Callable[[int, Options], Executor]] = {
     "processes": lambda jobs, options: ProcessExecutor(jobs, options.device),
     "serial": lambda jobs, options: SerialExecutor(options.device),
-    "ray": lambda jobs, options: RayExecutor(jobs, options.device, options.ray),
+    "ray": lambda _, options: RayExecutor(options.jobs, options.device, options.ray),
 }
 
 
@@ -98,6 +98,9 @@ def make_executor(study: Study, options: Options) -> Executor:
         )
     if options.jobs is not None and options.jobs < 1:
         raise ConfigError("must be at least 1", where=f"--jobs {options.jobs}")
+    if options.executor != "ray" and options.ray != Resources():
+        what = f"is for --executor ray, not for {options.executor}"
+        raise ConfigError(what, where="--address, --cpus-per-run or --gpus-per-run", remedy="add --executor ray")
     return EXECUTORS[options.executor](options.jobs or _default_jobs(study, _device_type(options)), options)
 
 

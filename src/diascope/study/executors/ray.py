@@ -48,13 +48,10 @@ class Resources:
 
 
 class RayExecutor:
-    """Runs as many tasks at a time as the cluster has room for."""
+    """Runs as many tasks at a time as the cluster has room for, and at most `jobs`."""
 
-    def __init__(self, jobs: int, device: str = "auto", resources: Resources = Resources()) -> None:
-        """`jobs` is the size of a cluster on this machine, and at most so many runs go on at a time there.
-
-        Raises ConfigError where Ray is not installed.
-        """
+    def __init__(self, jobs: int | None = None, device: str = "auto", resources: Resources = Resources()) -> None:
+        """Raises ConfigError where Ray is not installed."""
         if find_spec("ray") is None:
             raise ConfigError("Ray is not installed", where="--executor ray", remedy="pip install 'diascope[ray]'")
         self._jobs, self._resources = jobs, resources
@@ -64,8 +61,8 @@ class RayExecutor:
         if not tasks:
             return
         with (
-            _cluster(self._resources, self._jobs),
-            closing(_Driver(self._resources, self._device).run(tasks)) as events,  # type: ignore[type-var]
+            _cluster(self._resources.address),
+            closing(_Driver(self._resources, self._device, self._jobs or len(tasks)).run(tasks)) as events,  # type: ignore[type-var]
         ):
             yield from events
 
@@ -73,8 +70,8 @@ class RayExecutor:
 class _Driver:
     """The tasks that wait and those in flight, each with its claim and its stream of messages."""
 
-    def __init__(self, resources: Resources, device: str) -> None:
-        self._resources, self._device = resources, device
+    def __init__(self, resources: Resources, device: str, jobs: int) -> None:
+        self._resources, self._device, self._jobs = resources, device, jobs
         self._flights: dict[ObjectRefGenerator, _Flight] = {}
         self._pixels: dict[str, ObjectRef[Any]] = {}
 
@@ -115,7 +112,7 @@ class _Driver:
             wanted = " and ".join(f"{amount:g} {name}s" for name, amount in asked.items())
             remedy = "lower --cpus-per-run or --gpus-per-run, or add nodes"
             raise RunError(f"has {has}, and a run asks for {wanted}", where="the Ray cluster", remedy=remedy)
-        return room
+        return min(room, self._jobs)
 
     def _cpus(self, task: RunTask) -> float:
         return self._resources.cpus or task.config.training.threads
@@ -201,7 +198,7 @@ class _Flight:
 
 
 @contextmanager
-def _cluster(resources: Resources, jobs: int) -> Iterator[None]:
+def _cluster(address: str | None) -> Iterator[None]:
     """A connection to the cluster at the address, or a cluster on this machine; one that is there is left as it is."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent home
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -212,15 +209,15 @@ def _cluster(resources: Resources, jobs: int) -> Iterator[None]:
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        if resources.address is None:
-            ray.init(num_cpus=jobs, include_dashboard=False, **quiet)
+        if address is None:
+            ray.init(include_dashboard=False, **quiet)
         else:
-            _check_reachable(resources.address)
-            ray.init(address=resources.address, **quiet)
+            _check_reachable(address)
+            ray.init(address=address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
         what = f"no Ray cluster answers ({str(error).splitlines()[0]})"
         remedy = "start one with `ray start --head`, give every machine the same token, or leave --address out"
-        raise RunError(what, where=f"--address {resources.address}", remedy=remedy) from error
+        raise RunError(what, where=f"--address {address}", remedy=remedy) from error
     try:
         yield
     finally:
