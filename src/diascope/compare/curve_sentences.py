@@ -1,7 +1,8 @@
 """What the learning curves say, in words: at most three sentences a pair, two an arm, three for the study.
 
-What compares arms comes first. With more than three pairs, what shows no difference is left out. Every sentence follows from the readings of compare/curves alone. Epochs at which something happened carry how many runs
-showed it; a run that ended before is never counted as if it had; a difference without an interval says why.
+What compares arms comes first. With more than three pairs, what shows no difference is left out. Every sentence follows
+from the readings of compare/curves alone. Epochs at which something happened carry how many runs showed it; a run that
+ended before is never counted as if it had; a difference without an interval says why.
 """
 
 from collections.abc import Mapping
