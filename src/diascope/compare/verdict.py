@@ -16,6 +16,7 @@ from diascope.compare import wording
 from diascope.compare.arms import Analysis, ArmInterval, analyse, arm_intervals
 from diascope.compare.estimate import LEVEL, holm
 from diascope.compare.needs import resampled_needs, two_way_needs
+from diascope.compare.pairing import pairs_of
 from diascope.compare.pairs import Key, ScoredRuns, differences, score_runs, validation_share
 from diascope.metrics import LOWER_IS_BETTER
 from diascope.runs.record import StudyRecord
@@ -71,8 +72,7 @@ class _Draft:
 
 def compare_arms(record: StudyRecord, metric: str) -> list[Comparison]:
     """Every pair of the study, last epoch, validation side; RunError if a finished run cannot be read."""
-    named = record.study.compare.pairs
-    pairs = [(arm, record.arms[0]) for arm in record.arms[1:]] if named is None else list(named)
+    pairs = pairs_of(record.study)
     scored = {arm: score_runs(record, arm, metric) for arm in record.arms if any(arm in pair for pair in pairs)}
     drafts = [_analysed(record, pair, scored[pair[0]], scored[pair[1]]) for pair in pairs]
     margin = record.study.compare.margin
