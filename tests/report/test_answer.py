@@ -86,7 +86,7 @@ def test_without_runs_there_is_no_answer(make_study: MakeStudy) -> None:
         ("better", "dropout is better than plain"),
         ("worse", "dropout is worse than plain"),
         ("equivalent", "dropout and plain are equivalent within ±0.02"),
-        ("not shown", "no difference shown between dropout and plain"),
+        ("not shown", "No difference shown between dropout and plain"),
     ],
 )
 def test_every_verdict_has_its_own_mark_and_title(verdict: str, title: str) -> None:
@@ -102,7 +102,7 @@ def test_a_short_line_claims_no_more_than_there_is() -> None:
         _found("not shown", low=None, high=None, p_holm=None),
         _found("worse", difference=-0.03, low=-0.05, high=-0.01, p_holm=1e-5),
     )
-    assert one_run["title"] == "one run each cannot show whether dropout or plain is better"
+    assert one_run["title"] == "One run each cannot show whether dropout or plain is better"
     assert "p " not in one_run["text"].removeprefix(one_run["title"])
     assert no_interval["text"].endswith(": +0.030, without an interval")
     assert tiny["text"].endswith(": −0.030 (−0.050 to −0.010; p < .001)")

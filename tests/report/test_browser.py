@@ -73,7 +73,10 @@ def _look(page: str, scratch: Path) -> tuple[list[dict[str, Any]], str]:
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        {
+            "columns": {"sex": lambda number: ("male", "female")[number % 2], "age": lambda number: str(number // 9)},
+            "more": {"report": {"subgroups": ["sex", "age"]}, "compare": {"margin": 0.03}},
+        },
         {
             "classes": ["akiec", "bcc", "a class of a name that is long", "mel", "nv"],
             "per_class": [20, 30, 20, 40, 90],
@@ -83,7 +86,7 @@ def _look(page: str, scratch: Path) -> tuple[list[dict[str, Any]], str]:
             "epochs": 3,
         },
     ],
-    ids=["two arms", "nine arms, five classes, two folds"],
+    ids=["two arms, two columns of subgroups", "nine arms, five classes, two folds"],
 )
 def test_every_chart_is_drawn_and_nothing_overflows(
     make_study: MakeStudy, tmp_path: Path, options: dict[str, Any]
@@ -95,6 +98,7 @@ def test_every_chart_is_drawn_and_nothing_overflows(
     for found, width in zip(seen, WIDTHS, strict=True):
         assert found["width"] == width
         assert found["scroll"] <= width
-        assert found["charts"] == 6 + 4 * len(options.get("arms", ("baseline", "dropout")))
+        subgroups = len(options.get("columns", ()))
+        assert found["charts"] == 7 + subgroups + 4 * len(options.get("arms", ("baseline", "dropout")))
         assert min(found["marks"]) > 0
         assert all(100 < wide <= width and high > 60 for wide, high in found["sizes"])

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from diascope.errors import RunError
+from diascope.report.answer import verdicts
 from diascope.report.page import readable_json, render, sample_pictures, write_report
 from diascope.report.summary import summarize
 from diascope.runs.record import StudyRecord
@@ -115,6 +116,35 @@ def test_a_study_without_runs_has_a_page(make_study: MakeStudy) -> None:
     shutil.rmtree(folder / "runs")
     page = write_report(folder)
     assert "No run has finished yet" in _visible(page.read_text(encoding="utf-8"))
+
+
+def test_the_verdict_comes_before_everything_else(make_study: MakeStudy) -> None:
+    folder = make_study(more={"compare": {"margin": 0.02}})
+    summary = summarize(StudyRecord(folder))
+    text = _visible(_page(folder))
+    (found,) = verdicts(summary)
+    assert text.index(f"{found['mark']}</span>{found['title']}") < text.index(summary["answer"]) < text.index("<nav")
+    order = ("Comparisons", "Arms", "Learning curves", "Errors and ROC", "Runs", "Reporting checklist", "Data")
+    places = [text.index(f"{name}</h2>") for name in (*order, "How to read this", "Provenance")]
+    assert places == sorted(places)
+    assert "What the curves say</h3>" in text
+    assert "the margin of ±0.02" in text
+    tables = [int(number) for number in re.findall(r"<b>Table (\d+)\.", text)]
+    figures = [int(number) for number in re.findall(r"<b>Figure (\d+)\.", text)]
+    assert tables == list(range(1, len(tables) + 1))
+    assert figures == list(range(1, len(figures) + 1))
+
+
+def test_subgroups_and_classes_are_shown(make_study: MakeStudy) -> None:
+    sites = {"site": lambda number: "eye" if number < 20 else "back"}
+    folder = make_study(columns=sites, epochs=3, more={"report": {"subgroups": ["site", "age"]}})
+    text = _visible(_page(folder))
+    assert "all nevus" in text
+    assert "undefined" in text
+    assert "has no column age" in text
+    assert "report.subgroups" not in text.split("The base configuration")[1].split("</table>")[0]
+    many = _visible(_page(make_study(folder="many", classes=["a", "b", "c"], epochs=3, seeds=1)))
+    assert "Every class against the rest" in many
 
 
 def test_findings_are_listed(make_study: MakeStudy) -> None:

@@ -56,8 +56,8 @@ def _title(found: dict[str, Any], margin: float | None) -> str:
     if found["difference"] is None:
         return f"{arm} and {against} cannot be compared yet"
     if found["runs"] == 1:
-        return f"one run each cannot show whether {arm} or {against} is better"
-    return f"no difference shown between {arm} and {against}"
+        return f"One run each cannot show whether {arm} or {against} is better"
+    return f"No difference shown between {arm} and {against}"
 
 
 def _numbers(found: dict[str, Any]) -> str:

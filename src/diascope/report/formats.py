@@ -8,7 +8,7 @@ DASH = "–"
 
 def score(value: float | None) -> str:
     """0.730, or a dash where it is undefined."""
-    return DASH if value is None else f"{value:.3f}"
+    return DASH if value is None else f"{value:.3f}".replace("-", "−")
 
 
 def spread(found: dict[str, Any]) -> str:
@@ -29,7 +29,7 @@ def interval(found: dict[str, Any], *, sign: bool = False) -> str:
     if found.get("low") is None or found.get("high") is None:
         return DASH
     form = signed if sign else score
-    return f"{form(found['low'])} to {form(found['high'])}".replace("-", "−")
+    return f"{form(found['low'])} to {form(found['high'])}"
 
 
 def estimate(found: dict[str, Any]) -> str:

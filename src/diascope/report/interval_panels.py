@@ -11,23 +11,26 @@ from diascope.report.panels import Panel, arm_colour
 SHAPES = {"better": "triangle-up", "worse": "triangle-down", "equivalent": "square", "not shown": "circle"}
 COLOURS = {"better": "#2f9a5a", "worse": "#d1495b", "equivalent": "#3b82c4", "not shown": "#80868c"}
 MOST_SUBGROUP_ARMS = 6  # more arms in a row of a subgroup are no longer told apart
-_ROOM = 1.06  # of the horizontal axis beyond the furthest value
-_ROWS: dict[str, Any] = {"ticks": False, "domain": False, "labelPadding": 8, "labelFontSize": 12, "labelLimit": 190}
+_ROOM = 0.05  # of the horizontal axis beyond the furthest value on each side
+_SHORT_NAME = 20  # characters
+_ROWS: dict[str, Any] = {"ticks": False, "domain": False, "labelPadding": 8, "labelFontSize": 12, "labelLimit": 140}
 
 
 def forest(summary: dict[str, Any]) -> Panel:
     """A row a pair: difference, 95% interval, and faintly every paired run; tables `comparisons`, `paired`, `margin`.
 
-    The axis is as long on both sides of zero, so that its title can say under each side which arm is better there.
+    The axis' title says on which side of zero the arm is the better one.
     """
     compared = [found for found in summary["comparisons"] if found["difference"] is not None]
-    x = alt.X("difference:Q", title=_title(summary, compared), scale=_around_zero(summary, compared))
+    # Anchored at its end a title may reach below the names, where there is room on a narrow screen, too.
+    axis = alt.Axis(titleAnchor="end", tickCount=6)
+    x = alt.X("difference:Q", title=_title(summary, compared), scale=_around_zero(summary, compared), axis=axis)
     labels = alt.Axis(labelExpr="split(datum.label, ' − ')", **_ROWS)
     y = alt.Y("pair:N", sort=[pair_label(summary, found) for found in compared], title=None, axis=labels)
     base = alt.Chart(alt.NamedData("comparisons"))
     band = alt.Chart(alt.NamedData("margin")).mark_rect(opacity=0.13, color="#80868c").encode(alt.X("low:Q"), x2="high")
     zero = base.mark_rule(strokeDash=[4, 3], opacity=0.7).encode(x=alt.datum(0))
-    runs = alt.Chart(alt.NamedData("paired")).mark_circle(size=30, opacity=0.35, color="currentColor")
+    runs = alt.Chart(alt.NamedData("paired")).mark_circle(size=30, opacity=0.4, color="currentColor", yOffset=10)
     tooltip = [alt.Tooltip("pair:N"), alt.Tooltip("verdict:N"), *_limits("difference", "+.3f")]
     verdict = list(SHAPES)
     return alt.LayerChart(layer=[
@@ -57,20 +60,24 @@ def pair_label(summary: dict[str, Any], found: dict[str, Any]) -> str:
 
 
 def _title(summary: dict[str, Any], compared: list[dict[str, Any]]) -> list[str]:
+    """Which side is better for the arm, and what is measured; long names would not fit a narrow screen."""
     metric = summary["primary"]["metric"]
-    arms, references = {found["arm"] for found in compared}, {found["against"] for found in compared}
-    reference = references.pop() if len(references) == 1 else "reference"
-    arm = arms.pop() if len(arms) == 1 else "arm"
-    left, right = (arm, reference) if metric in LOWER_IS_BETTER else (reference, arm)
-    what = f"difference in validation {REGISTRY[metric].label}: {arm} minus {reference}"
-    return [f"← {left} better       {right} better →", what]
+    arms = {found["arm"] for found in compared if len(found["arm"]) <= _SHORT_NAME}
+    arm = arms.pop() if len(arms) == len(compared) == 1 else "first arm"
+    if pair_label(summary, compared[0]) == compared[0]["arm"] and len(compared) > 1:
+        arm = "arm"
+    better = f"← {arm} better" if metric in LOWER_IS_BETTER else f"{arm} better →"
+    return [better, f"difference in {REGISTRY[metric].label}"]
 
 
 def _around_zero(summary: dict[str, Any], compared: list[dict[str, Any]]) -> alt.Scale:
-    values = [abs(found[key]) for found in compared for key in ("difference", "low", "high") if found[key] is not None]
-    values += [abs(run["difference"]) for found in compared for run in found["paired"]]
-    reach = max([*values, summary["primary"]["margin"] or 0, 1e-6]) * _ROOM
-    return alt.Scale(domain=[-reach, reach], nice=False)
+    """From the least to the largest of all that is drawn, zero and the margin among it, with some room."""
+    values = [found[key] for found in compared for key in ("difference", "low", "high") if found[key] is not None]
+    values += [run["difference"] for found in compared for run in found["paired"]]
+    margin = summary["primary"]["margin"] or 0.0
+    low, high = min([*values, -margin, 0.0]), max([*values, margin, 0.0])
+    room = _ROOM * (high - low) or 0.01
+    return alt.Scale(domain=[low - room, high + room], nice=False)
 
 
 def subgroup_dots(summary: dict[str, Any], place: int) -> Panel:
@@ -80,15 +87,16 @@ def subgroup_dots(summary: dict[str, Any], place: int) -> Panel:
     base = alt.Chart(alt.NamedData("subgroups")).transform_filter(f"datum.place == {place} && isValid(datum.mean)")
     shown = [value_label(value) for value in found["values"]]
     y = alt.Y("value:N", sort=shown, title=None, axis=alt.Axis(**_ROWS), scale=alt.Scale(domain=shown))
-    offset = alt.YOffset("arm:N", sort=arms, scale=alt.Scale(domain=arms))
-    scale = alt.Scale(zero=False)
+    scale, axis = alt.Scale(zero=False), alt.Axis(tickCount=5)
     tooltip = [alt.Tooltip("value:N"), alt.Tooltip("arm:N"), *_limits("mean", ".3f"), alt.Tooltip("images:Q")]
-    return alt.LayerChart(layer=[
-        base.mark_rule(strokeWidth=2).encode(alt.X("low:Q", title=title, scale=scale), y, offset, arm_colour(arms),
-                                             x2="high"),
-        base.mark_circle(size=55, opacity=1).encode(alt.X("mean:Q", title=title, scale=scale), y, offset,
-                                                    arm_colour(arms), tooltip=tooltip),
-    ])  # fmt: skip
+    position, colour = (y, alt.YOffset("arm:N", sort=arms, scale=alt.Scale(domain=arms))), arm_colour(arms)
+    reach = base.mark_rule(strokeWidth=2).encode(
+        alt.X("low:Q", title=title, scale=scale, axis=axis), *position, colour, x2="high"
+    )
+    dots = base.mark_circle(size=55, opacity=1).encode(
+        alt.X("mean:Q", title=title, scale=scale, axis=axis), *position, colour, tooltip=tooltip
+    )
+    return alt.LayerChart(layer=[reach, dots])
 
 
 def subgroup_height(summary: dict[str, Any], place: int) -> int:

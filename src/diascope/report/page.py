@@ -170,7 +170,6 @@ def _environment() -> Any:
         "milestone": formats.milestone,
         "setting": formats.setting,
         "duration": formats.duration,
-        "capitalized": lambda text: text[:1].upper() + text[1:],
     }
     return environment
 
