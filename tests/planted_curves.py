@@ -30,6 +30,25 @@ def turning(epochs: int, onset: int, start: float = 0.7, lowest: float = 0.5, en
     return np.interp(np.arange(1, epochs + 1), [1, onset, epochs], [start, lowest, end])
 
 
+def levelling(kind: str, epochs: int) -> Curve:
+    """A loss (E,) of depth about one that levels off well before its end; benchmarks/curves.py measures more kinds."""
+    time = np.arange(epochs)
+    courses = {
+        "exponential": np.exp(-6 * time / epochs),
+        "line": np.interp(time + 1, [1, 0.5 * epochs], [1, 0]),
+        "power": 1 / (time + 1),
+        "turning up": np.exp(-10 * time / epochs) + np.clip(time / epochs - 0.5, 0, None),
+    }
+    return courses[kind]
+
+
+def ninety_percent(course: Curve) -> float:
+    """Where a course (E,) without noise has made 90% of its way down, in a straight line between epochs."""
+    level = course.min() + 0.1 * (course[0] - course.min())
+    k = int(np.argmax(course <= level))
+    return float(k + 1 - (level - course[k]) / (course[k - 1] - course[k]))
+
+
 def history(validation_loss: Curve, training_loss: Curve, **columns: Curve) -> pd.DataFrame:
     """A whole history around two losses (E,); accuracies rise in straight lines unless given."""
     epochs = len(validation_loss)

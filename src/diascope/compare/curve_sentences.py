@@ -87,11 +87,12 @@ def _turn(turn: Readings, within: str) -> str:
 
 def _of_pair(pair: Readings, arms: Mapping[str, Readings], *, brief: bool) -> list[str]:
     """How soon, how fast, with what gap; `brief`: the last two only where the interval leaves out zero."""
-    shown = {name: not brief or _shown(pair["differences"][name]) for name in ("convergence_validation", "gap_loss")}
+    differences = pair["differences"]
+    speed = any(_shown(differences[name]) for name in ("convergence_validation", "overfitting"))
     found = [
         _target(pair, arms),
-        _speed(pair, arms) if shown["convergence_validation"] else "",
-        _gap(pair) if shown["gap_loss"] else "",
+        _speed(pair, arms) if speed or not brief else "",
+        _gap(pair) if _shown(differences["gap_loss"]) or not brief else "",
     ]
     return [sentence for sentence in found if sentence]
 
@@ -119,8 +120,9 @@ def _speed(pair: Readings, arms: Mapping[str, Readings]) -> str:
     """Which of the two converges faster, and whether overfitting sets in earlier or later."""
     arm, against = pair["arm"], pair["against"]
     level, turn = pair["differences"]["convergence_validation"], pair["differences"]["overfitting"]
-    if level["n"] == 0:
-        return ""
+    if level["n"] == 0:  # in one arm at least, validation loss never fell
+        onset = _onset(arm, turn, f" than in {against}")
+        return f"O{onset[3:]}." if onset else ""
     came = "90% of the fall of validation loss came"
     if level["undecided"] == level["n"]:
         within = _epochs_of(arms[arm], arms[against])
@@ -137,11 +139,11 @@ def _speed(pair: Readings, arms: Mapping[str, Readings]) -> str:
     return f"{text}{_onset(arm, turn)}."
 
 
-def _onset(arm: str, turn: Readings) -> str:
+def _onset(arm: str, turn: Readings, than: str = "") -> str:
     """The clause on overfitting; empty where nothing can be said."""
     if turn["mean"] is not None:
-        return f"; overfitting of {arm} set in {_later(turn)} {_interval(turn)}"
-    return f"; overfitting of {arm} set in {_by_counts(turn)}" if turn["lower"] + turn["higher"] else ""
+        return f"; overfitting of {arm} set in {_later(turn)}{than if turn['mean'] else ''} {_interval(turn)}"
+    return f"; overfitting of {arm} set in {_by_counts(turn, than)}" if turn["lower"] + turn["higher"] else ""
 
 
 def _gap(pair: Readings) -> str:

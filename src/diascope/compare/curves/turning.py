@@ -69,7 +69,7 @@ def convergence_epoch(loss: Curve) -> int | None:
     if tail is None or not falls(loss) or still_falls(loss) or _surely_falls(loss, PLATEAU, TOLERANCE):
         return None
     fall = fall_of(loss)
-    reached = np.flatnonzero(fall.fit <= fall.level + TOLERANCE * fall.size)
+    reached = np.flatnonzero(fall.fit <= fall.level + TOLERANCE * fall.size + ROUNDING)
     if fall.size <= 0 or len(reached) == 0 or reached[0] + 1 > len(loss) - PLATEAU * tail:
         return None
     return int(reached[0]) + 1
@@ -109,7 +109,7 @@ def overfitting_epoch(training: Curve, validation: Curve) -> int | None:
         return None
     lowest = float(_around(validation, bottom).mean())
     risen = lowest + RISEN * (float(validation[-tail:].mean()) - lowest)
-    before = np.flatnonzero(monotone(validation[bottom:], increasing=True) <= risen)
+    before = np.flatnonzero(monotone(validation[bottom:], increasing=True) <= risen + ROUNDING)
     return bottom + 1 + (int(before[-1]) if len(before) else 0)
 
 
