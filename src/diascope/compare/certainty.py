@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from diascope import metrics
+from diascope.compare.jackknife import blocks
 from diascope.compare.pairs import Predictions, load_predictions
 from diascope.metrics import METRICS, CalibrationError, CrossFitted, Interval
 from diascope.runs.record import RunRecord, StudyRecord
@@ -42,7 +43,8 @@ def judge_certainty(record: StudyRecord, run: RunRecord) -> Certainty:
 def _operating(found: Predictions, positive: int) -> CrossFitted | None:
     if found.probabilities.shape[1] != 2:
         return None
-    groups = found.cases if found.unit == "groups" else None
+    # Many groups are drawn together into blocks: no group is split, and parts of thousands of them would take seconds.
+    groups = blocks(found.cases) if found.unit == "groups" else None
     try:
         return metrics.cross_fitted(found.labels, found.probabilities, positive, groups=groups)
     except ValueError:  # fewer images, or groups, of a class than parts
