@@ -96,7 +96,7 @@ def test_what_comes_after_the_lowest_loss_does_not_undo_convergence() -> None:
 
 @pytest.mark.parametrize("autocorrelation", [0.0, 0.5])
 def test_a_curve_that_never_falls_has_nothing_to_converge(autocorrelation: float) -> None:
-    flat = 0.69 + noise(100, 0.02, autocorrelation, np.random.default_rng(1), 200)
+    flat = 0.69 + noise(100, 0.02, autocorrelation, np.random.default_rng(1), 80)
     assert np.mean([falls(curve) is True for curve in flat]) <= 0.15
     found = read(np.full(50, 0.69))
     assert (found.fell_validation, found.convergence_validation) == (False, None)
@@ -135,7 +135,7 @@ def test_the_onset_is_at_the_end_of_a_flat_bottom_not_anywhere_on_it(epochs: int
 def test_a_plateau_is_rarely_taken_for_overfitting(epochs: int, autocorrelation: float) -> None:
     random = np.random.default_rng(epochs)
     training = np.linspace(0.7, 0.1, epochs) + noise(epochs, 0.01, 0, random)[0]
-    curves = falling(epochs, epochs / 12) + noise(epochs, 0.03, autocorrelation, random, 150)
+    curves = falling(epochs, epochs / 12) + noise(epochs, 0.03, autocorrelation, random, 60)
     assert np.mean([overfitting_epoch(training, curve) is not None for curve in curves]) <= 0.05
 
 

@@ -8,7 +8,7 @@ from scipy.stats import linregress
 from diascope.compare.curves.trend import end_trend, noise_of, smooth, tail_length, window
 
 
-def share_improving(epochs: int, sd: float, autocorrelation: float, fall: float = 0.0, curves: int = 250) -> float:
+def share_improving(epochs: int, sd: float, autocorrelation: float, fall: float = 0.0, curves: int = 120) -> float:
     """How often a loss that falls by `fall` over its last fifth is said to fall at the end."""
     random = np.random.default_rng([epochs, int(autocorrelation * 10)])
     course = -fall * np.arange(epochs) / tail_length(epochs)  # type: ignore[operator]
