@@ -7,7 +7,7 @@ import typer
 
 
 def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.")]) -> None:
-    """Rebuild summary.json, report.html and the charts of a study folder from its runs.
+    """Rebuild summary.json, report.html, checklist.md and the charts of a study folder from its runs.
 
     Example: diascope report lab-1a
     """

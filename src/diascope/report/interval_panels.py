@@ -54,8 +54,9 @@ def forest_height(summary: dict[str, Any]) -> int:
 
 
 def pair_label(summary: dict[str, Any], found: dict[str, Any]) -> str:
-    """The arm alone where all are compared with the same one."""
-    common = len({pair["against"] for pair in summary["comparisons"]}) == 1
+    """The arm alone where several are compared with the same one."""
+    compared = summary["comparisons"]
+    common = len(compared) > 1 and len({pair["against"] for pair in compared}) == 1
     return str(found["arm"]) if common else f"{found['arm']} − {found['against']}"
 
 
