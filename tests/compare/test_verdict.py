@@ -155,6 +155,29 @@ def test_cross_validation_is_judged_over_folds(make_study: MakeStudy) -> None:
     assert "only one fold" in alone.sentence
 
 
+def test_folds_that_agree_by_luck_do_not_make_an_arm_surer_than_its_images_allow(make_study: MakeStudy) -> None:
+    """Every fold has 60% right, all but one image: the folds hardly vary, the 300 images still do."""
+    folder = make_study(folds=3, seeds=1, per_class=[153, 153])
+    images = 0
+    for file in sorted(folder.glob("runs/baseline/*/predictions.csv")):
+        with file.open() as stream:
+            header, *rows = csv.reader(stream)
+        last = [row for row in rows if row[0] == "last"]
+        right = round(0.6 * len(last)) + (file.parts[-2] == "fold0-seed0")
+        images += len(last)
+        for place, row in enumerate(last):
+            p = 0.8 if (row[4] == "melanoma") == (place < right) else 0.2
+            row[3], row[5:] = "", [str(1 - p), str(p)]
+        with file.open("w", newline="") as stream:
+            csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+    found = arm_intervals(StudyRecord(folder), "baseline", ["accuracy"])["accuracy"]
+    assert found.mean is not None
+    assert found.low is not None
+    assert found.high is not None
+    binomial = 1.96 * np.sqrt(found.mean * (1 - found.mean) / images)
+    assert (found.high - found.low) / 2 == pytest.approx(binomial, rel=0.05)
+
+
 def test_named_pairs_are_compared_and_adjusted_together(make_study: MakeStudy) -> None:
     arms: dict[str, dict[str, object]] = {"a": {}, "b": {"model.dropout": 0.4}, "c": {"model.dropout": 0.3}}
     folder = make_study(arms=arms)

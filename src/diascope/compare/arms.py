@@ -45,8 +45,9 @@ def arm_intervals(record: StudyRecord, arm: str, metrics: Sequence[str]) -> dict
     for metric in metrics:
         scored = score_runs(record, arm, metric)
         analysis = analyse(record, scored.runs, scored)
-        low, high = _inside(metric, analysis.estimate, scored)
-        cases = sum(scored.cases[fold] for fold in by_fold(scored.runs))
+        folds = by_fold(scored.runs)
+        cases = sum(scored.cases[fold] for fold in folds)
+        low, high = _inside(metric, _floored(analysis, len(scored.runs) / max(1, len(folds)), cases), scored)
         found[metric] = ArmInterval(analysis.mean, low, high, analysis.method, len(scored.runs), cases, scored.unit)
     return found
 
@@ -99,6 +100,17 @@ def _mean_components(parts: Sequence[Estimate | None]) -> Components | None:
         case=float(np.mean([part.case for part in found])),
         residual=float(np.mean([part.residual for part in found])),
     )
+
+
+def _floored(analysis: Analysis, seeds: float, cases: int) -> Estimate | None:
+    """No narrower than the cases alone allow: the means of three folds sometimes agree by luck."""
+    estimate, within = analysis.estimate, analysis.within
+    if estimate is None or within is None:
+        return estimate
+    floor = replace(within, seed=None).of_mean(seeds, cases)
+    if not 0 < estimate.variance < floor:
+        return estimate
+    return Estimate(estimate.value, floor, ((1.0, cases - 1),), estimate.components)
 
 
 def _inside(metric: str, estimate: Estimate | None, size: ScoredRuns) -> tuple[float | None, float | None]:

@@ -182,7 +182,7 @@ def _p(p: float) -> str:
 
 def _number(value: float) -> str:
     rounded = f"{value:.3f}"
-    return "0.000" if rounded == "-0.000" else rounded
+    return "0.000" if rounded == "-0.000" else rounded.replace("-", "−")
 
 
 def _signed(value: float) -> str:
