@@ -122,7 +122,11 @@ def over_folds(differences: Floats, share: float) -> Floats:
     parts = np.stack(variances(runs.mean(axis=2).var(axis=1, ddof=1), seed_variance, folds, seeds, share), axis=-1)
     whole = parts.sum(axis=-1)
     critical = critical_value(parts / whole[:, None], [folds - 1, folds * (seeds - 1)])
-    return np.abs(runs.mean(axis=(1, 2))) > critical * np.sqrt(whole)
+    _, of_cases, rest = mean_squares(differences)
+    cases = differences.shape[-1] * folds
+    alone = (np.maximum(0, of_cases - rest).mean(axis=1) + rest.mean(axis=1)) / (seeds * cases)
+    reach = np.maximum(critical * np.sqrt(whole), stats.t.ppf(0.975, cases - 1) * np.sqrt(alone))
+    return np.abs(runs.mean(axis=(1, 2))) > reach
 
 
 def corrected(values: Floats, share: float) -> Floats:
@@ -282,7 +286,8 @@ def null_worlds() -> list[World]:
 def beyond_worlds() -> list[World]:
     """Outside the grid: two seeds, few images or many, and strong effects of the training set."""
     odd = [World(1, 2, 0.03), World(1, 2, 0.06, True), World(1, 5, 0.03, images=40), World(1, 3, 0.03, images=2_000)]
-    return odd + [World(f, 5, 0.03, True, sd, images=1_000) for f in (3, 5) for sd in (0.02, 0.04)]
+    few = [World(f, 3, 0.03, images=images) for f in (3, 5) for images in (90, 240)]
+    return odd + few + [World(f, 5, 0.03, True, sd, images=1_000) for f in (3, 5) for sd in (0.02, 0.04)]
 
 
 def power_worlds() -> list[World]:

@@ -46,16 +46,16 @@ def test_killed_at_twenty_random_moments(make_task: MakeTask) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["diascope.engine", "torch._dynamo"])  # else each process imports it for seconds
     assert run_for(context, whole, None) == 0
-    duration = (whole.folder / "done.json").stat().st_mtime - (whole.folder / "config.json").stat().st_mtime
+    first, *others = seconds_of(whole.folder)  # a process's first epoch is its longest
     moments, reached = random.Random(0), []
     while len(reached) < 20:
-        if run_for(context, cut, moments.uniform(0, duration / 14)) == 0:
+        if run_for(context, cut, moments.uniform(0, first + sum(others) / 7)) == 0:
             shutil.rmtree(cut.folder)  # it got through: once more from the start
             continue
         reached.append(epochs_of(cut.folder))
     assert run_for(context, cut, None) == 0
     assert results(cut.folder) == results(whole.folder)
-    assert len(set(reached)) > 5, "the moments fell into the same epochs"
+    assert len(set(reached)) > 3, "the moments fell into the same epochs"
 
 
 def run_for(context: ForkServerContext, task: RunTask, seconds: float | None) -> int:
@@ -76,6 +76,11 @@ def run_for(context: ForkServerContext, task: RunTask, seconds: float | None) ->
 
 def stamp(file: Path) -> int:
     return file.stat().st_mtime_ns if file.exists() else 0
+
+
+def seconds_of(folder: Path) -> list[float]:
+    """Of each epoch."""
+    return [float(line.rpartition(",")[2]) for line in (folder / "history.csv").read_text().splitlines()[1:]]
 
 
 def epochs_of(folder: Path) -> int:

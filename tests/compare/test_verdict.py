@@ -178,6 +178,25 @@ def test_folds_that_agree_by_luck_do_not_make_an_arm_surer_than_its_images_allow
     assert (found.high - found.low) / 2 == pytest.approx(binomial, rel=0.05)
 
 
+def test_folds_that_differ_by_the_same_number_of_images_are_no_proof(make_study: MakeStudy) -> None:
+    """One more image right in each of three folds: equal differences, but for rounding, are not certainty."""
+    folder = make_study(folds=3, seeds=1, per_class=[33, 33], test=6)
+    for file in sorted(folder.glob("runs/*/*/predictions.csv")):
+        with file.open() as stream:
+            header, *rows = csv.reader(stream)
+        fold = int(file.parts[-2][4])
+        right = [17, 15, 13][fold] - (file.parts[-3] == "baseline")
+        for place, row in enumerate([row for row in rows if row[0] == "last"]):
+            p = 0.8 if (row[4] == "melanoma") == (place < right) else 0.2
+            row[3], row[5:] = "", [str(1 - p), str(p)]
+        with file.open("w", newline="") as stream:
+            csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+    found = only(StudyRecord(folder))
+    assert found.difference == pytest.approx(3 / found.cases)
+    assert (found.verdict, found.low) == ("not shown", None)
+    assert "the folds do not vary" in found.sentence
+
+
 def test_named_pairs_are_compared_and_adjusted_together(make_study: MakeStudy) -> None:
     arms: dict[str, dict[str, object]] = {"a": {}, "b": {"model.dropout": 0.4}, "c": {"model.dropout": 0.3}}
     folder = make_study(arms=arms)

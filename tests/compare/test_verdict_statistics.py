@@ -5,11 +5,12 @@ import pytest
 from scipy import stats
 
 from diascope import metrics
+from diascope.compare.arms import wider
 from diascope.compare.estimate import Components, Estimate, critical_value, holm
 from diascope.compare.jackknife import blocks, pseudo_values
 from diascope.compare.needs import needed, two_way_needs, two_way_power
 from diascope.compare.resampled import corrected_resampled, pooled_variance
-from diascope.compare.two_way import combine, mean_squares, satterthwaite, two_way
+from diascope.compare.two_way import combine, mean_squares, two_way
 
 
 def test_mean_squares_are_those_of_an_analysis_of_variance_by_hand() -> None:
@@ -57,12 +58,6 @@ def test_p_and_interval_of_two_sources_agree() -> None:
     assert found.p_value(1.0) == 1.0
     assert found.p_within(found.interval()[1] + 1e-9) < 0.025 < found.p_within(found.interval()[1] - 1e-3)
     assert found.p_within(0.5) > 0.5
-
-
-def test_satterthwaite_by_hand() -> None:
-    # mean squares 3 x 2 + 1 = 7, 2 x 1 + 1 = 3 and 1, of 2 seeds and 3 cases
-    parts = Components(seed=2.0, case=1.0, residual=1.0)
-    assert satterthwaite(parts, 2, 3) == pytest.approx(9**2 / (7**2 / 1 + 3**2 / 2 + 1 / 2))
 
 
 def test_corrected_t_by_hand_and_in_its_limits() -> None:
@@ -178,3 +173,23 @@ def test_equal_arms_are_rarely_called_different(seeds: int, run_sd: float) -> No
     called = sum(two_way(table).p_value() < 0.05 for table in right[:, 0] - right[:, 1])
     assert called <= stats.binom.ppf(0.999, studies, 0.05)
     assert called > 0
+
+
+def test_what_folds_lack_in_spread_the_cases_supply() -> None:
+    within = Components(seed=0.0, case=0.2, residual=0.05)
+    agreeing = corrected_resampled([0.05, 0.05, 0.06], 0.5)
+    wide = wider(agreeing, within, 1, 60)
+    assert wide.variance == pytest.approx(0.25 / 60)
+    assert wide.interval()[0] < 0 < wide.interval()[1]
+    varied = corrected_resampled([-0.2, 0.1, 0.3], 0.5)
+    assert wider(varied, within, 1, 60) is varied
+
+
+def test_more_pairs_need_more_seeds_and_few_seeds_foretell_nothing() -> None:
+    parts = Components(seed=0.001, case=0.02, residual=0.1)
+    (alone, _), (of_six, _) = (two_way_needs(0.05, parts, 5, 200, 0.05 / tests) for tests in (1, 6))
+    assert alone is not None
+    assert of_six is not None
+    assert 5 < alone < of_six
+    assert two_way_needs(0.05, parts, 2, 200) == (None, None)
+    assert two_way_needs(0.0001, parts, 5, 200) == (None, None), "more than 100 times as many is no advice"

@@ -12,6 +12,7 @@ from diascope.compare.resampled import corrected_resampled, pooled_variance
 from diascope.runs.record import StudyRecord
 
 UNBOUNDED = frozenset({"calibration_slope", "calibration_intercept"})
+ROUNDING = 1e-12  # scores and differences that are closer are equal
 SHARES = frozenset({"accuracy", "sensitivity", "specificity"})  # of cases that are right or wrong
 
 
@@ -47,7 +48,7 @@ def arm_intervals(record: StudyRecord, arm: str, metrics: Sequence[str]) -> dict
         analysis = analyse(record, scored.runs, scored)
         folds = by_fold(scored.runs)
         cases = sum(scored.cases[fold] for fold in folds)
-        low, high = _inside(metric, _floored(analysis, len(scored.runs) / max(1, len(folds)), cases), scored)
+        low, high = _inside(metric, analysis.estimate, scored)
         found[metric] = ArmInterval(analysis.mean, low, high, analysis.method, len(scored.runs), cases, scored.unit)
     return found
 
@@ -65,8 +66,8 @@ def analyse(record: StudyRecord, runs: Mapping[Key, PseudoValues], size: ScoredR
     estimate = two_way_of_fold(runs, fold, size.cases[fold])
     if estimate is None:
         return Analysis(mean, None, "none", f"the metric is undefined without one of the {size.unit}")
-    if estimate.variance == 0:
-        return Analysis(mean, estimate, "none", "the runs do not vary")
+    if estimate.error < ROUNDING:
+        return Analysis(mean, replace(estimate, variance=0.0), "none", "the runs do not vary")
     model = "two-way random effects, " if len(runs) > 1 else ""
     return Analysis(mean, estimate, f"{model}{what} {size.unit}")
 
@@ -83,11 +84,20 @@ def _over_folds(
     share = validation_share(record, list(folds))
     seed_variance, seed_df = pooled_variance(list(folds.values()))
     means = [float(np.mean(scores)) for scores in folds.values()]
-    estimate = corrected_resampled(means, share, seed_variance, len(runs) / len(folds), seed_df)
-    if np.ptp(means) == 0:
+    seeds, cases = len(runs) / len(folds), sum(size.cases[fold] for fold in folds)
+    estimate = corrected_resampled(means, share, seed_variance, seeds, seed_df)
+    if np.ptp(means) < ROUNDING:
         return Analysis(mean, replace(estimate, variance=0.0), "none", "the folds do not vary")
-    parts = [two_way_of_fold(runs, fold, size.cases[fold]) for fold in folds]
-    return Analysis(mean, estimate, "corrected resampled t over folds", within=_mean_components(parts))
+    within = _mean_components([two_way_of_fold(runs, fold, size.cases[fold]) for fold in folds])
+    return Analysis(mean, wider(estimate, within, seeds, cases), "corrected resampled t over folds", within=within)
+
+
+def wider(estimate: Estimate, within: Components | None, seeds: float, cases: int) -> Estimate:
+    """The estimate, or what the cases alone give where that is less sure: three folds sometimes agree by luck."""
+    if within is None:
+        return estimate
+    of_cases = Estimate(estimate.value, replace(within, seed=None).of_mean(seeds, cases), ((1.0, cases - 1),))
+    return max(estimate, of_cases, key=lambda each: each.quantile() * each.error)
 
 
 def _mean_components(parts: Sequence[Estimate | None]) -> Components | None:
@@ -100,17 +110,6 @@ def _mean_components(parts: Sequence[Estimate | None]) -> Components | None:
         case=float(np.mean([part.case for part in found])),
         residual=float(np.mean([part.residual for part in found])),
     )
-
-
-def _floored(analysis: Analysis, seeds: float, cases: int) -> Estimate | None:
-    """No narrower than the cases alone allow: the means of three folds sometimes agree by luck."""
-    estimate, within = analysis.estimate, analysis.within
-    if estimate is None or within is None:
-        return estimate
-    floor = replace(within, seed=None).of_mean(seeds, cases)
-    if not 0 < estimate.variance < floor:
-        return estimate
-    return Estimate(estimate.value, floor, ((1.0, cases - 1),), estimate.components)
 
 
 def _inside(metric: str, estimate: Estimate | None, size: ScoredRuns) -> tuple[float | None, float | None]:
@@ -130,11 +129,11 @@ def _scale(metric: str, value: float) -> tuple[float, float, Callable[[float], f
     """The value on the unbounded scale, the slope there, and the way back."""
     if metric == "mcc" and abs(value) < 1:
         return float(np.arctanh(value)), 1 / (1 - value**2), lambda x: float(np.tanh(x))
-    if metric == "loss" and value > 0:
+    if metric in ("loss", "brier") and value > 0:
         return float(np.log(value)), 1 / value, lambda x: float(np.exp(x))
     if metric in UNBOUNDED:
         return value, 1.0, float
-    if metric not in ("mcc", "loss") and 0 < value < 1:
+    if metric not in ("mcc", "loss", "brier") and 0 < value < 1:
         return float(np.log(value / (1 - value))), 1 / (value * (1 - value)), lambda x: float(1 / (1 + np.exp(-x)))
     return value, np.inf, float
 

@@ -85,10 +85,8 @@ def _closed_form(
         whole, left = _from_pairs(labels == positive, probabilities[:, positive], cases)
     else:
         return None
-    for scale in (1.0, 0.5):  # a Brier score of two classes may count one of them or both
-        if np.isclose(whole * scale, score, rtol=1e-9, atol=1e-12):
-            return left * scale
-    return None
+    scale = 0.5 if metric == "brier" and probabilities.shape[1] == 2 else 1.0  # of two classes it counts one
+    return left * scale if np.isclose(whole * scale, score, rtol=1e-9, atol=1e-12) else None
 
 
 def _from_confusion(

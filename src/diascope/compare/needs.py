@@ -10,10 +10,11 @@ from diascope.compare.two_way import combine
 
 POWER = 0.8
 _GRID = (np.arange(400) + 0.5) / 400  # midpoints of equal probabilities
-MOST_SEEDS, MOST_CASES = 1_000, 1_000_000
+MOST = 100  # times what there is: beyond that "more of the same" is no advice
+FEWEST = 3  # seeds, or folds, from which a variance says anything about what more of them would bring
 
 
-def two_way_power(effect: float, components: Components, seeds: int, cases: int) -> float:
+def two_way_power(effect: float, components: Components, seeds: int, cases: int, level: float = LEVEL) -> float:
     """Power of the two-way analysis for a true difference, given the true components of variance; S >= 2.
 
     Noncentral t with noncentrality effect / sqrt(Var). Critical value and df are those of the squared half-width of the
@@ -28,7 +29,7 @@ def two_way_power(effect: float, components: Components, seeds: int, cases: int)
     residual = components.residual
     of_cases = seeds * components.case + residual
     of_seeds = (cases * (components.seed or 0.0) + residual) * chi2.ppf(_GRID, seeds - 1) / (seeds - 1)
-    seed_t, case_t = t.isf(LEVEL / 2, [seeds - 1, cases - 1]) ** 2
+    seed_t, case_t = t.isf(level / 2, [seeds - 1, cases - 1]) ** 2
     scaled, _ = combine(of_seeds, np.full_like(of_seeds, of_cases), np.full_like(of_seeds, residual), seeds, cases)
     rest = scaled * seeds * cases - of_seeds
     squared = of_seeds * seed_t + rest * case_t
@@ -38,7 +39,14 @@ def two_way_power(effect: float, components: Components, seeds: int, cases: int)
 
 
 def resampled_power(
-    effect: float, spread: float, seed_variance: float, folds: int, seeds: int, validation_share: float, variance: float
+    effect: float,
+    spread: float,
+    seed_variance: float,
+    folds: int,
+    seeds: int,
+    validation_share: float,
+    variance: float,
+    level: float = LEVEL,
 ) -> float:
     """Power of the corrected resampled t: `spread` is the expected S² of the folds, `seed_variance` that between the
     runs of a fold, `variance` the true one of the mean.
@@ -50,7 +58,7 @@ def resampled_power(
 
     parts = variances(spread, seed_variance, folds, seeds, validation_share)
     dfs = [folds - 1, max(1, folds * (seeds - 1))]
-    squared = np.array([float(part) for part in parts]) * t.isf(LEVEL / 2, dfs) ** 2
+    squared = np.array([float(part) for part in parts]) * t.isf(level / 2, dfs) ** 2
     df = squared.sum() ** 2 / (squared**2 / dfs).sum()
     return _power(effect / np.sqrt(variance), float(np.sqrt(squared.sum() / variance)), float(df))
 
@@ -68,25 +76,37 @@ def needed(power: Callable[[int], float], present: int, most: int) -> int | None
     return high
 
 
-def two_way_needs(effect: float, components: Components, seeds: int, cases: int) -> tuple[int | None, int | None]:
-    """Seeds with these cases, and cases with these seeds, that show `effect`; None: not by that alone."""
-    if components.seed is None or effect == 0:
+def two_way_needs(
+    effect: float, components: Components, seeds: int, cases: int, level: float = LEVEL
+) -> tuple[int | None, int | None]:
+    """Seeds with these cases, and cases with these seeds, that show `effect`; None: not by that alone.
+
+    Up to MOST times as many are looked at; from fewer than FEWEST seeds nothing is foretold. `level` is that of the
+    test, after the adjustment for several pairs.
+    """
+    if components.seed is None or effect == 0 or seeds < FEWEST:
         return None, None
     return (
-        needed(lambda n: two_way_power(effect, components, n, cases), max(2, seeds), MOST_SEEDS),
-        needed(lambda n: two_way_power(effect, components, max(2, seeds), n), cases, MOST_CASES),
+        needed(lambda n: two_way_power(effect, components, n, cases, level), seeds, MOST * seeds),
+        needed(lambda n: two_way_power(effect, components, seeds, n, level), cases, MOST * cases),
     )
 
 
 def resampled_needs(
-    effect: float, spread: float, folds: int, validation_share: float, within: Components, seeds: int, cases: int
+    effect: float,
+    spread: float,
+    folds: int,
+    validation_share: float,
+    within: Components,
+    seeds: int,
+    cases: int,
+    level: float = LEVEL,
 ) -> tuple[int | None, int | None]:
     """The same for cross-validation: `within` folds, `seeds` a fold, `cases` of all folds together.
 
-    What the folds' S² has beyond the noise within a fold is taken to stay, and the corrected variance to be the true
-    one: it mostly asks for too much rather than too little.
+    What the folds' S² has beyond the noise within a fold is taken to stay; the corrected variance, to be the true one.
     """
-    if effect == 0 or spread == 0:
+    if effect == 0 or spread == 0 or folds < FEWEST:
         return None, None
     present = within.of_mean(seeds, cases / folds)
     beyond = max(0.0, spread - present)
@@ -95,11 +115,11 @@ def resampled_needs(
     def power(more_seeds: int, more_cases: int) -> float:
         expected = beyond + scale * within.of_mean(more_seeds, more_cases / folds)
         seed_variance = (within.seed or 0.0) + within.residual / (more_cases / folds)
-        variance = sum(variances(expected, seed_variance, folds, more_seeds, validation_share))
-        return resampled_power(effect, expected, seed_variance, folds, more_seeds, validation_share, float(variance))
+        variance = float(sum(variances(expected, seed_variance, folds, more_seeds, validation_share)))
+        return resampled_power(effect, expected, seed_variance, folds, more_seeds, validation_share, variance, level)
 
-    of_seeds = None if within.seed is None else needed(lambda n: power(n, cases), seeds, MOST_SEEDS)
-    return of_seeds, needed(lambda n: power(seeds, n), cases, MOST_CASES)
+    of_seeds = None if within.seed is None else needed(lambda n: power(n, cases), seeds, MOST * seeds)
+    return of_seeds, needed(lambda n: power(seeds, n), cases, MOST * cases)
 
 
 def _power(noncentrality: float, critical: float, df: float) -> float:

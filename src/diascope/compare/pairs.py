@@ -71,7 +71,7 @@ def score_runs(record: StudyRecord, arm: str, metric: str) -> ScoredRuns:
         if run.state != "done":
             continue
         found = load_predictions(record, run)
-        unit = found.unit
+        unit = "groups" if "groups" in (unit, found.unit) else "images"
         sizes[run.fold] = _sizes(found, positive)
         scored = pseudo_values(metric, found.labels, found.probabilities, positive, found.cases)
         if scored is None:

@@ -50,12 +50,3 @@ def two_way(differences: Floats) -> Estimate:
     )
     sources = ((float(share), seeds - 1), (1 - float(share), cases - 1))
     return Estimate(value, float(variance), sources, components)
-
-
-def satterthwaite(components: Components, seeds: int, cases: int) -> float:
-    """Degrees of freedom of the variance of the mean (Satterthwaite 1946), from known components."""
-    residual = components.residual
-    ms_seed = cases * (components.seed or 0.0) + residual
-    ms_case = seeds * components.case + residual
-    squares = ms_seed**2 / (seeds - 1) + ms_case**2 / (cases - 1) + residual**2 / ((seeds - 1) * (cases - 1))
-    return float((ms_seed + ms_case - residual) ** 2 / squares)

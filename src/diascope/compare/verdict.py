@@ -74,7 +74,8 @@ def compare_arms(record: StudyRecord, metric: str) -> list[Comparison]:
     """Every pair of the study, last epoch, validation side; RunError if a finished run cannot be read."""
     pairs = pairs_of(record.study)
     scored = {arm: score_runs(record, arm, metric) for arm in record.arms if any(arm in pair for pair in pairs)}
-    drafts = [_analysed(record, pair, scored[pair[0]], scored[pair[1]]) for pair in pairs]
+    level = LEVEL / max(1, len(pairs))  # what Holm asks of the smallest p
+    drafts = [_analysed(record, pair, scored[pair[0]], scored[pair[1]], level) for pair in pairs]
     margin = record.study.compare.margin
     p_holm = holm([draft.p for draft in drafts])
     p_equivalent = holm([_p_equivalent(draft, margin) for draft in drafts])
@@ -85,13 +86,13 @@ def compare_arms(record: StudyRecord, metric: str) -> list[Comparison]:
     ]
 
 
-def _analysed(record: StudyRecord, pair: tuple[str, str], arm: ScoredRuns, against: ScoredRuns) -> _Draft:
+def _analysed(record: StudyRecord, pair: tuple[str, str], arm: ScoredRuns, against: ScoredRuns, level: float) -> _Draft:
     runs = differences(arm, against)
     analysis = analyse(record, runs, arm)
     paired = {key: run.score for key, run in runs.items()}
     tested = analysis.estimate is not None and analysis.estimate.variance > 0 and len(runs) > 1
     p = analysis.estimate.p_value() if tested and analysis.estimate is not None else None
-    needs = _needs(record, analysis, paired, arm) if tested else (None, None)
+    needs = _needs(record, analysis, paired, arm, level) if tested else (None, None)
     undefined = len(arm.undefined) + len(against.undefined)
     return _Draft(*pair, analysis, paired, undefined, arm, needs, p)
 
@@ -103,7 +104,7 @@ def _p_equivalent(draft: _Draft, margin: float | None) -> float | None:
 
 
 def _needs(
-    record: StudyRecord, analysis: Analysis, paired: dict[Key, float], size: ScoredRuns
+    record: StudyRecord, analysis: Analysis, paired: dict[Key, float], size: ScoredRuns, level: float
 ) -> tuple[int | None, int | None]:
     """Seeds, and cases, that would show the margin, or else the observed difference, with 80% power."""
     estimate = analysis.estimate
@@ -112,11 +113,12 @@ def _needs(
     folds = sorted({fold for fold, _ in paired})
     seeds, cases = len(paired) // len(folds), sum(size.cases[fold] for fold in folds)
     if estimate.components is not None:
-        return two_way_needs(effect, estimate.components, seeds, cases)
+        return two_way_needs(effect, estimate.components, seeds, cases, level)
     if analysis.within is None:
         return None, None
     spread = float(np.var([np.mean([paired[key] for key in paired if key[0] == fold]) for fold in folds], ddof=1))
-    return resampled_needs(effect, spread, len(folds), validation_share(record, folds), analysis.within, seeds, cases)
+    share = validation_share(record, folds)
+    return resampled_needs(effect, spread, len(folds), share, analysis.within, seeds, cases, level)
 
 
 def _verdict(draft: _Draft, metric: str) -> Verdict:

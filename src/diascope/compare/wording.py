@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from diascope.compare.needs import FEWEST, MOST
 from diascope.metrics import LOWER_IS_BETTER
 
 NAMES = {
@@ -98,15 +99,18 @@ def needed(facts: Facts) -> str:
     effect = facts.margin or abs(facts.difference or 0)
     which = "the margin" if facts.margin else "the one observed"
     seeds, cases = facts.needs
-    if effect == 0:
+    if _number(effect) == "0.000" or (facts.folds if facts.crossed else facts.seeds) < FEWEST:
         return ""
     target = f"a difference of {_number(effect)} ({which})"
     if seeds == facts.seeds or cases == facts.cases:
+        if not facts.margin:  # the observed one, which was not shown: luck, and no news
+            return ""
         return f"These seeds and {facts.unit} would have shown {target} with 80% power."
     ways = [] if seeds is None else [f"{seeds:,} seeds instead of {facts.seeds:,}"]
     ways += [] if cases is None else [f"{_rounded(cases)} {facts.unit} instead of {facts.cases:,}"]
     if not ways:
-        return f"Neither more seeds alone nor more {facts.unit} alone would show {target} with 80% power."
+        many = f"{MOST} times as many seeds alone, or {facts.unit} alone,"
+        return f"Not even {many} would show {target} with 80% power."
     return f"About {', or '.join(ways)}{',' * (len(ways) > 1)} would show {target} with 80% power."
 
 
@@ -130,10 +134,11 @@ def _one_run(facts: Facts) -> str:
     assert facts.difference is not None
     assert facts.interval is not None
     low, high = facts.interval
+    remedy = "Finish the other folds." if facts.crossed else "Train at least 3 seeds each."
     return (
         f"One run of each arm cannot show whether {facts.arm} or {facts.against} is the better method: the difference "
         f"in {facts.name} was {_signed(facts.difference)} (95% CI {_number(low)} to {_number(high)} over "
-        f"{_sample(facts)}), and this interval is about these two trained networks only. Train at least 3 seeds each."
+        f"{_sample(facts)}), and this interval is about these two trained networks only. {remedy}"
     )
 
 
@@ -164,7 +169,7 @@ def _runs(facts: Facts) -> str:
 
 
 def _sample(facts: Facts) -> str:
-    of_groups = f" of {facts.cases:,} groups" if facts.unit == "groups" else ""
+    of_groups = f" of {facts.cases:,} groups" if facts.cases != facts.images else ""
     return f"{facts.images:,} images{of_groups}"
 
 
@@ -177,7 +182,10 @@ def _one_seed(facts: Facts) -> str:
 def _p(p: float) -> str:
     if p < 0.001:
         return "p < .001"
-    return f"p = {p:.3f}".replace("0.", ".") if p < 0.9995 else "p = 1"
+    if p >= 0.9995:
+        return "p = 1"
+    digits = 3 if f"{p:.3f}" != "0.050" else 6  # on which side of .05 it lies decides the verdict
+    return f"p = {p:.{digits}f}".replace("0.", ".")
 
 
 def _number(value: float) -> str:
@@ -186,7 +194,8 @@ def _number(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return _number(value) if value <= 0 else f"+{_number(value)}"
+    number = _number(value)
+    return number if value < 0 or number == "0.000" else f"+{number}"
 
 
 def _rounded(count: int) -> str:
