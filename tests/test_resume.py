@@ -108,7 +108,7 @@ def test_killed_at_every_single_write(make_task: MakeTask, monkeypatch: pytest.M
                 pass
         train(task)
         assert results(task.folder) == expected, f"after a crash at write {number}"
-        assert not list(task.folder.glob("checkpoint.previous.pt"))
+        assert not list(task.folder.glob("checkpoint.previous.pt")) + list(task.folder.glob("*.tmp"))
     assert number > 30
 
 

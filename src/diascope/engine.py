@@ -83,9 +83,9 @@ def pick_device(name: str) -> torch.device:
 def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = lambda: False) -> Iterator[Epoch]:
     """Train the task's run, or what is left of it, yielding each epoch; the folder is done when the iterator ends.
 
-    Leaving the loop early keeps the epochs that were yielded. `stop` is asked before every batch; when it says yes,
-    Stopped is raised; epochs since the last checkpoint, which are few, are then trained again when the run goes on.
-    Nobody else may write into the folder meanwhile (see runs/claim.py).
+    Leaving the loop early keeps the epochs that were yielded. `stop` is asked before every batch, and before results
+    are written; when it says yes, Stopped is raised; epochs since the last checkpoint, which are few, are then trained
+    again when the run goes on. Nobody else may write into the folder meanwhile (see runs/claim.py).
     """
     prepare_process(task.config.training.threads)
     place, folder = pick_device(device), RunFolder(task.folder)
@@ -102,6 +102,7 @@ def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = l
                 where=task.name,
                 remedy="lower training.learning_rate or use precision fp32",
             )
+        _stop_if(stop)
         history.append(_history_row(epoch))
         folder.append_history(history[-1])
         due = perf_counter() - last_save >= cost / SAVE_SHARE
@@ -113,6 +114,7 @@ def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = l
             if not due:
                 _save_checkpoint(folder, task, state, history)
             raise
+    _stop_if(stop)
     _save_checkpoint(folder, task, state, history)
     origin["seconds"] = round(sum(row["seconds"] for row in history), 1)
     _finish(folder, task, state, data.validation, origin)
@@ -175,6 +177,7 @@ def _new_state(task: RunTask, device: torch.device) -> TrainingState:
 
 def _resume(folder: RunFolder, task: RunTask, state: TrainingState) -> list[dict[str, float]]:
     """Go on from the newest checkpoint of this run that is whole, else from the start; returns the history so far."""
+    folder.sweep()
     for file in (folder.checkpoint, folder.previous):
         saved = _read_checkpoint(file)
         if saved is not None and saved["run_id"] == task.run_id:
@@ -226,11 +229,15 @@ def _stoppable(
 ) -> Callable[[int], Iterator[tuple[Tensor, Tensor]]]:
     def until_stopped(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         for batch in batches(epoch):
-            if stop():
-                raise Stopped
+            _stop_if(stop)
             yield batch
 
     return until_stopped
+
+
+def _stop_if(stop: Callable[[], bool]) -> None:
+    if stop():
+        raise Stopped
 
 
 def _history_row(epoch: Epoch) -> dict[str, float]:

@@ -202,3 +202,28 @@ def test_a_full_disk_is_told_with_a_remedy_and_the_epochs_before_are_kept(
     events = list(SerialExecutor("cpu")([task]))
     assert isinstance(events[-1], Finished)
     assert events[1].epoch.epoch > 1  # type: ignore[union-attr]
+
+
+def test_a_disk_that_is_full_before_the_run_begins_is_told_too(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("diascope.runs.claim.write_atomic", full)
+    (failed,) = SerialExecutor("cpu")([make_task()])
+    assert isinstance(failed, Failed)
+    assert failed.problem == "the disk is full; free some space and run the same command again"
+
+
+def test_a_run_whose_claim_is_lost_stops_and_has_one_end(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diascope.runs.claim.HEARTBEAT", 0.02)
+    task = make_task("a", "training.epochs=5000")
+    events = []
+    for event in SerialExecutor("cpu")([task]):
+        events.append(event)
+        if isinstance(event, EpochDone) and event.epoch.epoch == 2:
+            (task.folder / "claim.json").write_text("{}")
+    assert isinstance(events[-1], Elsewhere)
+    assert [type(event) for event in events[:-1]].count(Elsewhere) == 0
+    assert not (task.folder / "done.json").exists()

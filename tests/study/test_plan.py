@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from diascope.errors import ConfigError, RunError
+from diascope.runs.claim import Claim
 from diascope.runs.folder import RunFolder, write_json
 from diascope.study.plan import Cell, check_stale, plan, read_images, write_study
 from diascope.studyfile import Study, parse_study
@@ -112,6 +113,26 @@ def test_retraining_clears_what_is_stale_before_anything_is_trained(tmp_path: Pa
     assert not list(tmp_path.glob("runs/*/*/done.json"))
 
 
+def test_what_another_command_trains_is_neither_cleared_nor_described_anew(tmp_path: Path) -> None:
+    study = make_study()
+    cells = cells_of(study, tmp_path)
+    write_study(study, read_images(study), tmp_path)
+    finish(cells[0])
+    changed = make_study("split.seed=1")
+    images = read_images(changed)
+    before = (tmp_path / "study.yaml").read_text()
+    with Claim(cells[0].task.folder):
+        with pytest.raises(RunError, match=r"another command trains .* for a study file that says something else"):
+            write_study(changed, images, tmp_path, plan(changed, images, tmp_path))
+        (tmp_path / "study.yaml").unlink()
+        with pytest.raises(RunError, match=r"another command trains it, with another configuration"):
+            write_study(changed, images, tmp_path, plan(changed, images, tmp_path))
+        (tmp_path / "study.yaml").write_text(before)
+        write_study(study, read_images(study), tmp_path, cells)
+    assert cells[0].task.folder.joinpath("done.json").exists()
+    assert (tmp_path / "study.yaml").read_text() == before
+
+
 def test_arms_may_plant_a_shortcut_into_the_same_images(tmp_path: Path) -> None:
     study = make_study("arms.letters={data.phantom.shortcut: letters}", "seeds=1")
     gray, *_, letters = cells_of(study, tmp_path)
@@ -123,7 +144,7 @@ def test_what_is_written_before_training(tmp_path: Path) -> None:
     study = make_study()
     images = read_images(study)
     write_study(study, images, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {
+    assert {path.name for path in tmp_path.iterdir()} - {".study.lock"} == {
         "study.yaml",
         "index.csv",
         "folds.json",

@@ -10,7 +10,7 @@ import pytest
 from diascope.engine import RunTask
 from diascope.errors import ConfigError, RunError
 from diascope.study.executors import EpochDone, Event, Failed, Finished, Interrupted
-from diascope.study.executors.ray import RayExecutor, Resources
+from diascope.study.executors.ray import RayExecutor, Resources, _fitting
 from diascope.study.executors.serial import SerialExecutor
 
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
@@ -83,12 +83,28 @@ def test_a_node_is_lost_midway_and_its_run_goes_on_elsewhere(cluster: Any, make_
 
 
 def test_more_than_the_cluster_has_is_refused(cluster: Any, make_task: MakeTask) -> None:
-    with pytest.raises(RunError, match=r"has 2 CPUs and 0 GPUs, and a run asks for 1 CPUs and 0.5 GPUs; lower"):
+    with pytest.raises(RunError, match=r"has 2 CPUs and 0 GPUs, and a run asks for 1 CPUs and 0.5 GPUs of"):
         list(RayExecutor(2, "auto", Resources(gpus=0.5))([make_task()]))
+    with pytest.raises(RunError, match=r"has 2 CPUs and 0 GPUs, and a run asks for 2 CPUs"):  # on two nodes
+        list(RayExecutor(2, "auto", Resources(cpus=2))([make_task()]))
+
+
+@pytest.mark.parametrize(
+    ("has", "asked", "room"),
+    [
+        ({"CPU": 8}, {"CPU": 3, "GPU": 0}, 2),
+        ({"CPU": 8, "GPU": 3}, {"CPU": 1, "GPU": 0.4}, 6),
+        ({"CPU": 2, "GPU": 4}, {"CPU": 1, "GPU": 1}, 2),
+        ({"CPU": 8, "GPU": 3}, {"CPU": 1, "GPU": 2}, 1),
+        ({"CPU": 8}, {"CPU": 1, "GPU": 0.1}, 0),
+    ],
+)
+def test_how_many_runs_fit_a_node(has: dict[str, float], asked: dict[str, float], room: int) -> None:
+    assert _fitting(has, asked) == room
 
 
 def test_no_cluster_at_the_address_is_said(make_task: MakeTask) -> None:
-    for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "here:there"):
+    for address in ("127.0.0.1:1", "here:there"):
         with pytest.raises(RunError, match=rf"--address {address}: no Ray cluster answers .*ray start --head"):
             list(RayExecutor(1, "cpu", Resources(address=address))([make_task()]))
 

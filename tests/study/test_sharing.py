@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
+from multiprocessing.synchronize import Barrier
 
 import pytest
 
@@ -32,9 +33,11 @@ def context() -> ForkServerContext:
     return context
 
 
-def command(tasks: Sequence[RunTask], pipe: Connection) -> None:
+def command(tasks: Sequence[RunTask], pipe: Connection, ready: Barrier | None = None) -> None:
     """What `diascope run` does with its tasks; says each event and, last, that it is over."""
     sharing.PAUSE = 0.05
+    if ready is not None:
+        ready.wait()
     for event in share(SerialExecutor("cpu"), tasks):
         pipe.send((type(event).__name__, event.task.name))
     pipe.send(None)
@@ -48,9 +51,10 @@ def told(pipe: Connection) -> Iterator[tuple[str, str]]:
 def test_two_commands_share_the_runs_and_train_none_twice(make_task: MakeTask, context: ForkServerContext) -> None:
     tasks = [make_task("a", "training.epochs=8", seed=seed) for seed in range(6)]
     pipes, processes = [], []
+    ready = context.Barrier(2)
     for _ in range(2):
         here, there = context.Pipe()
-        processes.append(context.Process(target=command, args=(tasks, there)))
+        processes.append(context.Process(target=command, args=(tasks, there, ready)))
         pipes.append(here)
         processes[-1].start()
     heard: list[Told] = [list(told(pipe)) for pipe in pipes]
@@ -118,3 +122,14 @@ def test_a_run_that_a_command_just_finished_is_not_begun(make_task: MakeTask) ->
     list(SerialExecutor("cpu")([task]))
     assert [type(event) for event in SerialExecutor("cpu")([task])] == [Finished]
     assert [type(event) for event in share(no_work, [task])] == [Finished]
+
+
+def test_a_run_of_another_configuration_that_came_in_between_is_not_overwritten(make_task: MakeTask) -> None:
+    first, second = make_task("a"), make_task("a", "model.dropout=0.1")
+    list(SerialExecutor("cpu")([first]))
+    before = (first.folder / "last.safetensors").read_bytes()
+    (failed,) = share(SerialExecutor("cpu"), [second])
+    assert isinstance(failed, Failed)
+    assert "another configuration" in failed.problem
+    assert (first.folder / "last.safetensors").read_bytes() == before
+    assert RunFolder(first.folder).is_done(first.run_id)

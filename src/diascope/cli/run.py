@@ -32,7 +32,7 @@ def run(
     ] = "processes",
     address: Annotated[
         str | None,
-        typer.Option(help="Ray cluster: auto, HOST:PORT, ray://HOST:PORT. Default: one on this machine."),
+        typer.Option(help="Ray cluster that this machine is part of: auto, HOST:PORT. Default: one on it alone."),
     ] = None,
     cpus_per_run: Annotated[
         float | None, typer.Option(help="Ray: processors that a run gets. Default: its training.threads.", min=0.01)

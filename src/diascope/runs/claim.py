@@ -7,6 +7,7 @@ at once on the same machine, or when its file has not been touched for a minute,
 system itself. An owner that finds its claim taken over (its machine slept, say) has `lost` it and must stop writing.
 """
 
+import getpass
 import json
 import os
 import socket
@@ -75,8 +76,8 @@ class Claim:
     def _beat(self) -> None:
         while not self._left.wait(HEARTBEAT):
             try:
-                self.lost = not self._is_mine()
-                if self.lost:
+                if not self._is_mine() and not self._left.wait(HEARTBEAT / 10) and not self._is_mine():
+                    self.lost = True  # seen twice: a network disk may be late once
                     return
                 os.utime(_file(self._folder))
             except OSError:
@@ -127,12 +128,12 @@ def _lock(folder: Path) -> FileLock:
 
 
 def _place() -> str:
-    """This boot of this machine, and the container in it: where a process number means something."""
+    """This boot of this machine, container and user: where a process number means something and can be looked up."""
     try:
         container = os.readlink("/proc/self/ns/pid")
     except OSError:
         container = ""
-    return f"{socket.gethostname()} {psutil.boot_time():.0f} {container}"
+    return f"{socket.gethostname()} {psutil.boot_time():.0f} {container} {getpass.getuser()}"
 
 
 def _born(process: int) -> float | None:

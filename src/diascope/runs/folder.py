@@ -64,11 +64,14 @@ class RunFolder:
         self.error, self.done = path / "error.txt", path / "done.json"
 
     def clear(self) -> None:
-        """Remove the files of an earlier run, the mark that it is done first."""
+        """Remove the files of an earlier run: first the mark that it is done, last what tells whose run it was."""
         checkpoints, results = (self.checkpoint, self.previous), (self.history, self.predictions, self.last, self.best)
-        for file in (self.done, *checkpoints, *results, self.error):
+        for file in (self.done, *checkpoints, *results, self.error, self.provenance, self.config):
             file.unlink(missing_ok=True)
-        for torn in self.path.glob(".*.tmp"):  # of a worker that was killed while it wrote
+
+    def sweep(self) -> None:
+        """Remove what a killed writer left half written. Only the one who holds the claim may do that."""
+        for torn in self.path.glob(".*.tmp"):
             torn.unlink(missing_ok=True)
 
     def run_id(self) -> str | None:

@@ -1,5 +1,6 @@
 """From a study file to its runs: which are done, which are to do, and which no longer fit the file."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from filelock import FileLock
 
 from diascope.config import RunConfig, SplitConfig, canonical_json, run_id
 from diascope.data.cache import ImageCache, load_images
@@ -16,7 +18,7 @@ from diascope.data.split import Fold, Folds, make_folds
 from diascope.engine import RunData, RunTask
 from diascope.errors import ConfigError, RunError
 from diascope.findings import Finding
-from diascope.runs.claim import is_claimed
+from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
 from diascope.runs.record import sample_stem
 from diascope.studyfile import Arm, Study, dump_study
@@ -96,22 +98,54 @@ def check_stale(cells: Sequence[Cell], folder: Path, *, retrain: bool) -> None:
 def write_study(study: Study, images: Images, folder: Path, cells: Sequence[Cell] = ()) -> None:
     """Write down what is about to be trained, and on what, before any training.
 
-    Stale cells, which are about to be trained anew, are cleared: no report may count them among the new ones.
+    Stale cells, which are about to be trained anew, are cleared: no report may count them among the new ones. Raises
+    RunError if another command is at work in the folder on another study, or on a stale cell.
     """
     try:
-        for cell in cells:
-            if cell.state == "stale":
-                RunFolder(cell.task.folder).clear()
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / "study.yaml", dump_study(study))
-        images.index.save(folder / "index.csv")
-        images.folds.save(folder / "folds.json")
-        write_json(folder / "findings.json", [finding.model_dump(mode="json") for finding in images.findings])
-        _write_samples(study, images, folder / "samples")
+        with FileLock(folder / ".study.lock"):
+            _refuse_other_study(study, folder, cells)
+            for cell in cells:
+                if cell.state == "stale":
+                    _clear(cell.task)
+            write_atomic(folder / "study.yaml", dump_study(study))
+            _replace(folder / "index.csv", images.index.save)
+            _replace(folder / "folds.json", images.folds.save)
+            write_json(folder / "findings.json", [finding.model_dump(mode="json") for finding in images.findings])
+            _write_samples(study, images, folder / "samples")
     except OSError as error:
         raise RunError(
             f"cannot be written ({error.strerror})", where=str(folder), remedy="give another --out"
         ) from error
+
+
+def _refuse_other_study(study: Study, folder: Path, cells: Sequence[Cell]) -> None:
+    """While a command trains in the folder, what the folder says of its study stays."""
+    file = folder / "study.yaml"
+    if not file.exists() or file.read_text(encoding="utf-8") == dump_study(study):
+        return
+    busy = [cell.task.name for cell in cells if is_claimed(cell.task.folder)]
+    if busy:
+        what = f"another command trains {busy[0]} in it, for a study file that says something else"
+        raise RunError(what, where=str(folder), remedy="wait for it, or give another --out")
+
+
+def _clear(task: RunTask) -> None:
+    folder = RunFolder(task.folder)
+    try:
+        with Claim(task.folder):
+            if folder.run_id() != task.run_id:  # else another command has begun it anew
+                folder.clear()
+    except Taken as taken:
+        what = "another command trains it, with another configuration"
+        raise RunError(what, where=str(task.folder), remedy="wait for it, then run with --retrain") from taken
+
+
+def _replace(path: Path, save: Callable[[Path], None]) -> None:
+    """Save beside the file, then take its place: a reader sees the old one or the new."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    save(temporary)
+    temporary.replace(path)
 
 
 def _cell(folder: Path, arm: Arm, split: SplitConfig, images: Images, fold_number: int, fold: Fold, seed: int) -> Cell:

@@ -1,7 +1,7 @@
 """Several commands on one study folder: each takes the runs that nobody else trains, and all wait for the last."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from time import sleep
 
 from diascope.engine import RunTask
@@ -46,8 +46,9 @@ def _ended(task: RunTask, failure: int) -> Event | None:
     if folder.is_done(task.run_id):
         return Finished(task)
     if _failure(task) not in (0, failure) and not is_claimed(task.folder):
-        lines = folder.error.read_text(encoding="utf-8").strip().splitlines()
-        return Failed(task, f"in another command: {lines[-1] if lines else 'no reason given'}")
+        with suppress(FileNotFoundError):  # tried again this very moment
+            lines = folder.error.read_text(encoding="utf-8").strip().splitlines()
+            return Failed(task, f"in another command: {lines[-1] if lines else 'no reason given'}")
     return None
 
 

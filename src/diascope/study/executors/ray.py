@@ -9,11 +9,12 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from math import floor
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,15 +23,15 @@ from numpy.typing import NDArray
 from diascope.engine import RunTask, open_pixels
 from diascope.errors import ConfigError, DiascopeError, RunError
 from diascope.runs.claim import Claim, Taken
-from diascope.runs.folder import RunFolder
 from diascope.study.executors import REDONE, Elsewhere, Event, Failed, Finished, Interrupted
 from diascope.study.executors.ray_worker import Message, files_of, place, train_there
-from diascope.study.executors.task import record_failure
+from diascope.study.executors.task import ended_already, record_failure
 
 if TYPE_CHECKING:
     from ray import ObjectRef, ObjectRefGenerator
 
 REACH_SECONDS = 10.0  # for a cluster to answer
+PATIENCE_SECONDS = 300.0  # for a cluster that lost all its nodes to get new ones
 WAIT_SECONDS = 1.0  # between two looks at whether a claim was lost
 
 
@@ -38,8 +39,8 @@ WAIT_SECONDS = 1.0  # between two looks at whether a claim was lost
 class Resources:
     """Which cluster, and what one run gets of it.
 
-    `address` is that of a cluster that is there (auto, HOST:PORT, ray://HOST:PORT), None asks for one on this machine;
-    `cpus` None means as many as a run has threads; `gpus` may be a fraction.
+    `address` is that of a cluster that this machine is part of (auto, HOST:PORT), None asks for one on it alone; `cpus`
+    None means as many as a run has threads; `gpus` may be a fraction.
     """
 
     address: str | None = None
@@ -74,6 +75,7 @@ class _Driver:
         self._resources, self._device, self._jobs = resources, device, jobs
         self._flights: dict[ObjectRefGenerator, _Flight] = {}
         self._pixels: dict[str, ObjectRef[Any]] = {}
+        self._alone_since: float | None = None  # when something last flew
 
     def run(self, tasks: Sequence[RunTask]) -> Iterator[Event]:
         import ray
@@ -81,12 +83,15 @@ class _Driver:
         waiting, losses = list(reversed(tasks)), Counter[str]()
         try:
             while waiting or self._flights:
-                while waiting and len(self._flights) < self._room(waiting[-1]):
+                while waiting and len(self._flights) < min(self._jobs, self._room(waiting[-1])):
                     yield from self._launch(waiting.pop())
                 if not self._flights:
+                    self._wait_for_room(waiting)
                     continue
+                self._alone_since = monotonic()
                 ready, _ = ray.wait(list(self._flights), num_returns=1, timeout=WAIT_SECONDS, fetch_local=False)
-                for stream in [*ready, *(stream for stream, flight in self._flights.items() if flight.claim.lost)]:
+                lost = [stream for stream, flight in self._flights.items() if flight.claim.lost]
+                for stream in dict.fromkeys([*ready, *lost]):
                     event = self._next(stream)
                     if isinstance(event, Interrupted):
                         losses[event.task.name] += 1
@@ -101,46 +106,61 @@ class _Driver:
                 self._call_off(stream)
 
     def _room(self, task: RunTask) -> int:
-        """How many runs fit the cluster as it is now."""
+        """How many runs fit the nodes of the cluster as they are now; a run does not spread over nodes."""
         import ray
 
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        return sum(_fitting(node["Resources"], self._asked(task)) for node in nodes if node["Alive"])
+
+    def _wait_for_room(self, waiting: Sequence[RunTask]) -> None:
+        """Nothing flies. A cluster that never had room for a run is refused; one that lost its nodes gets a while."""
+        import ray
+
+        if not waiting or self._room(waiting[-1]):
+            return
+        if self._alone_since is not None and monotonic() - self._alone_since < PATIENCE_SECONDS:
+            sleep(WAIT_SECONDS)
+            return
         there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        asked = {"CPU": self._cpus(task), "GPU": self._resources.gpus}
-        room = min(floor(there.get(name, 0) / amount) for name, amount in asked.items() if amount)
-        if room < 1 and not self._flights:
-            has = " and ".join(f"{there.get(name, 0):g} {name}s" for name in asked)
-            wanted = " and ".join(f"{amount:g} {name}s" for name, amount in asked.items())
-            remedy = "lower --cpus-per-run or --gpus-per-run, or add nodes"
-            raise RunError(f"has {has}, and a run asks for {wanted}", where="the Ray cluster", remedy=remedy)
-        return min(room, self._jobs)
+        asked = self._asked(waiting[-1])
+        has = " and ".join(f"{there.get(name, 0):g} {name}s" for name in asked)
+        wanted = " and ".join(f"{amount:g} {name}s" for name, amount in asked.items())
+        remedy = "lower --cpus-per-run or --gpus-per-run, or add nodes"
+        raise RunError(f"has {has}, and a run asks for {wanted} of one node", where="the Ray cluster", remedy=remedy)
+
+    def _asked(self, task: RunTask) -> dict[str, float]:
+        return {"CPU": self._cpus(task), "GPU": self._resources.gpus}
 
     def _cpus(self, task: RunTask) -> float:
         return self._resources.cpus or task.config.training.threads
 
     def _launch(self, task: RunTask) -> Iterator[Event]:
         """Claim the run and send it off; tells only of a run that cannot be."""
+
+        with ExitStack() as held:
+            try:
+                claim = held.enter_context(Claim(task.folder))
+                if already := ended_already(task):
+                    yield already
+                    return
+                stream = self._send(task)
+            except Taken:
+                yield Elsewhere(task)
+                return
+            except (DiascopeError, OSError) as error:
+                yield Failed(task, record_failure(task, error))
+                return
+            self._flights[stream] = _Flight(task, claim)
+            held.pop_all()
+
+    def _send(self, task: RunTask) -> "ObjectRefGenerator":
         import ray
 
-        claim = Claim(task.folder)
-        try:
-            claim.__enter__()
-        except Taken:
-            yield Elsewhere(task)
-            return
-        if RunFolder(task.folder).is_done(task.run_id):
-            claim.__exit__(None, None, None)
-            yield Finished(task)
-            return
-        try:
-            pixels = self._shipped(task.data.pixels)
-        except DiascopeError as error:
-            claim.__exit__(None, None, None)
-            yield Failed(task, record_failure(task, error))
-            return
+        pixels = self._shipped(task.data.pixels)
         there = replace(task, folder=Path(task.folder.name), data=replace(task.data, pixels=Path()))
         remote = ray.remote(max_retries=0, num_cpus=self._cpus(task), num_gpus=self._resources.gpus)(train_there)
-        stream = remote.remote(there, pixels, files_of(task.folder), self._device)
-        self._flights[stream] = _Flight(task, claim)
+        stream: ObjectRefGenerator = remote.remote(there, pixels, files_of(task.folder), self._device)
+        return stream
 
     def _shipped(self, pixels: Path | NDArray[np.uint8]) -> "ObjectRef[Any]":
         """The images in the object store, each array once."""
@@ -183,12 +203,23 @@ class _Driver:
     def _call_off(self, stream: "ObjectRefGenerator") -> None:
         import ray
 
-        ray.cancel(stream, force=False)
-        self._land(stream)
+        try:
+            ray.cancel(stream, force=False)
+        finally:
+            self._land(stream)
 
     def _land(self, stream: "ObjectRefGenerator") -> None:
         """The flight is over; what it sent is in place."""
         self._flights.pop(stream).claim.__exit__(None, None, None)
+
+
+def _fitting(has: dict[str, float], asked: dict[str, float]) -> int:
+    """How many runs fit one node; a share of a GPU is of one device."""
+    room = floor(has.get("CPU", 0) / asked["CPU"])
+    if asked["GPU"]:
+        gpus = has.get("GPU", 0)
+        room = min(room, floor(gpus) * floor(1 / asked["GPU"]) if asked["GPU"] < 1 else floor(gpus / asked["GPU"]))
+    return room
 
 
 @dataclass(frozen=True)
@@ -226,6 +257,6 @@ def _cluster(address: str | None) -> Iterator[None]:
 
 def _check_reachable(address: str) -> None:
     """Ray itself would try for many minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     if host:
         socket.create_connection((host, int(port)), timeout=REACH_SECONDS).close()

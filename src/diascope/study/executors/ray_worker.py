@@ -65,8 +65,10 @@ class _Parcel:
         return {**dict.fromkeys(gone), **{name: (self._folder / name).read_bytes() for name in new}}
 
 
-def _stamps(folder: Path) -> dict[str, int]:
-    return {file.name: file.stat().st_mtime_ns for file in _run_files(folder)}
+def _stamps(folder: Path) -> dict[str, tuple[int, ...]]:
+    """What differs when a file was replaced or has grown, though the clock may not have ticked."""
+    found = {file.name: file.stat() for file in _run_files(folder)}
+    return {name: (stat.st_mtime_ns, stat.st_ino, stat.st_size) for name, stat in found.items()}
 
 
 def files_of(folder: Path) -> Files:
@@ -80,7 +82,9 @@ def _run_files(folder: Path) -> list[Path]:
 
 
 def place(files: Files, folder: Path) -> None:
-    """Write files into a run folder, each as a whole, the mark that the run is done last."""
+    """Write files into a run folder, each as a whole; the mark that the run is done goes first and comes last."""
+    if files:
+        RunFolder(folder).done.unlink(missing_ok=True)
     for name in sorted(files, key=lambda name: name == RunFolder(folder).done.name):
         content = files[name]
         if content is None:

@@ -1,28 +1,46 @@
 """One task in a process that trains: claim its folder, train, tell; common to the executors."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from errno import ENOSPC
 
 from diascope.engine import RunTask, Stopped, execute
-from diascope.errors import DiascopeError
+from diascope.errors import DiascopeError, RunError
 from diascope.runs.claim import Claim, Taken
 from diascope.runs.folder import RunFolder, write_atomic
-from diascope.study.executors import Elsewhere, EpochDone, Event, Failed, Finished, Started
+from diascope.study.executors import ENDED, Elsewhere, EpochDone, Event, Failed, Finished, Started
 
 
 def run_task(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[Event]:
     """The events of one task; a run that raises is recorded in its folder, and does not end the others."""
-    try:
-        with Claim(task.folder) as claim:
-            if RunFolder(task.folder).is_done(task.run_id):  # another command did it a moment ago
-                yield Finished(task)
-                return
-            yield from train_task(task, device, lambda: stop() or claim.lost)
-            if claim.lost:
-                yield Elsewhere(task)
-    except Taken:
-        yield Elsewhere(task)
+    with ExitStack() as held:
+        try:
+            claim = held.enter_context(Claim(task.folder))
+        except Taken:
+            yield Elsewhere(task)
+            return
+        except OSError as error:  # the claim itself cannot be written
+            yield Failed(task, record_failure(task, error))
+            return
+        if already := ended_already(task):
+            yield already
+            return
+        ended = False
+        for event in train_task(task, device, lambda: stop() or claim.lost):
+            ended = isinstance(event, ENDED)
+            yield event
+        if claim.lost and not ended:
+            yield Elsewhere(task)
+
+
+def ended_already(task: RunTask) -> Event | None:
+    """What there is to say of a claimed folder that must not be trained in: another command was there first."""
+    folder = RunFolder(task.folder)
+    found = folder.run_id()
+    if found not in (None, task.run_id):
+        what = "a command with another study file trained another configuration in this folder meanwhile"
+        return Failed(task, str(RunError(what, where=str(task.folder), remedy="give one of them another --out")))
+    return Finished(task) if folder.is_done(task.run_id) else None
 
 
 def train_task(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[Event]:
