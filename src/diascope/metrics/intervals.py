@@ -45,6 +45,11 @@ class Question:
     def everyone(self) -> Flags:
         return np.ones(len(self.judged.labels), dtype=bool)
 
+    @property
+    def rarest(self) -> int:
+        """Units with an image of the class that has fewest."""
+        return min(self.units.count(self.judged.labels == k) for k in range(self.judged.classes))
+
 
 def intervals(
     labels: Labels,
@@ -169,13 +174,13 @@ def _slope(question: Question, name: str, value: float) -> Limits:
     fit = recalibration.recalibration(logits, truth)
     assert fit is not None, "a slope that has a value was fitted"
     changes = recalibration.left_out(logits, truth, fit, question.units)
-    return coefficient_limits(value, None if changes is None else changes[:, 1], question.units)
+    return coefficient_limits(value, None if changes is None else changes[:, 1], question.units, question.rarest)
 
 
 def _intercept(question: Question, name: str, value: float) -> Limits:
     logits, truth = recalibration.predicted_logits(question.judged), question.judged.labels == question.judged.positive
     changes = recalibration.left_out(logits, truth, np.array([value]), question.units)
-    return coefficient_limits(value, None if changes is None else changes[:, 0], question.units)
+    return coefficient_limits(value, None if changes is None else changes[:, 0], question.units, question.rarest)
 
 
 def _none(question: Question, name: str, value: float) -> Limits:

@@ -9,21 +9,24 @@ from diascope.metrics.proportions import clustered_variance, wilson
 from diascope.metrics.units import Limits, Units, student
 
 
-def coefficient_limits(value: float, changes: Reals | None, units: Units) -> Limits:
-    """Of a coefficient, from its changes (units,) as each unit in turn is left out; None where one cannot be."""
+def coefficient_limits(value: float, changes: Reals | None, units: Units, rarest: int) -> Limits:
+    """Of a coefficient, from its changes (units,) as each unit in turn is left out; None where one cannot be.
+
+    The spread is known no better than from the `rarest` class's units: Student's t has their degrees of freedom.
+    """
     n, method = units.count(np.ones(units.images, dtype=bool)), "jackknife, one step"
-    if changes is None or n < 2:
+    if changes is None or rarest < 2:
         return Limits(None, None, n, method)
     centred = changes - changes.mean()
-    half = units.critical(n) * float(centred @ centred * (n - 1) / n) ** 0.5
+    half = student(units.level, rarest) * float(centred @ centred * (n - 1) / n) ** 0.5
     return Limits(value - half, value + half, n, method)
 
 
 def share_limits(value: float, influences: Reals, units: Units, rarest: int) -> Limits:
     """Of a metric between 0 and 1, on the logit scale (for average precision: Boyd et al. 2013).
 
-    The spread is known no better than from the `rarest` class's units, so Student's t has their degrees of freedom.
-    Where the metric is perfect its influences vanish: then it counts as a share of those units.
+    The spread is known no better than from the `rarest` class's units, as above. Where the metric is perfect its
+    influences vanish: then it counts as a share of those units.
     """
     of_units = units.sums(influences)[:, 0]
     n, method = len(of_units), "infinitesimal jackknife, logit"
