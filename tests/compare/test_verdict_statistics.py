@@ -8,7 +8,7 @@ from diascope import metrics
 from diascope.compare.arms import wider
 from diascope.compare.estimate import Components, Estimate, critical_value, holm
 from diascope.compare.jackknife import blocks, pseudo_values
-from diascope.compare.needs import needed, two_way_needs, two_way_power
+from diascope.compare.needs import Needs, needed, two_way_needs, two_way_power
 from diascope.compare.resampled import corrected_resampled, pooled_variance
 from diascope.compare.two_way import combine, mean_squares, two_way
 
@@ -154,12 +154,13 @@ def test_power_is_the_rate_of_simulated_rejections(seeds: int, parts: tuple[floa
 
 def test_needs_are_the_smallest_numbers_with_enough_power() -> None:
     parts = Components(0.002, 0.05, 0.2)
-    seeds, cases = two_way_needs(0.05, parts, 3, 200)
+    found = two_way_needs(0.05, parts, 3, 200)
+    seeds, cases = found.seeds, found.cases
     assert seeds is not None
     assert two_way_power(0.05, parts, seeds, 200) >= 0.8 > two_way_power(0.05, parts, seeds - 1, 200)
     assert cases is None  # three seeds alone have too much noise
-    assert two_way_needs(0.01, Components(0.0001, 0.5, 0.2), 3, 200)[0] is None
-    assert two_way_needs(0.05, Components(None, 0.05, 0.2), 1, 200) == (None, None)
+    assert two_way_needs(0.01, Components(0.0001, 0.5, 0.2), 3, 200).seeds is None
+    assert two_way_needs(0.05, Components(None, 0.05, 0.2), 1, 200) == Needs()
     assert needed(lambda n: 0.9, 7, 100) == 7
 
 
@@ -187,9 +188,22 @@ def test_what_folds_lack_in_spread_the_cases_supply() -> None:
 
 def test_more_pairs_need_more_seeds_and_few_seeds_foretell_nothing() -> None:
     parts = Components(seed=0.001, case=0.02, residual=0.1)
-    (alone, _), (of_six, _) = (two_way_needs(0.05, parts, 5, 200, 0.05 / tests) for tests in (1, 6))
+    alone, of_six = (two_way_needs(0.05, parts, 5, 200, 0.05 / tests).seeds for tests in (1, 6))
     assert alone is not None
     assert of_six is not None
     assert 5 < alone < of_six
-    assert two_way_needs(0.05, parts, 2, 200) == (None, None)
-    assert two_way_needs(0.0001, parts, 5, 200) == (None, None), "more than 100 times as many is no advice"
+    assert two_way_needs(0.05, parts, 2, 200) == Needs()
+    assert two_way_needs(0.0001, parts, 5, 200) == Needs(), "more than 100 times as many is no advice"
+
+
+def test_where_neither_alone_will_do_both_together_are_named() -> None:
+    parts = Components(seed=0.001, case=0.2, residual=0.1)
+    both = two_way_needs(0.02, parts, 5, 200)
+    assert both.together
+    assert both.seeds is not None
+    assert both.cases is not None
+    assert both.cases / 200 == both.seeds / 5 == both.seeds // 5
+    assert two_way_power(0.02, parts, both.seeds, both.cases) >= 0.8
+    assert two_way_power(0.02, parts, both.seeds - 5, both.cases - 200) < 0.8
+    assert two_way_power(0.02, parts, 500, 200) < 0.8
+    assert two_way_power(0.02, parts, 5, 20_000) < 0.8

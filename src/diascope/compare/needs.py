@@ -1,6 +1,7 @@
 """Power, and how many seeds or images would show a difference: from the noncentral t distribution."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -76,20 +77,34 @@ def needed(power: Callable[[int], float], present: int, most: int) -> int | None
     return high
 
 
-def two_way_needs(
-    effect: float, components: Components, seeds: int, cases: int, level: float = LEVEL
-) -> tuple[int | None, int | None]:
-    """Seeds with these cases, and cases with these seeds, that show `effect`; None: not by that alone.
+@dataclass(frozen=True)
+class Needs:
+    """Seeds with these cases, or cases with these seeds; None: not by that alone. `together`: it takes both."""
+
+    seeds: int | None = None
+    cases: int | None = None
+    together: bool = False
+
+
+def _needs(power: Callable[[int, int], float], seeds: int, cases: int, *, more_seeds: bool) -> Needs:
+    """Of more seeds alone, more cases alone or, if neither will do, of both by the same whole factor."""
+    of_seeds = needed(lambda n: power(n, cases), seeds, MOST * seeds) if more_seeds else None
+    of_cases = needed(lambda n: power(seeds, n), cases, MOST * cases)
+    if of_seeds is not None or of_cases is not None or not more_seeds:
+        return Needs(of_seeds, of_cases)
+    factor = needed(lambda k: power(k * seeds, k * cases), 1, MOST)
+    return Needs() if factor is None else Needs(factor * seeds, factor * cases, together=True)
+
+
+def two_way_needs(effect: float, components: Components, seeds: int, cases: int, level: float = LEVEL) -> Needs:
+    """What shows `effect` with POWER.
 
     Up to MOST times as many are looked at; from fewer than FEWEST seeds nothing is foretold. `level` is that of the
     test, after the adjustment for several pairs.
     """
     if components.seed is None or effect == 0 or seeds < FEWEST:
-        return None, None
-    return (
-        needed(lambda n: two_way_power(effect, components, n, cases, level), seeds, MOST * seeds),
-        needed(lambda n: two_way_power(effect, components, seeds, n, level), cases, MOST * cases),
-    )
+        return Needs()
+    return _needs(lambda s, n: two_way_power(effect, components, s, n, level), seeds, cases, more_seeds=True)
 
 
 def resampled_needs(
@@ -101,13 +116,13 @@ def resampled_needs(
     seeds: int,
     cases: int,
     level: float = LEVEL,
-) -> tuple[int | None, int | None]:
+) -> Needs:
     """The same for cross-validation: `within` folds, `seeds` a fold, `cases` of all folds together.
 
     What the folds' S² has beyond the noise within a fold is taken to stay; the corrected variance, to be the true one.
     """
     if effect == 0 or spread == 0 or folds < FEWEST:
-        return None, None
+        return Needs()
     present = within.of_mean(seeds, cases / folds)
     beyond = max(0.0, spread - present)
     scale = min(1.0, spread / present) if present > 0 else 1.0
@@ -118,8 +133,7 @@ def resampled_needs(
         variance = float(sum(variances(expected, seed_variance, folds, more_seeds, validation_share)))
         return resampled_power(effect, expected, seed_variance, folds, more_seeds, validation_share, variance, level)
 
-    of_seeds = None if within.seed is None else needed(lambda n: power(n, cases), seeds, MOST * seeds)
-    return of_seeds, needed(lambda n: power(seeds, n), cases, MOST * cases)
+    return _needs(power, seeds, cases, more_seeds=within.seed is not None)
 
 
 def _power(noncentrality: float, critical: float, df: float) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from diascope.compare import wording
 from diascope.compare.arms import Analysis, ArmInterval, analyse, arm_intervals
 from diascope.compare.estimate import LEVEL, holm
-from diascope.compare.needs import resampled_needs, two_way_needs
+from diascope.compare.needs import Needs, resampled_needs, two_way_needs
 from diascope.compare.pairing import pairs_of
 from diascope.compare.pairs import Key, ScoredRuns, differences, score_runs, validation_share
 from diascope.metrics import LOWER_IS_BETTER
@@ -64,7 +64,7 @@ class _Draft:
     paired: dict[Key, float]
     undefined: int  # runs, of either arm, whose score is undefined
     size: ScoredRuns
-    needs: tuple[int | None, int | None]
+    needs: Needs
     p: float | None
     p_holm: float | None = None
     p_equivalent: float | None = None  # of two one-sided tests, after Holm
@@ -92,7 +92,7 @@ def _analysed(record: StudyRecord, pair: tuple[str, str], arm: ScoredRuns, again
     paired = {key: run.score for key, run in runs.items()}
     tested = analysis.estimate is not None and analysis.estimate.variance > 0 and len(runs) > 1
     p = analysis.estimate.p_value() if tested and analysis.estimate is not None else None
-    needs = _needs(record, analysis, paired, arm, level) if tested else (None, None)
+    needs = _needs(record, analysis, paired, arm, level) if tested else Needs()
     undefined = len(arm.undefined) + len(against.undefined)
     return _Draft(*pair, analysis, paired, undefined, arm, needs, p)
 
@@ -103,10 +103,8 @@ def _p_equivalent(draft: _Draft, margin: float | None) -> float | None:
     return draft.analysis.estimate.p_within(margin)
 
 
-def _needs(
-    record: StudyRecord, analysis: Analysis, paired: dict[Key, float], size: ScoredRuns, level: float
-) -> tuple[int | None, int | None]:
-    """Seeds, and cases, that would show the margin, or else the observed difference, with 80% power."""
+def _needs(record: StudyRecord, analysis: Analysis, paired: dict[Key, float], size: ScoredRuns, level: float) -> Needs:
+    """Seeds, or cases, that would show the margin, or else the observed difference, with 80% power."""
     estimate = analysis.estimate
     assert estimate is not None
     effect = record.study.compare.margin or abs(estimate.value)
@@ -115,10 +113,15 @@ def _needs(
     if estimate.components is not None:
         return two_way_needs(effect, estimate.components, seeds, cases, level)
     if analysis.within is None:
-        return None, None
+        return Needs()
     spread = float(np.var([np.mean([paired[key] for key in paired if key[0] == fold]) for fold in folds], ddof=1))
     share = validation_share(record, folds)
     return resampled_needs(effect, spread, len(folds), share, analysis.within, seeds, cases, level)
+
+
+def _named(needs: Needs, unit: str) -> dict[str, int | None]:
+    found = {"seeds": needs.seeds, unit: needs.cases}
+    return {**found, "together": 1} if needs.together else found
 
 
 def _verdict(draft: _Draft, metric: str) -> Verdict:
@@ -154,7 +157,7 @@ def _judged(record: StudyRecord, metric: str, draft: _Draft, tests: int) -> Comp
         unit=size.unit,
         undefined=draft.undefined,
         crossed=record.folds["kind"] == "kfold",
-        needs=draft.needs if verdict == "not shown" else (None, None),
+        needs=draft.needs if verdict == "not shown" else Needs(),
     )
     return Comparison(
         arm=draft.arm,
@@ -167,7 +170,7 @@ def _judged(record: StudyRecord, metric: str, draft: _Draft, tests: int) -> Comp
         p_holm=draft.p_holm,
         method=draft.analysis.method,
         verdict=verdict,
-        needs={"seeds": facts.needs[0], size.unit: facts.needs[1]} if verdict == "not shown" else {},
+        needs=_named(facts.needs, size.unit) if verdict == "not shown" else {},
         sentence=wording.sentence(facts),
         runs=len(draft.paired),
         cases=facts.cases,

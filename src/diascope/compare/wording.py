@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from diascope.compare.needs import FEWEST, MOST
+from diascope.compare.needs import FEWEST, MOST, Needs
 from diascope.metrics import LOWER_IS_BETTER
 
 NAMES = {
@@ -19,7 +19,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What a sentence is made of. `interval` is of the difference, arm minus against; `needs`: seeds, cases."""
+    """What a sentence is made of. `interval` is of the difference, arm minus against; `needs`: what would show it."""
 
     arm: str
     against: str
@@ -40,7 +40,7 @@ class Facts:
     unit: str
     undefined: int  # runs left out because the metric is undefined there
     crossed: bool
-    needs: tuple[int | None, int | None]
+    needs: Needs
 
     @property
     def seeds(self) -> int:
@@ -98,7 +98,7 @@ def needed(facts: Facts) -> str:
     """How many seeds, or images, would show the margin or the observed difference with 80% power."""
     effect = facts.margin or abs(facts.difference or 0)
     which = "the margin" if facts.margin else "the one observed"
-    seeds, cases = facts.needs
+    seeds, cases = facts.needs.seeds, facts.needs.cases
     if _number(effect) == "0.000" or (facts.folds if facts.crossed else facts.seeds) < FEWEST:
         return ""
     target = f"a difference of {_number(effect)} ({which})"
@@ -109,9 +109,10 @@ def needed(facts: Facts) -> str:
     ways = [] if seeds is None else [f"{seeds:,} seeds instead of {facts.seeds:,}"]
     ways += [] if cases is None else [f"{_rounded(cases)} {facts.unit} instead of {facts.cases:,}"]
     if not ways:
-        many = f"{MOST} times as many seeds alone, or {facts.unit} alone,"
+        many = f"{MOST} times as many seeds and {facts.unit}"
         return f"Not even {many} would show {target} with 80% power."
-    return f"About {', or '.join(ways)}{',' * (len(ways) > 1)} would show {target} with 80% power."
+    joined = " together with ".join(ways) if facts.needs.together else f"{', or '.join(ways)}{',' * (len(ways) > 1)}"
+    return f"About {joined} would show {target} with 80% power."
 
 
 def _shown(facts: Facts, difference: float, interval: tuple[float, float]) -> str:

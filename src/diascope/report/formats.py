@@ -61,9 +61,10 @@ def duration(seconds: float | None) -> str:
 
 
 def needs(found: dict[str, int | None]) -> str:
-    """12 seeds or 1,800 images; two digits of a number are all that it is worth."""
-    known = [f"{_two_digits(count)} {what}" for what, count in found.items() if count is not None]
-    return " or ".join(known) or DASH
+    """12 seeds or 1,800 images, or both together; two digits of a number are all that it is worth."""
+    counts = {what: count for what, count in found.items() if what != "together" and count is not None}
+    known = [f"{_two_digits(count)} {what}" for what, count in counts.items()]
+    return (" and " if "together" in found else " or ").join(known) or DASH
 
 
 def milestone(found: dict[str, Any]) -> str:
