@@ -102,7 +102,7 @@ class SplitConfig(Section):
         "auto", description="auto: given where the data say so (split column, subfolders, npz), else holdout"
     )
     validation: float = Field(0.2, gt=0, lt=1, description="holdout: share of the images on the validation side")
-    test: float = Field(0.0, ge=0, lt=1, description="holdout, kfold: share kept apart until `diascope test`")
+    test: float = Field(0.0, ge=0, lt=1, description="holdout, kfold: share kept apart from everything")
     folds: int = Field(3, ge=2, le=100, description="kfold: number of folds")
     seed: int = Field(0, ge=0, description="another seed gives another split")
 

@@ -100,7 +100,7 @@ def test_what_is_not_shown_is_not_called_equal_and_says_what_would_show_it(make_
     assert set(found.needs) == {"seeds", "groups"}
     numbers = [n for n in found.needs.values() if n is not None]
     assert numbers
-    assert "0.150 (the margin) with 80% power" in found.sentence
+    assert "0.150 (the margin, if it is there) with 80% power" in found.sentence
 
 
 def test_one_run_shows_nothing(make_study: MakeStudy) -> None:
@@ -234,3 +234,10 @@ def test_an_arm_that_is_always_right_has_an_exact_bound(make_study: MakeStudy) -
     found = arm_intervals(plant(make_study(), {"baseline": 1.1, "dropout": 0.5}), "baseline", ["accuracy"])["accuracy"]
     assert (found.mean, found.high) == (1.0, 1.0)
     assert found.low == pytest.approx(0.025 ** (1 / found.cases))
+
+
+def test_an_interval_ends_where_no_difference_can_lie(make_study: MakeStudy) -> None:
+    found = only(plant(make_study(folds=3, seeds=1), {"baseline": 0.9, "dropout": 0.2}, shared=0.0))
+    assert found.low is not None
+    assert found.high is not None
+    assert -1 <= found.low < found.high <= 1

@@ -133,6 +133,15 @@ def test_what_another_command_trains_is_neither_cleared_nor_described_anew(tmp_p
     assert (tmp_path / "study.yaml").read_text() == before
 
 
+def test_a_folder_that_holds_another_study_is_refused(tmp_path: Path) -> None:
+    study, other = make_study(), make_study("name=other")
+    write_study(study, read_images(study), tmp_path)
+    write_study(other, read_images(other), tmp_path)  # nothing was trained yet
+    finish(cells_of(other, tmp_path)[0])
+    with pytest.raises(RunError, match=r"it holds the study 'other', not .*; give another --out, or keep the name"):
+        write_study(study, read_images(study), tmp_path)
+
+
 def test_arms_may_plant_a_shortcut_into_the_same_images(tmp_path: Path) -> None:
     study = make_study("arms.letters={data.phantom.shortcut: letters}", "seeds=1")
     gray, *_, letters = cells_of(study, tmp_path)

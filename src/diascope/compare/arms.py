@@ -49,7 +49,8 @@ def arm_intervals(record: StudyRecord, arm: str, metrics: Sequence[str]) -> dict
         folds = by_fold(scored.runs)
         cases = sum(scored.cases[fold] for fold in folds)
         low, high = _inside(metric, analysis.estimate, scored)
-        found[metric] = ArmInterval(analysis.mean, low, high, analysis.method, len(scored.runs), cases, scored.unit)
+        method = "Clopper-Pearson" if analysis.method == "none" and low is not None else analysis.method
+        found[metric] = ArmInterval(analysis.mean, low, high, method, len(scored.runs), cases, scored.unit)
     return found
 
 
@@ -67,7 +68,9 @@ def analyse(record: StudyRecord, runs: Mapping[Key, PseudoValues], size: ScoredR
     if estimate is None:
         return Analysis(mean, None, "none", f"the metric is undefined without one of the {size.unit}")
     if estimate.error < ROUNDING:
-        return Analysis(mean, replace(estimate, variance=0.0), "none", "the runs do not vary")
+        return Analysis(
+            mean, replace(estimate, variance=0.0), "none", f"the {'runs' if len(runs) > 1 else size.unit} do not vary"
+        )
     model = "two-way random effects, " if len(runs) > 1 else ""
     return Analysis(mean, estimate, f"{model}{what} {size.unit}")
 

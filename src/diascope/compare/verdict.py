@@ -18,7 +18,7 @@ from diascope.compare.estimate import LEVEL, holm
 from diascope.compare.needs import Needs, resampled_needs, two_way_needs
 from diascope.compare.pairing import pairs_of
 from diascope.compare.pairs import Key, ScoredRuns, differences, score_runs, validation_share
-from diascope.metrics import LOWER_IS_BETTER
+from diascope.metrics import LOWER_IS_BETTER, REGISTRY
 from diascope.runs.record import StudyRecord
 
 __all__ = ["ArmInterval", "Comparison", "Verdict", "arm_intervals", "compare_arms"]
@@ -119,6 +119,15 @@ def _needs(record: StudyRecord, analysis: Analysis, paired: dict[Key, float], si
     return resampled_needs(effect, spread, len(folds), share, analysis.within, seeds, cases, level)
 
 
+def _within_range(metric: str, interval: tuple[float, float]) -> tuple[float, float]:
+    """Cut where no difference of the metric can lie."""
+    described = REGISTRY[metric]
+    if described.low is None or described.high is None:
+        return interval
+    most = described.high - described.low
+    return max(interval[0], -most), min(interval[1], most)
+
+
 def _named(needs: Needs, unit: str) -> dict[str, int | None]:
     found = {"seeds": needs.seeds, unit: needs.cases}
     return {**found, "together": 1} if needs.together else found
@@ -135,7 +144,7 @@ def _verdict(draft: _Draft, metric: str) -> Verdict:
 
 def _judged(record: StudyRecord, metric: str, draft: _Draft, tests: int) -> Comparison:
     estimate, size, folds = draft.analysis.estimate, draft.size, sorted({fold for fold, _ in draft.paired})
-    interval = estimate.interval() if estimate is not None and estimate.variance > 0 else None
+    interval = _within_range(metric, estimate.interval()) if estimate is not None and estimate.variance > 0 else None
     verdict = _verdict(draft, metric)
     facts = wording.Facts(
         arm=draft.arm,

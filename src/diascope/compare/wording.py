@@ -101,7 +101,7 @@ def needed(facts: Facts) -> str:
     seeds, cases = facts.needs.seeds, facts.needs.cases
     if _number(effect) == "0.000" or (facts.folds if facts.crossed else facts.seeds) < FEWEST:
         return ""
-    target = f"a difference of {_number(effect)} ({which})"
+    target = f"a difference of {_number(effect)} ({which}{', if it is there' if facts.margin else ''})"
     if seeds == facts.seeds or cases == facts.cases:
         if not facts.margin:  # the observed one, which was not shown: luck, and no news
             return ""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +22,7 @@ from diascope.findings import Finding
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
 from diascope.runs.record import sample_stem
-from diascope.studyfile import Arm, Study, dump_study
+from diascope.studyfile import Arm, Study, dump_study, load_study
 
 State = Literal["todo", "in training", "unfinished", "done", "stale"]
 OnUnreadable = Literal["error", "skip"]
@@ -120,10 +121,15 @@ def write_study(study: Study, images: Images, folder: Path, cells: Sequence[Cell
 
 
 def _refuse_other_study(study: Study, folder: Path, cells: Sequence[Cell]) -> None:
-    """While a command trains in the folder, what the folder says of its study stays."""
+    """A folder is one study's; and while a command trains in it, what it says of that study stays."""
     file = folder / "study.yaml"
     if not file.exists() or file.read_text(encoding="utf-8") == dump_study(study):
         return
+    with suppress(ConfigError):  # a file that cannot be read holds no name
+        name = load_study(file).config.name
+        if name != study.config.name and any(folder.glob("runs/*/*/config.json")):
+            what = f"it holds the study {name!r}, not {study.config.name!r}"
+            raise RunError(what, where=str(folder), remedy="give another --out, or keep the name")
     busy = [cell.task.name for cell in cells if is_claimed(cell.task.folder)]
     if busy:
         what = f"another command trains {busy[0]} in it, for a study file that says something else"
