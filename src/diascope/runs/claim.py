@@ -7,7 +7,6 @@ at once on the same machine, or when its file has not been touched for a minute,
 system itself. An owner that finds its claim taken over (its machine slept, say) has `lost` it and must stop writing.
 """
 
-import getpass
 import json
 import os
 import socket
@@ -133,7 +132,7 @@ def _place() -> str:
         container = os.readlink("/proc/self/ns/pid")
     except OSError:
         container = ""
-    return f"{socket.gethostname()} {psutil.boot_time():.0f} {container} {getpass.getuser()}"
+    return f"{socket.gethostname()} {psutil.boot_time():.0f} {container} {os.getuid() if hasattr(os, 'getuid') else ''}"
 
 
 def _born(process: int) -> float | None:

@@ -1,5 +1,6 @@
 """Executors: they take the tasks of a study to their end, and tell what happens on the way."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,16 @@ class Elsewhere:
 Event = Started | EpochDone | Finished | Failed | Interrupted | Elsewhere
 ENDED = (Finished, Failed, Elsewhere)  # the last event of a task; each task has one, unless the iterator is closed
 REDONE = 2  # how often a run whose worker died is begun again, before it counts as failed
+
+
+def once_more(event: Interrupted, losses: Counter[str], waiting: list[RunTask]) -> Event:
+    """Put the run back among those that wait; one that was lost too often has failed, and is told so instead."""
+    losses[event.task.name] += 1
+    if losses[event.task.name] > REDONE:
+        return Failed(event.task, event.problem)
+    waiting.append(event.task)
+    return event
+
 
 # Tasks in, events out. Closing the iterator stops: what was trained is kept, and the same tasks go on from there.
 Executor = Callable[[Sequence[RunTask]], Iterator[Event]]

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 
 from diascope.engine import RunTask
-from diascope.study.executors import ENDED, REDONE, Event, Failed, Interrupted
+from diascope.study.executors import ENDED, Event, Failed, Interrupted, once_more
 from diascope.study.executors.task import run_task
 
 
@@ -35,11 +35,7 @@ class ProcessExecutor:
                 for worker in [worker for worker in busy if worker.pipe in ready]:
                     event = worker.receive()
                     if isinstance(event, Interrupted):
-                        deaths[event.task.name] += 1
-                        if deaths[event.task.name] > REDONE:
-                            event = Failed(event.task, event.problem)
-                        else:
-                            waiting.append(event.task)
+                        event = once_more(event, deaths, waiting)
                     if not worker.task:
                         if not worker.process.is_alive():
                             workers.remove(worker)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from diascope.engine import RunTask, open_pixels
 from diascope.errors import ConfigError, DiascopeError, RunError
 from diascope.runs.claim import Claim, Taken
-from diascope.study.executors import REDONE, Elsewhere, Event, Failed, Finished, Interrupted
+from diascope.study.executors import Elsewhere, Event, Failed, Finished, Interrupted, once_more
 from diascope.study.executors.ray_worker import Message, files_of, place, train_there
 from diascope.study.executors.task import ended_already, record_failure
 
@@ -94,11 +94,7 @@ class _Driver:
                 for stream in dict.fromkeys([*ready, *lost]):
                     event = self._next(stream)
                     if isinstance(event, Interrupted):
-                        losses[event.task.name] += 1
-                        if losses[event.task.name] > REDONE:
-                            event = Failed(event.task, event.problem)
-                        else:
-                            waiting.append(event.task)
+                        event = once_more(event, losses, waiting)
                     if event is not None:
                         yield event
         finally:
