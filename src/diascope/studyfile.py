@@ -1,7 +1,7 @@
 """A study file: YAML 1.2 in, a StudyConfig and its arms out, and errors that name the line and the nearest key."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from io import StringIO
@@ -18,9 +18,11 @@ from diascope.config import (
     DataConfig,
     ModelConfig,
     Section,
+    Space,
     SplitConfig,
     StudyConfig,
     TrainingConfig,
+    own_model,
 )
 from diascope.errors import ConfigError
 
@@ -32,31 +34,15 @@ STUDY_WIDE = (
     *("split", "seeds"),
 )
 
-# Keys and values of the agreed format whose feature this version does not have: refused by name, never ignored.
-LATER_KEYS = {
-    "search": "the search of hyper-parameters",
-    "model.depth": "networks of other depths",
-    **{
-        f"augmentation.{key}": "augmentation"
-        for key in (
-            "rotation zoom shift shear horizontal_flip vertical_flip brightness contrast intensity blur noise "
-            "downscale erasing mixup"
-        ).split()
-    },
-    **{
-        f"training.{key}": f"the training option {key}"
-        for key in (
-            "weight_decay momentum nesterov schedule gradient_clipping label_smoothing mixup early_stopping "
-            "class_weights sampler start_from"
-        ).split()
-    },
+# Values of the agreed format whose feature this version does not have: refused by name, never ignored.
+# Keys whose values may be paths, and when they are.
+PATHS: dict[tuple[str, ...], Callable[[str], bool]] = {
+    ("data", "source"): lambda value: not value.startswith("phantom:"),
+    ("model", "name"): lambda value: own_model(value) is not None,
+    ("training", "start_from"): bool,
 }
-LATER_VALUES = {
-    "model.name": ("vgg", "resnet", "pretrained"),
-    "training.optimizer": ("adamw", "sgd", "rmsprop"),
-    "data.normalize": ("standard", "imagenet"),
-    "compare.at": ("best",),
-}
+SCHEDULES = ("constant", "step", "exponential", "cosine", "plateau", "one_cycle")
+LATER_VALUES = {"compare.at": ("best",)}
 
 
 @dataclass(frozen=True)
@@ -101,23 +87,29 @@ def parse_study(text: str, settings: list[str], *, where: str, folder: Path) -> 
     marked = _parse_yaml(text, where)
     lines = _Lines(marked, where)
     tree = json.loads(json.dumps(_plain(marked, where)))
-    if isinstance(tree.get("data"), dict) and isinstance(tree["data"].get("source"), str):
-        tree["data"]["source"] = _absolute(tree["data"]["source"], folder)
+    _make_absolute(tree, folder)
+    for overrides in (tree.get("arms") or {}).values() if isinstance(tree.get("arms"), dict) else ():
+        _make_absolute(overrides, folder)
     for key, value in map(_parse_setting, settings):
-        if key == ("data", "source") and isinstance(value, str):
-            value = _absolute(value, Path.cwd())
-        _put(tree, key, value)
+        setting: Tree = {}
+        _put(setting, key, value)
+        _make_absolute(setting, Path.cwd())
+        _put(tree, (), setting)
         lines.set_by[key] = f"--set {'.'.join(key)}"
+    if isinstance(tree.get("search"), dict) and isinstance(tree["search"].get("space"), dict):
+        tree["search"]["space"] = dict(_spaces(tree["search"]["space"]))
     config = _validate(StudyConfig, tree, lines)
     arms = tuple(_resolve_arm(name, overrides, tree, lines) for name, overrides in config.arms.items())
     return Study(config, arms)
 
 
 def dump_study(study: Study) -> str:
-    """The study as YAML with every default spelled out."""
+    """The study as YAML with every default spelled out, but those of the network, which differ from arm to arm."""
     yaml = _yaml()
     stream = StringIO()
-    yaml.dump(study.config.model_dump(mode="json"), stream)
+    tree = study.config.model_dump(mode="json")
+    tree["model"] = study.config.model.model_dump(mode="json", exclude_defaults=True)
+    yaml.dump(tree, stream)
     return stream.getvalue()
 
 
@@ -157,8 +149,14 @@ def _plain(node: Any, where: str) -> Any:
     raise ConfigError(f"the value {node!r} is neither text, number, list nor section", where=where)
 
 
-def _absolute(source: str, folder: Path) -> str:
-    return source if source.startswith("phantom:") else str((folder / Path(source).expanduser()).resolve())
+def _make_absolute(tree: Any, folder: Path, above: tuple[str, ...] = ()) -> None:
+    """Every path in `tree`, whose keys may be dotted, relative to `folder` until now."""
+    for name, value in tree.items() if isinstance(tree, dict) else ():
+        key = (*above, *str(name).split("."))
+        if isinstance(value, dict):
+            _make_absolute(value, folder, key)
+        elif isinstance(value, str) and key in PATHS and PATHS[key](value):
+            tree[name] = str((folder / Path(value).expanduser()).resolve())
 
 
 def _parse_setting(setting: str) -> tuple[tuple[str, ...], Any]:
@@ -250,6 +248,15 @@ def _leaves(
             yield inner, value, inner_written
 
 
+def _spaces(tree: Tree, above: str = "") -> Iterator[tuple[str, Any]]:
+    """The spaces of a search by dotted key; what is nested further down than a space is a key written in parts."""
+    for name, value in tree.items():
+        if isinstance(value, dict) and value and not set(value) & set(Space.model_fields):
+            yield from _spaces(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
 def _check_arm_key(arm: str, key: tuple[str, ...], place: str) -> None:
     dotted = ".".join(key)
     if any(dotted == fixed or dotted.startswith(f"{fixed}.") for fixed in STUDY_WIDE):
@@ -286,15 +293,12 @@ def _validate(model: type[StudyConfig], tree: Tree, lines: _Lines, prefix: str =
 def _explain(problem: Any, lines: _Lines, prefix: str) -> ConfigError:
     """One validation problem as an error with its place, its cause and the remedy."""
     key = tuple(part for part in problem["loc"] if part != "[key]")
+    if "schedule" in key:  # pydantic puts the kind of the schedule after it
+        key = tuple(part for part in key if part not in SCHEDULES or key[-1] == "schedule")
     dotted = ".".join(map(str, key))
     place = lines.place(key)
     kind, given = problem["type"], problem.get("input")
     if kind == "extra_forbidden":
-        later = next((what for name, what in LATER_KEYS.items() if dotted == name or dotted.startswith(f"{name}.")), "")
-        if later:
-            return ConfigError(
-                f"{prefix}{dotted} is refused: this version does not have {later} yet", where=place, remedy="remove it"
-            )
         return ConfigError(
             f"{prefix}unknown key {dotted}", where=place, remedy=_nearest(dotted, [*_known_keys(StudyConfig)])
         )
@@ -302,6 +306,9 @@ def _explain(problem: Any, lines: _Lines, prefix: str) -> ConfigError:
         expected = problem["ctx"]["expected"]
         what = f"{prefix}{dotted}: {given} is refused: this version does not have it yet"
         return ConfigError(what, where=place, remedy=f"it has {expected}")
+    if kind == "union_tag_invalid":
+        what = f"{prefix}{dotted}: {problem['ctx']['tag']!r} is none; there are {', '.join(SCHEDULES)}"
+        return ConfigError(what, where=place)
     if kind == "missing":
         return ConfigError(f"{prefix}{dotted} is missing", where=place, remedy=_how_to_give(dotted))
     if problem["loc"] and problem["loc"][-1] == "[key]":

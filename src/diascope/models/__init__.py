@@ -20,7 +20,7 @@ def _alexnet(config: ModelConfig, channels: int, outputs: int, image_size: tuple
         base_channels=config.base_channels,
         dense=config.dense,
         dropout=config.dropout,
-        normalization=config.normalization,
+        normalization=config.filled()["normalization"],
         spatial_dropout=config.spatial_dropout,
     )
 

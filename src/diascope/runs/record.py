@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from diascope.config import RunConfig, Section, StudyConfig
+from diascope.config import ModelConfig, RunConfig, Section, StudyConfig
 from diascope.errors import RunError
 from diascope.findings import Finding
 from diascope.runs.folder import HISTORY_COLUMNS, run_path
@@ -281,7 +281,9 @@ def sample_stem(class_name: str) -> str:
 
 def _decisive(section: Section) -> dict[str, Any]:
     """The keys of a section that decide what a run computes: where the images lie does not."""
-    return section.model_dump(exclude={"source", "label", "group", "positive"})
+    if isinstance(section, ModelConfig):
+        return section.identity()
+    return section.model_dump(exclude={"source", "label", "group", "positive", "start_from"})
 
 
 def predicted_classes(predictions: "DataFrame") -> tuple[str, ...]:

@@ -1,0 +1,51 @@
+"""What a user may write in a study file, as typed, frozen models; canonical JSON out; the identity of a run.
+
+`studyfile.py` reads the YAML, applies overrides and turns validation errors into messages with a line and a remedy.
+"""
+
+from diascope.config.augmentation import AugmentationConfig, Transformation
+from diascope.config.data import DataConfig, PhantomConfig, SplitConfig
+from diascope.config.model import ModelConfig, own_model
+from diascope.config.report import CompareConfig, ReportConfig
+from diascope.config.search import SearchConfig, Space
+from diascope.config.section import Section
+from diascope.config.study import RunConfig, StudyConfig, canonical_json, run_id
+from diascope.config.training import (
+    Constant,
+    Cosine,
+    EarlyStopping,
+    Exponential,
+    OneCycle,
+    Plateau,
+    Schedule,
+    Step,
+    TrainingConfig,
+)
+
+__all__ = [
+    "AugmentationConfig",
+    "CompareConfig",
+    "Constant",
+    "Cosine",
+    "DataConfig",
+    "EarlyStopping",
+    "Exponential",
+    "ModelConfig",
+    "OneCycle",
+    "PhantomConfig",
+    "Plateau",
+    "ReportConfig",
+    "RunConfig",
+    "Schedule",
+    "SearchConfig",
+    "Section",
+    "Space",
+    "SplitConfig",
+    "Step",
+    "StudyConfig",
+    "TrainingConfig",
+    "Transformation",
+    "canonical_json",
+    "own_model",
+    "run_id",
+]

@@ -1,0 +1,80 @@
+"""The sections `data` and `split`: which images, and on which side of a fold each lies."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from diascope.config.section import Section, all_differ
+
+
+def _pair(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value, value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+ImageSize = Annotated[
+    tuple[Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]],
+    BeforeValidator(_pair, json_schema_input_type=int | tuple[int, int]),
+]
+
+
+class PhantomConfig(Section):
+    """Drawn images with a known truth, used when data.source is phantom:skin or phantom:bone."""
+
+    images: int = Field(400, ge=8, le=1_000_000, description="how many images are drawn, half of them of each class")
+    size: int = Field(128, ge=28, le=2048, description="height and width in pixels at which they are drawn")
+    difficulty: float = Field(0.5, ge=0, le=1, description="0: classes plainly apart; 1: nothing tells them apart")
+    seed: int = Field(0, ge=0, description="another seed gives another data set of the same kind")
+    images_per_group: int = Field(2, ge=1, description="images of one patient or lesion")
+    shortcut: Literal["none", "letters", "brightness", "size", "border"] = Field(
+        "none", description="a mark beside the lesion that gives the class away"
+    )
+    rate: float = Field(0.9, ge=0, le=1, description="share of the images whose mark agrees with their class")
+
+
+class DataConfig(Section):
+    """Which images, how they are labelled, and what the network gets to see of them."""
+
+    source: str = Field(min_length=1, description="folder with a folder per class, CSV manifest, npz, or phantom:skin")
+    label: str = Field("label", description="column of the manifest that holds the class")
+    group: str | None = Field(None, description="column that must not be split between sides: patient, lesion")
+    classes: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(all_differ)] | None = Field(
+        None, description="the classes, in order; default: sorted by name"
+    )
+    positive: str | None = Field(None, description="the positive class; default: the last one")
+    image_size: ImageSize = Field((128, 128), description="pixels: one number, or [height, width]")
+    resize: Literal["stretch", "pad", "crop"] = Field("stretch", description="what to do with another aspect ratio")
+    channels: Literal[1, 3] = Field(1, description="1: gray, 3: colour")
+    normalize: Literal["none", "standard", "imagenet"] = Field(
+        "none",
+        description="none: pixels from 0 to 1; standard: minus the mean and divided by the SD of the training "
+        "side, each channel by itself; imagenet: the same with the mean and SD of ImageNet",
+    )
+    phantom: PhantomConfig = PhantomConfig()
+
+    @property
+    def height(self) -> int:
+        return self.image_size[0]
+
+    @property
+    def width(self) -> int:
+        return self.image_size[1]
+
+    @model_validator(mode="after")
+    def _positive_is_a_class(self) -> Self:
+        if self.classes is not None and self.positive is not None and self.positive not in self.classes:
+            raise ValueError(f"positive is {self.positive!r}, which is not one of classes")
+        return self
+
+
+class SplitConfig(Section):
+    """Which images a run learns from, is watched on, and is judged on once."""
+
+    kind: Literal["auto", "given", "holdout", "kfold"] = Field(
+        "auto", description="auto: given where the data say so (split column, subfolders, npz), else holdout"
+    )
+    validation: float = Field(0.2, gt=0, lt=1, description="holdout: share of the images on the validation side")
+    test: float = Field(0.0, ge=0, lt=1, description="holdout, kfold: share kept apart from everything")
+    folds: int = Field(3, ge=2, le=100, description="kfold: number of folds")
+    seed: int = Field(0, ge=0, description="another seed gives another split")

@@ -1,0 +1,20 @@
+"""What every section of a study file has in common, and the kinds of values that several sections take."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def all_differ(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("a value stands there twice")
+    return values
+
+
+Probability = Annotated[float, Field(ge=0, lt=1)]

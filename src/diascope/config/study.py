@@ -1,0 +1,95 @@
+"""A whole study file, the configuration of one run, and the identity of a run."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+
+from diascope.config.augmentation import AugmentationConfig
+from diascope.config.data import DataConfig, SplitConfig
+from diascope.config.model import ModelConfig
+from diascope.config.report import CompareConfig, ReportConfig
+from diascope.config.search import SearchConfig
+from diascope.config.section import Section, all_differ
+from diascope.config.training import TrainingConfig
+
+ARM_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+
+
+def _seed_list(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return tuple(range(value))
+    return tuple(value) if isinstance(value, list) else value
+
+
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0)], ...],
+    Field(min_length=1),
+    BeforeValidator(_seed_list, json_schema_input_type=int | list[int]),
+    AfterValidator(all_differ),
+]
+
+
+class StudyConfig(Section):
+    """One question: a data set, a base configuration, and the arms to compare."""
+
+    diascope: Literal[1] = Field(1, description="version of this format")
+    name: str = Field(min_length=1)
+    question: str = ""
+    data: DataConfig
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    training: TrainingConfig = TrainingConfig()
+    seeds: Seeds = Field((0, 1, 2), validate_default=False, description="how many seeds, or a list of them")
+    arms: dict[Annotated[str, Field(pattern=ARM_NAME)], dict[str, Any]] = Field(
+        {"baseline": {}}, min_length=1, description="a name, and the keys in which it differs from the base"
+    )
+    compare: CompareConfig = CompareConfig()
+    report: ReportConfig = ReportConfig()
+    search: SearchConfig | None = Field(None, description="spaces for diascope tune")
+
+    @model_validator(mode="after")
+    def _pairs_are_of_arms(self) -> Self:
+        for pair in self.compare.pairs or ():
+            for name in pair:
+                if name not in self.arms:
+                    raise ValueError(
+                        f"compare.pairs names {name!r}, which is not one of the arms {', '.join(self.arms)}"
+                    )
+        return self
+
+
+class RunConfig(Section):
+    """All that decides what one training does: an arm's configuration, resolved, with its fold and seed."""
+
+    data: DataConfig
+    split: SplitConfig
+    model: ModelConfig
+    augmentation: AugmentationConfig
+    training: TrainingConfig
+    fold: int = Field(ge=0)
+    seed: int = Field(ge=0)
+
+
+def canonical_json(value: BaseModel | Mapping[str, Any]) -> str:
+    """The one spelling of a configuration: sorted keys, no blanks."""
+    tree = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def run_id(config: RunConfig, content: str) -> str:
+    """16 hexadecimal digits that name what a run would compute.
+
+    `content` is a digest of the images, labels and sides themselves; where they lie, and what a column or the
+    positive class is called, does not change a run; nor where the code of a network of the user's own lies, or the run
+    to start from: `content` holds what is in them. Values at their default are left out, so that a key which a later
+    version adds leaves the old runs valid (a default that changes its meaning would need a new name).
+    """
+    told = {"source", "label", "group", "positive", "classes", "phantom"}  # by `content`, or of no consequence
+    elsewhere: Any = {"split": True, "model": True, "data": told, "training": {"start_from"}}
+    tree = config.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
+    identity = {"content": content, **tree, "model": config.model.identity()}
+    return sha256(canonical_json(identity).encode()).hexdigest()[:16]
