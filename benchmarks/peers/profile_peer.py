@@ -8,7 +8,7 @@ from diascope_task import make_task
 from gate import arguments
 from torch.profiler import ProfilerActivity, profile
 
-from diascope import engine
+from diascope.engine import run as engine
 from diascope.training.loop import train_step
 from diascope.training.process import prepare_process
 

@@ -37,7 +37,7 @@ def ended_already(task: RunTask) -> Event | None:
     """What there is to say of a claimed folder that must not be trained in: another command was there first."""
     folder = RunFolder(task.folder)
     found = folder.run_id()
-    if found not in (None, task.run_id):
+    if found not in (None, task.run_id, task.continues):
         what = "a command with another study file trained another configuration in this folder meanwhile"
         return Failed(task, str(RunError(what, where=str(task.folder), remedy="give one of them another --out")))
     return Finished(task) if folder.is_done(task.run_id) else None
