@@ -29,7 +29,14 @@ from diascope.errors import ConfigError
 Tree = dict[str, Any]
 ARM_SECTIONS = ("data", "model", "augmentation", "training")
 STUDY_WIDE = (
-    *("data.source", "data.label", "data.group", "data.classes", "data.positive"),  # whose images, called what
+    *(
+        "data.source",
+        "data.label",
+        "data.group",
+        "data.where",
+        "data.classes",
+        "data.positive",
+    ),  # whose images, called what
     *("data.phantom.images", "data.phantom.images_per_group", "data.phantom.seed"),
     *("split", "seeds"),
 )

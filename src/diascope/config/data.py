@@ -39,6 +39,9 @@ class DataConfig(Section):
     source: str = Field(min_length=1, description="folder with a folder per class, CSV manifest, npz, or phantom:skin")
     label: str = Field("label", description="column of the manifest that holds the class")
     group: str | None = Field(None, description="column that must not be split between sides: patient, lesion")
+    where: dict[str, str | int | tuple[str | int, ...]] = Field(
+        {}, description="use only the images with this value, or one of these, in further columns of the manifest"
+    )
     classes: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(all_differ)] | None = Field(
         None, description="the classes, in order; default: sorted by name"
     )

@@ -186,6 +186,8 @@ def _assemble(
     usual: tuple[str, ...] | None = None,
 ) -> ImageIndex:
     _refuse_unwritable(table.paths, source)
+    rows = _chosen(config, table, source)
+    table = table.subset(rows)
     classes = _class_order(config, table.labels, source, usual)
     number = {name: place for place, name in enumerate(classes)}
     return ImageIndex(
@@ -198,9 +200,27 @@ def _assemble(
         splits=table.splits,
         columns=table.columns,
         origin=origin,
-        numbers=np.arange(len(table.paths), dtype=np.int64),
+        numbers=rows,
         findings=table.findings,
     )
+
+
+def _chosen(config: "DataConfig", table: SourceTable, source: str) -> Rows:
+    """The rows of the images that data.where asks for; all of them where it asks for nothing."""
+    chosen = np.ones(len(table.paths), dtype=bool)
+    for name, wanted in config.where.items():
+        if name not in table.columns:
+            remedy = did_you_mean(name, table.columns) if table.columns else "only a CSV manifest has columns"
+            what = f"data.where names {name!r}, which is no further column of it"
+            raise DataError(what, where=source, remedy=remedy)
+        values = [str(value) for value in (wanted if isinstance(wanted, tuple) else (wanted,))]
+        for value in sorted(set(values) - set(table.columns[name])):
+            what = f"data.where: no image has {value!r} in column {name!r}"
+            raise DataError(what, where=source, remedy=f"it holds {shorten(sorted(set(table.columns[name])))}")
+        chosen &= np.isin(table.columns[name], values)
+    if not chosen.any():
+        raise DataError("data.where leaves no image", where=source, remedy="ask for less at once")
+    return np.flatnonzero(chosen)
 
 
 def _class_order(

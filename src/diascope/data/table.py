@@ -1,6 +1,7 @@
 """SourceTable: what a source says of its images, before classes get their order; the words for sides."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from diascope.findings import Finding
 
@@ -26,6 +27,22 @@ class SourceTable:
     splits: list[str] | None = None
     columns: dict[str, list[str]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+
+    def subset(self, rows: Iterable[int]) -> "SourceTable":
+        """The images in `rows`, in that order."""
+        chosen = list(rows)
+
+        def pick(cells: list[str] | None) -> list[str] | None:
+            return None if cells is None else [cells[row] for row in chosen]
+
+        return replace(
+            self,
+            paths=[self.paths[row] for row in chosen],
+            labels=[self.labels[row] for row in chosen],
+            groups=pick(self.groups),
+            splits=pick(self.splits),
+            columns={name: [cells[row] for row in chosen] for name, cells in self.columns.items()},
+        )
 
 
 def side_of(name: str) -> str | None:

@@ -283,7 +283,7 @@ def _decisive(section: Section) -> dict[str, Any]:
     """The keys of a section that decide what a run computes: where the images lie does not."""
     if isinstance(section, ModelConfig):
         return section.identity()
-    return section.model_dump(exclude={"source", "label", "group", "positive", "start_from"})
+    return section.model_dump(exclude={"source", "label", "group", "where", "positive", "start_from"})
 
 
 def predicted_classes(predictions: "DataFrame") -> tuple[str, ...]:
