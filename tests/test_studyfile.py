@@ -174,6 +174,14 @@ search: {space: {training.batch_size: [2, 4], training.learning_rate: {low: 1e-5
     assert again == study
 
 
+def test_arms_may_share_overrides_by_a_yaml_merge() -> None:
+    arms = "arms:\n  a: &shared {model: {dropout: 0.2}}\n  b: {<<: *shared, training.epochs: 3}\n"
+    _, b = parse(TEXT[: TEXT.index("arms:")] + arms).arms
+    assert (b.model.dropout, b.training.epochs) == (0.2, 3)
+    twice = arms.replace("model: {dropout: 0.2}", "model.dropout: 0.2").replace("epochs: 3", "epochs: 0")
+    assert problem(TEXT[: TEXT.index("arms:")] + twice).startswith("x.yaml:9: arm 'b': training.epochs is 0")
+
+
 def test_errors_of_settings_name_the_setting() -> None:
     assert problem(TEXT, "training.epochs=many").startswith("--set training.epochs: training.epochs is")
     assert problem(TEXT, "trainin.epochs=3").startswith("--set trainin.epochs: unknown key trainin")

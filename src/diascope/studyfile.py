@@ -220,6 +220,8 @@ class _Lines:
         node, line = self.marked, None
         for name in key:
             if isinstance(node, Mapping) and name in node:
+                if name not in (node.lc.data or {}):  # type: ignore[attr-defined]
+                    return line  # it came in by a merge (<<), and stands elsewhere
                 line = node.lc.key(name)[0] + 1  # type: ignore[attr-defined]
             elif isinstance(node, list) and isinstance(name, int) and name < len(node):
                 line = node.lc.item(name)[0] + 1  # type: ignore[attr-defined]
