@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from io import StringIO
+from itertools import combinations, product
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -107,6 +108,7 @@ def parse_study(text: str, settings: list[str], *, where: str, folder: Path) -> 
         tree["search"]["space"] = dict(_spaces(tree["search"]["space"]))
     config = _validate(StudyConfig, tree, lines)
     arms = tuple(_resolve_arm(name, overrides, tree, lines) for name, overrides in config.arms.items())
+    _check_spaces(config, tree, lines)
     return Study(config, arms)
 
 
@@ -236,13 +238,47 @@ def _resolve_arm(name: str, overrides: Tree, tree: Tree, lines: _Lines) -> Arm:
     places = {}
     for key, value, written in _leaves(overrides):
         place = lines.place(("arms", name, *written))
-        _check_arm_key(name, key, place)
+        _check_arm_key(f"arm {name!r}", key, place)
         _put(merged, key, value)
         places[key] = place
     arm_lines = _Lines(lines.marked, lines.where)
     arm_lines.set_by = {**lines.set_by, **places}
     config = _validate(StudyConfig, merged, arm_lines, prefix=f"arm {name!r}: ")
     return Arm(name, config.data, config.model, config.augmentation, config.training)
+
+
+def _check_spaces(config: StudyConfig, tree: Tree, lines: _Lines) -> None:
+    """Every value that a search may try must make a valid configuration: each by itself, and the ends in pairs."""
+    if config.search is None:
+        return
+    spaces, places = config.search.space, {}
+    base = json.loads(json.dumps({name: section for name, section in tree.items() if name not in ("arms", "search")}))
+    for key, value, _ in _leaves(next(iter(config.arms.values()))):
+        _put(base, key, value)
+    for dotted in spaces:
+        key = tuple(dotted.split("."))
+        nested = ("search", "space", *key)
+        places[dotted] = lines.place(nested if nested in lines.set_by else ("search", "space", dotted))
+        _check_arm_key("search.space", key, places[dotted])
+    alone = [{dotted: value} for dotted, space in spaces.items() for value in space.probed()]
+    pairs = [
+        {one: first, other: second}
+        for one, other in combinations(spaces, 2)
+        for first, second in product(spaces[one].ends(), spaces[other].ends())
+    ]
+    for values in alone + pairs:
+        _check_values(values, base, places, lines)
+
+
+def _check_values(values: Tree, base: Tree, places: dict[str, str], lines: _Lines) -> None:
+    merged = json.loads(json.dumps(base))
+    for dotted, value in values.items():
+        _put(merged, tuple(dotted.split(".")), value)
+    words = ", ".join(f"{dotted} {json.dumps(value)}" for dotted, value in values.items())
+    try:
+        _validate(StudyConfig, merged, lines, prefix=f"search.space with {words}: ")
+    except ConfigError as error:
+        raise ConfigError(error.what, where=places[[*values][-1]], remedy=error.remedy) from None
 
 
 def _leaves(
@@ -266,18 +302,18 @@ def _spaces(tree: Tree, above: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{above}{name}", value
 
 
-def _check_arm_key(arm: str, key: tuple[str, ...], place: str) -> None:
+def _check_arm_key(who: str, key: tuple[str, ...], place: str) -> None:
     dotted = ".".join(key)
     if any(dotted == fixed or dotted.startswith(f"{fixed}.") for fixed in STUDY_WIDE):
         raise ConfigError(
-            f"arm {arm!r} sets {dotted}, which all arms of a study share",
+            f"{who} sets {dotted}, which all arms of a study share",
             where=place,
             remedy="set it at the top of the file, or make another study",
         )
     if key[0] not in ARM_SECTIONS:
         nearest = _nearest(dotted, [name for name in _known_keys(StudyConfig) if name.split(".")[0] in ARM_SECTIONS])
         raise ConfigError(
-            f"arm {arm!r} sets {dotted}, which is not a key of {', '.join(ARM_SECTIONS)}", where=place, remedy=nearest
+            f"{who} sets {dotted}, which is not a key of {', '.join(ARM_SECTIONS)}", where=place, remedy=nearest
         )
 
 

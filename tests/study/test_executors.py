@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from errno import ENOSPC
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,33 @@ def test_every_task_is_finished_and_told(executor: Executor, make_task: MakeTask
 
 def test_no_task_is_no_event(executor: Executor) -> None:
     assert list(executor([])) == []
+
+
+class OneAfterTheOther:
+    """Gives a task only when the caller has seen how the one before ended."""
+
+    def __init__(self, tasks: list[RunTask]) -> None:
+        self.tasks, self.seen = tasks, 0
+
+    def take(self) -> RunTask | None:
+        given = len(self.given)
+        if given == len(self.tasks) or given > self.seen:
+            return None
+        self.given.append(self.tasks[given])
+        return self.tasks[given]
+
+    @cached_property
+    def given(self) -> list[RunTask]:
+        return []
+
+
+def test_a_feed_chooses_the_next_task_knowing_how_the_last_one_ended(executor: Executor, make_task: MakeTask) -> None:
+    feed = OneAfterTheOther([make_task("a", "training.epochs=1", seed=seed) for seed in range(3)])
+    told = []
+    for event in executor(feed):
+        told.append((type(event).__name__, event.task.config.seed))
+        feed.seen += isinstance(event, Finished)
+    assert told == [(kind, seed) for seed in range(3) for kind in ("Started", "EpochDone", "Finished")]
 
 
 def test_a_run_that_raises_is_recorded_and_the_others_go_on(executor: Executor, make_task: MakeTask) -> None:

@@ -14,6 +14,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from diascope.config.section import Section
 
+MOST_PROBED = 64
+
 
 class Space(Section):
     """The values of one key: a list of choices, or the numbers from low to high (whole ones where both ends are)."""
@@ -39,6 +41,30 @@ class Space(Section):
         if self.log and self.step is not None:
             raise ValueError("log and step exclude one another")
         return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether the values are whole numbers."""
+        return all(isinstance(end, int) for end in (self.low, self.high, self.step or 1))
+
+    def values(self, most: int) -> tuple[Any, ...] | None:
+        """Every value in order, or None where they are more than `most`."""
+        if self.choices is not None:
+            return self.choices if len(self.choices) <= most else None
+        if self.low is None or self.high is None or not (self.whole or self.step):
+            return None
+        step = self.step or 1
+        count = int((self.high - self.low) / step + 1e-9) + 1
+        # a decimal step, 0.1 say, has no exact binary value: rounding keeps 0.3 from becoming 0.30000000000000004
+        return tuple(round(self.low + place * step, 12) for place in range(count)) if count <= most else None
+
+    def probed(self) -> tuple[Any, ...]:
+        """The values that are tried for validity before a search begins: all, where they are few, else the ends."""
+        return self.values(MOST_PROBED) or self.ends()
+
+    def ends(self) -> tuple[Any, ...]:
+        """The choices, or low and high."""
+        return self.choices or (self.low, self.high)
 
 
 def _read_space(value: Any) -> Any:

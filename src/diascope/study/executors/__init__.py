@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from diascope.engine import RunTask
+from diascope.study.executors.feed import Feed, Queue
 from diascope.training.loop import Epoch
 
 
@@ -52,14 +53,15 @@ ENDED = (Finished, Failed, Elsewhere)  # the last event of a task; each task has
 REDONE = 2  # how often a run whose worker died is begun again, before it counts as failed
 
 
-def once_more(event: Interrupted, losses: Counter[str], waiting: list[RunTask]) -> Event:
+def once_more(event: Interrupted, losses: Counter[str], waiting: Queue) -> Event:
     """Put the run back among those that wait; one that was lost too often has failed, and is told so instead."""
     losses[event.task.name] += 1
     if losses[event.task.name] > REDONE:
         return Failed(event.task, event.problem)
-    waiting.append(event.task)
+    waiting.put_back(event.task)
     return event
 
 
 # Tasks in, events out. Closing the iterator stops: what was trained is kept, and the same tasks go on from there.
-Executor = Callable[[Sequence[RunTask]], Iterator[Event]]
+# A feed is asked for the next task only after the caller has seen every event before.
+Executor = Callable[[Sequence[RunTask] | Feed], Iterator[Event]]

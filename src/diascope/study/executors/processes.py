@@ -13,6 +13,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 
 from diascope.engine import RunTask
 from diascope.study.executors import ENDED, Event, Failed, Interrupted, once_more
+from diascope.study.executors.feed import Feed, Queue
 from diascope.study.executors.task import run_task
 
 
@@ -22,28 +23,32 @@ class ProcessExecutor:
     def __init__(self, jobs: int, device: str = "auto") -> None:
         self._jobs, self._device = jobs, device
 
-    def __call__(self, tasks: Sequence[RunTask]) -> Iterator[Event]:
+    def __call__(self, tasks: Sequence[RunTask] | Feed) -> Iterator[Event]:
         context = multiprocessing.get_context("spawn")
         stop = context.RawValue("b", 0)  # no lock: a worker that is killed cannot take it along
-        waiting, deaths = list(reversed(tasks)), Counter[str]()
-        workers = [_Worker(context, stop, self._device) for _ in range(min(self._jobs, len(tasks)))]
+        queue, deaths = Queue(tasks), Counter[str]()
+        workers: list[_Worker] = []
+
+        def employ() -> None:
+            """A task for every worker that has none, and new workers up to the number of jobs while there are tasks."""
+            idle = [worker for worker in workers if not worker.task]
+            while (idle or len(workers) < self._jobs) and (task := queue.take()):
+                if not idle:
+                    workers.append(_Worker(context, stop, self._device))
+                (idle.pop() if idle else workers[-1]).give(task)
+
         try:
-            for worker in workers:
-                worker.give(waiting.pop())
+            employ()
             while busy := [worker for worker in workers if worker.task]:
                 ready = wait([worker.pipe for worker in busy])
                 for worker in [worker for worker in busy if worker.pipe in ready]:
                     event = worker.receive()
                     if isinstance(event, Interrupted):
-                        event = once_more(event, deaths, waiting)
-                    if not worker.task:
-                        if not worker.process.is_alive():
-                            workers.remove(worker)
-                            worker = _Worker(context, stop, self._device)
-                            workers.append(worker)
-                        if waiting:
-                            worker.give(waiting.pop())
+                        event = once_more(event, deaths, queue)
+                    if not worker.task and not worker.process.is_alive():
+                        workers.remove(worker)
                     yield event
+                    employ()
         finally:
             stop.value = 1
             for worker in workers:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from math import floor
+from math import floor, inf
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from diascope.engine import RunTask, open_pixels
 from diascope.errors import ConfigError, DiascopeError, RunError
 from diascope.runs.claim import Claim, Taken
 from diascope.study.executors import Elsewhere, Event, Failed, Finished, Interrupted, once_more
+from diascope.study.executors.feed import Feed, Queue
 from diascope.study.executors.ray_worker import Message, files_of, place, train_there
 from diascope.study.executors.task import ended_already, record_failure
 
@@ -58,12 +59,13 @@ class RayExecutor:
         self._jobs, self._resources = jobs, resources
         self._device = device if device != "auto" else "cuda" if resources.gpus else "cpu"
 
-    def __call__(self, tasks: Sequence[RunTask]) -> Iterator[Event]:
-        if not tasks:
+    def __call__(self, tasks: Sequence[RunTask] | Feed) -> Iterator[Event]:
+        queue = Queue(tasks)
+        if queue.peek() is None:
             return
         with (
             _cluster(self._resources.address),
-            closing(_Driver(self._resources, self._device, self._jobs or len(tasks)).run(tasks)) as events,  # type: ignore[type-var]
+            closing(_Driver(self._resources, self._device, self._jobs or inf).run(queue)) as events,  # type: ignore[type-var]
         ):
             yield from events
 
@@ -71,21 +73,22 @@ class RayExecutor:
 class _Driver:
     """The tasks that wait and those in flight, each with its claim and its stream of messages."""
 
-    def __init__(self, resources: Resources, device: str, jobs: int) -> None:
+    def __init__(self, resources: Resources, device: str, jobs: float) -> None:
         self._resources, self._device, self._jobs = resources, device, jobs
         self._flights: dict[ObjectRefGenerator, _Flight] = {}
         self._pixels: dict[str, ObjectRef[Any]] = {}
         self._alone_since: float | None = None  # when something last flew
 
-    def run(self, tasks: Sequence[RunTask]) -> Iterator[Event]:
+    def run(self, queue: Queue) -> Iterator[Event]:
         import ray
 
-        waiting, losses = list(reversed(tasks)), Counter[str]()
+        losses = Counter[str]()
         try:
-            while waiting or self._flights:
-                while waiting and len(self._flights) < min(self._jobs, self._room(waiting[-1])):
-                    yield from self._launch(waiting.pop())
+            while True:
+                yield from self._launch_what_fits(queue)
                 if not self._flights:
+                    if (waiting := queue.peek()) is None:
+                        return
                     self._wait_for_room(waiting)
                     continue
                 self._alone_since = monotonic()
@@ -94,12 +97,17 @@ class _Driver:
                 for stream in dict.fromkeys([*ready, *lost]):
                     event = self._next(stream)
                     if isinstance(event, Interrupted):
-                        event = once_more(event, losses, waiting)
+                        event = once_more(event, losses, queue)
                     if event is not None:
                         yield event
         finally:
             for stream in list(self._flights):
                 self._call_off(stream)
+
+    def _launch_what_fits(self, queue: Queue) -> Iterator[Event]:
+        while len(self._flights) < self._jobs and (task := queue.peek()) and len(self._flights) < self._room(task):
+            queue.take()
+            yield from self._launch(task)
 
     def _room(self, task: RunTask) -> int:
         """How many runs fit the nodes of the cluster as they are now; a run does not spread over nodes."""
@@ -108,17 +116,17 @@ class _Driver:
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         return sum(_fitting(node["Resources"], self._asked(task)) for node in nodes if node["Alive"])
 
-    def _wait_for_room(self, waiting: Sequence[RunTask]) -> None:
+    def _wait_for_room(self, waiting: RunTask) -> None:
         """Nothing flies. A cluster that never had room for a run is refused; one that lost its nodes gets a while."""
         import ray
 
-        if not waiting or self._room(waiting[-1]):
+        if self._room(waiting):
             return
         if self._alone_since is not None and monotonic() - self._alone_since < PATIENCE_SECONDS:
             sleep(WAIT_SECONDS)
             return
         there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        asked = self._asked(waiting[-1])
+        asked = self._asked(waiting)
         has = " and ".join(f"{there.get(name, 0):g} {name}s" for name in asked)
         wanted = " and ".join(f"{amount:g} {name}s" for name, amount in asked.items())
         remedy = "lower --cpus-per-run or --gpus-per-run, or add nodes"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from diascope.engine import RunTask
 from diascope.study.executors import Event
+from diascope.study.executors.feed import Feed, Queue
 from diascope.study.executors.task import run_task
 
 
@@ -13,6 +14,7 @@ class SerialExecutor:
     def __init__(self, device: str = "auto") -> None:
         self._device = device
 
-    def __call__(self, tasks: Sequence[RunTask]) -> Iterator[Event]:
-        for task in tasks:
+    def __call__(self, tasks: Sequence[RunTask] | Feed) -> Iterator[Event]:
+        queue = Queue(tasks)
+        while task := queue.take():
             yield from run_task(task, self._device, stop=lambda: False)

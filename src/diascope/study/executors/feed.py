@@ -1,0 +1,44 @@
+"""Where an executor gets its tasks: all at once, or one by one, the next one chosen when a worker is free for it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from diascope.engine import RunTask
+
+
+class Feed(Protocol):
+    """Chooses the next task when it is asked for one, so that the choice can depend on how others ended."""
+
+    def take(self) -> RunTask | None:
+        """The next task, or None where there is none now.
+
+        It is asked again after every event; an executor ends when there is no task and nothing is in training.
+        """
+
+
+class Queue:
+    """The tasks that wait for a worker: those of a list or a feed, and before them those that are begun again."""
+
+    def __init__(self, tasks: Sequence[RunTask] | Feed) -> None:
+        self._feed: Feed | None = None
+        self._waiting: list[RunTask] = []  # the last one is the next
+        if isinstance(tasks, Sequence):
+            self._waiting = list(reversed(tasks))
+        else:
+            self._feed = tasks
+
+    def take(self) -> RunTask | None:
+        if self._waiting:
+            return self._waiting.pop()
+        return self._feed.take() if self._feed else None
+
+    def peek(self) -> RunTask | None:
+        """The next task, which stays in the queue."""
+        task = self.take()
+        if task is not None:
+            self.put_back(task)
+        return task
+
+    def put_back(self, task: RunTask) -> None:
+        """This one is the next."""
+        self._waiting.append(task)
