@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from diascope.models.layers import Dropout, MaxPool, initialize
+from diascope.models.layers import Dropout, MaxPool
+from diascope.models.weights import glorot_uniform, he_normal
 
 
 def dropout(rate: float, *, spatial: bool = False, seed: int = 0) -> Dropout:
@@ -64,9 +65,10 @@ def test_an_impossible_rate_is_an_error(rate):
         Dropout(rate)
 
 
-def test_a_layer_without_a_rule_is_not_left_uninitialized():
+@pytest.mark.parametrize("rule", [glorot_uniform, he_normal])
+def test_a_layer_without_a_rule_is_not_left_uninitialized(rule):
     with pytest.raises(TypeError, match="GRU"):
-        initialize(nn.Sequential(nn.GRU(2, 2)), torch.Generator())
+        rule(nn.Sequential(nn.GRU(2, 2)), torch.Generator())
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (2, 3)])

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from diascope.config.depth import PUBLISHED, VGG_PLANS, nearest_depths, residual_plan
 from diascope.config.section import Probability, Section
 
 OWN_MODEL = re.compile(r"^(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)$")
@@ -18,7 +19,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "resnet": ("base_channels", "depth", "stages", "block", "stem", "dropout", "normalization"),
     "own": ("options",),
 }
-# What None stands for, where a network leaves a key open.
+# What None stands for, where a network leaves a key open; a resnet's block, stages and stem follow from its depth.
+FOUR_STAGES = {depth for depth, _ in PUBLISHED}
+BOTTLENECKS = {depth for depth, block in PUBLISHED if block == "bottleneck"}
 _NO_NORMALIZATION = {"normalization": "none"}
 DEFAULTS: dict[str, dict[str, Any]] = {
     "alexnet": _NO_NORMALIZATION,
@@ -89,15 +92,31 @@ class ModelConfig(Section):
                 raise ValueError(f"{self.name} has no {key}, which is for {users}; set it in the arms that use it")
         return self
 
+    @model_validator(mode="after")
+    def _depth_exists(self) -> Self:
+        found = self.filled()
+        if self.kind == "vgg" and found["depth"] not in VGG_PLANS:
+            raise ValueError(f"depth {self.depth}: a vgg has 11, 13, 16 or 19 layers")
+        if self.kind == "resnet":
+            plan = {"block": found["block"], "stages": found["stages"]}
+            if residual_plan(found["depth"], **plan) is None:
+                nearest = " or ".join(map(str, nearest_depths(found["depth"], **plan)))
+                raise ValueError(
+                    f"depth {found['depth']}: no resnet of {plan['block']} blocks in {plan['stages']} stages has that "
+                    f"many layers; the nearest depths are {nearest}, or set model.block or model.stages"
+                )
+        return self
+
     @property
     def kind(self) -> str:
         """alexnet, vgg, resnet; own for a function of the user's."""
         return "own" if own_model(self.name) else self.name
 
     def filled(self) -> dict[str, Any]:
-        """The keys that this network uses, those left open filled in where their default depends on nothing else."""
+        """The keys that this network uses, with what those left open stand for."""
         found = {key: getattr(self, key) for key in KEYS[self.kind]}
-        return found | {key: value for key, value in DEFAULTS[self.kind].items() if found[key] is None}
+        found |= {key: value for key, value in DEFAULTS[self.kind].items() if found[key] is None}
+        return found | _residual_shape(found) if self.kind == "resnet" else found
 
     def identity(self) -> dict[str, Any]:
         """What decides which network it is, defaults left out; another spelling of the same network is equal."""
@@ -107,3 +126,14 @@ class ModelConfig(Section):
         own = own_model(self.name)
         name = f"{Path(own[0]).name}:{own[1]}" if own else self.name
         return told if name == "alexnet" else {"name": name, **told}
+
+
+def _residual_shape(found: dict[str, Any]) -> dict[str, Any]:
+    """block, stages and stem of a resnet: as said, else those that are published for its depth."""
+    stages = found["stages"] or (4 if found["depth"] in FOUR_STAGES else 3)
+    bottleneck = stages == 4 and found["depth"] in BOTTLENECKS
+    return {
+        "stages": stages,
+        "block": found["block"] or ("bottleneck" if bottleneck else "basic"),
+        "stem": found["stem"] or ("large" if stages == 4 else "small"),
+    }

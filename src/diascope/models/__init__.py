@@ -7,25 +7,31 @@ from torch import nn
 
 from diascope.config import ModelConfig
 from diascope.errors import ConfigError
-from diascope.models.alexnet import AlexNet
-from diascope.models.layers import initialize
+from diascope.models import alexnet, resnet, vgg
+from diascope.models.cam import cam_layer
+from diascope.models.own import check_own, own_network
 from diascope.seeding import stream_seed
+
+__all__ = ["MODELS", "build_model", "cam_layer", "check_model", "smallest_image"]
 
 
 def _alexnet(config: ModelConfig, channels: int, outputs: int, image_size: tuple[int, int]) -> nn.Module:
-    return AlexNet(
-        channels,
-        outputs,
-        image_size,
-        base_channels=config.base_channels,
-        dense=config.dense,
-        dropout=config.dropout,
-        normalization=config.filled()["normalization"],
-        spatial_dropout=config.spatial_dropout,
-    )
+    return alexnet.AlexNet(channels, outputs, image_size, **config.filled())
 
 
-MODELS: dict[str, Callable[[ModelConfig, int, int, tuple[int, int]], nn.Module]] = {"alexnet": _alexnet}
+def _vgg(config: ModelConfig, channels: int, outputs: int, image_size: tuple[int, int]) -> nn.Module:
+    return vgg.VGG(channels, outputs, image_size, **config.filled())
+
+
+def _resnet(config: ModelConfig, channels: int, outputs: int, image_size: tuple[int, int]) -> nn.Module:
+    return resnet.ResNet(channels, outputs, **config.filled())
+
+
+MODELS: dict[str, Callable[[ModelConfig, int, int, tuple[int, int]], nn.Module]] = {
+    "alexnet": _alexnet,
+    "vgg": _vgg,
+    "resnet": _resnet,
+}
 
 
 def build_model(
@@ -36,14 +42,49 @@ def build_model(
     Two classes give one logit (B, 1), that of the second class; K > 2 classes give (B, K). Draws from the stream "init"
     of `seed` alone. Raises ConfigError where the images are too small for the network.
     """
-    outputs = 1 if classes == 2 else classes
-    if min(image_size) < 8:
-        raise ConfigError(
-            f"{config.name} halves the image three times, {image_size[0]} x {image_size[1]} pixels are too few",
-            remedy="set data.image_size to 8 or more",
-        )
-    with torch.device("meta"):  # PyTorch's own initial weights, drawn from the global stream, are never made
-        model = MODELS[config.name](config, channels, outputs, image_size)
-    model = model.to_empty(device="cpu")
-    initialize(model, torch.Generator().manual_seed(stream_seed(seed, "init")))
+    outputs = _outputs(classes)
+    _check_size(config, image_size)
+    start = stream_seed(seed, "init")
+    if config.kind == "own":
+        model = own_network(config, channels, outputs, image_size, start)
+    else:
+        with torch.device("meta"):  # PyTorch's own initial weights, drawn from the global stream, are never made
+            model = MODELS[config.name](config, channels, outputs, image_size)
+        model = model.to_empty(device="cpu")
+        model.initialize(torch.Generator().manual_seed(start))  # type: ignore[operator]
     return model.to(memory_format=torch.channels_last)
+
+
+def check_model(config: ModelConfig, *, channels: int, classes: int, image_size: tuple[int, int]) -> None:
+    """Raises ConfigError for a network that could not be trained on such images: before any training, and cheaply.
+
+    For a built-in network that is arithmetic; one of the user's own is built, and sees two images in either mode.
+    """
+    _check_size(config, image_size)
+    if config.kind == "own":
+        model = build_model(config, channels=channels, classes=classes, image_size=image_size, seed=0)
+        check_own(model, config.name, channels=channels, outputs=_outputs(classes), image_size=image_size)
+
+
+def smallest_image(config: ModelConfig) -> int:
+    """Pixels a side that a network needs; 1 for one of the user's own, which has to see to it itself."""
+    if config.kind == "resnet":
+        shape = config.filled()
+        return resnet.smallest_image(stages=shape["stages"], stem=shape["stem"])
+    return {"alexnet": alexnet.SMALLEST, "vgg": vgg.SMALLEST}.get(config.kind, 1)
+
+
+def _outputs(classes: int) -> int:
+    return 1 if classes == 2 else classes
+
+
+def _check_size(config: ModelConfig, image_size: tuple[int, int]) -> None:
+    smallest = smallest_image(config)
+    if min(image_size) < smallest:
+        other = ", or take a smaller model.stem" if config.kind == "resnet" and smallest > 8 else ""
+        raise ConfigError(
+            f"{config.name} needs images of {smallest} x {smallest} pixels or more, these have "
+            f"{image_size[0]} x {image_size[1]}",
+            where="data.image_size",
+            remedy=f"set data.image_size to {smallest} or more{other}",
+        )

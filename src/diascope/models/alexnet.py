@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
-from diascope.models.layers import Dropout, MaxPool
-from diascope.models.normalization import BatchNorm
+from diascope.models.layers import convolution_block, dense_layers, flatten_like_keras
+from diascope.models.weights import glorot_uniform
 
 WIDTHS = (1, 2, 4, 4, 2)  # channels of the five convolutions, in multiples of base_channels
 POOLED = (1, 2, 5)  # the convolutions that are followed by 2x2 max pooling
+SMALLEST = 2 ** len(POOLED)  # pixels a side that leave one value to the dense layers
 
 
 class AlexNet(nn.Module):
@@ -32,44 +34,23 @@ class AlexNet(nn.Module):
         super().__init__()
         self.features = nn.Sequential()
         for number, width in enumerate(WIDTHS, start=1):
-            block = _block(number, channels, width * base_channels, normalization, spatial_dropout)
-            for name, layer in block:
+            for name, layer in convolution_block(
+                str(number),
+                channels,
+                width * base_channels,
+                normalization=normalization,
+                spatial_dropout=spatial_dropout,
+                pooled=number in POOLED,
+            ):
                 self.features.add_module(name, layer)
             channels = width * base_channels
         height, width = (side // 2 ** len(POOLED) for side in image_size)
-        self.classifier = _dense_layers(channels * height * width, dense, outputs, dropout)
+        self.classifier = dense_layers(channels * height * width, dense, outputs, dropout)
 
     def forward(self, images: Tensor) -> Tensor:  # (B, C, H, W) -> logits (B, outputs)
         maps: Tensor = self.features(images)  # (B, 2b, H/8, W/8)
-        logits: Tensor = self.classifier(maps.permute(0, 2, 3, 1).flatten(1))  # Keras' order, and free in channels-last
+        logits: Tensor = self.classifier(flatten_like_keras(maps))
         return logits
 
-
-def _block(
-    number: int, channels: int, width: int, normalization: str, spatial_dropout: float
-) -> list[tuple[str, nn.Module]]:
-    """One convolution block. Pooling comes before ReLU and dropout: it commutes with both and leaves them a quarter."""
-    convolution = nn.Conv2d(channels, width, 3, padding="same")
-    layers: list[tuple[str, nn.Module]] = [(f"conv{number}", convolution)]
-    if normalization == "batch":
-        assert convolution.bias is not None
-        convolution.bias.requires_grad_(False)  # normalization takes it out again: its gradient is rounding noise
-        layers.append((f"norm{number}", BatchNorm(width)))
-    if number in POOLED:
-        layers.append((f"pool{number}", MaxPool()))
-    layers.append((f"relu{number}", nn.ReLU()))
-    if spatial_dropout > 0:
-        layers.append((f"drop{number}", Dropout(spatial_dropout, spatial=True)))
-    return layers
-
-
-def _dense_layers(inputs: int, dense: Sequence[int], outputs: int, dropout: float) -> nn.Sequential:
-    layers = nn.Sequential()
-    for number, width in enumerate(dense, start=1):
-        layers.add_module(f"dense{number}", nn.Linear(inputs, width))
-        layers.add_module(f"relu{number}", nn.ReLU(inplace=True))
-        if dropout > 0:
-            layers.add_module(f"drop{number}", Dropout(dropout))
-        inputs = width
-    layers.add_module("output", nn.Linear(inputs, outputs))
-    return layers
+    def initialize(self, generator: torch.Generator) -> None:
+        glorot_uniform(self, generator)

@@ -1,7 +1,11 @@
-"""Dropout, pooling and initial weights as Keras has them, with every random number drawn from an explicit generator."""
+"""The layers that the networks are put together from; dropout draws from an explicit generator."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+from diascope.models.normalization import BatchNorm
 
 
 class Dropout(nn.Module):
@@ -44,14 +48,40 @@ class MaxPool(nn.MaxPool2d):
         return torch.maximum(rows[..., 0::2], rows[..., 1::2])  # PyTorch's kernel would also note where each maximum is
 
 
-def initialize(model: nn.Module, generator: torch.Generator) -> None:
-    """Glorot-uniform weights and zero biases (Glorot and Bengio 2010); normalization starts as the identity."""
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.xavier_uniform_(module.weight, generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()
-        elif any(True for _ in module.parameters(recurse=False)):
-            raise TypeError(f"{name}: no rule for the initial weights of {type(module).__name__}")
+def convolution_block(
+    name: str, channels: int, width: int, *, normalization: str, spatial_dropout: float = 0.0, pooled: bool = False
+) -> list[tuple[str, nn.Module]]:
+    """3x3 convolution, [batch normalization], ReLU, [spatial dropout], [pooling], called conv`name` and so on.
+
+    Pooling comes before ReLU and dropout: it commutes with both and leaves them a quarter.
+    """
+    convolution = nn.Conv2d(channels, width, 3, padding="same")
+    layers: list[tuple[str, nn.Module]] = [(f"conv{name}", convolution)]
+    if normalization == "batch":
+        assert convolution.bias is not None
+        convolution.bias.requires_grad_(False)  # normalization takes it out again: its gradient is rounding noise
+        layers.append((f"norm{name}", BatchNorm(width)))
+    if pooled:
+        layers.append((f"pool{name}", MaxPool()))
+    layers.append((f"relu{name}", nn.ReLU()))
+    if spatial_dropout > 0:
+        layers.append((f"drop{name}", Dropout(spatial_dropout, spatial=True)))
+    return layers
+
+
+def dense_layers(inputs: int, dense: Sequence[int], outputs: int, dropout: float) -> nn.Sequential:
+    """Dense layers of the widths `dense`, each with ReLU and dropout, then the output layer."""
+    layers = nn.Sequential()
+    for number, width in enumerate(dense, start=1):
+        layers.add_module(f"dense{number}", nn.Linear(inputs, width))
+        layers.add_module(f"relu{number}", nn.ReLU(inplace=True))
+        if dropout > 0:
+            layers.add_module(f"drop{number}", Dropout(dropout))
+        inputs = width
+    layers.add_module("output", nn.Linear(inputs, outputs))
+    return layers
+
+
+def flatten_like_keras(maps: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, H * W * C): Keras' order, and free in channels-last."""
+    return maps.permute(0, 2, 3, 1).flatten(1)

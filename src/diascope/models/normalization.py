@@ -1,12 +1,12 @@
-"""Batch normalization as Keras computes it (Ioffe and Szegedy 2015)."""
+"""Batch normalization (Ioffe and Szegedy 2015) as Keras computes it, in float32 to seven digits."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-EPSILON = 1e-3
-MOMENTUM = 0.01  # the share of the new batch; Keras counts the share of the old: 0.99
+EPSILON = 1e-3  # Keras' default
+MOMENTUM = 0.01  # the share of the new batch; Keras counts the share of the old, by default 0.99
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -14,22 +14,24 @@ class BatchNorm(nn.BatchNorm2d):
 
     The moving variance is built from the biased variance of a batch (PyTorch takes the unbiased one), so that a last
     batch of one image is no special case: a channel with a single value becomes its bias, and its variance counts as 0.
+    The defaults are Keras'; `momentum` is the share of the new batch in the moving statistics.
     """
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, eps=EPSILON, momentum=MOMENTUM)
+    def __init__(self, channels: int, *, epsilon: float = EPSILON, momentum: float = MOMENTUM) -> None:
+        super().__init__(channels, eps=epsilon, momentum=momentum)
+        self.share = momentum
 
     def forward(self, maps: Tensor) -> Tensor:
         if not self.training:
             return super().forward(maps)
         normalized: Tensor
         if maps.device.type == "cpu" and maps.dtype == torch.float32:
-            normalized, mean, variance = _Normalize.apply(maps, self.weight, self.bias)
+            normalized, mean, variance = _Normalize.apply(maps, self.weight, self.bias, self.eps)
         else:
             normalized, mean, inverse_sd = torch.native_batch_norm(
-                maps, self.weight, self.bias, None, None, True, MOMENTUM, EPSILON
+                maps, self.weight, self.bias, None, None, True, 0.0, self.eps
             )
-            variance = inverse_sd.detach().pow(-2).sub_(EPSILON)
+            variance = inverse_sd.detach().pow(-2).sub_(self.eps)
         self._follow(mean.detach(), variance)
         return normalized
 
@@ -37,31 +39,32 @@ class BatchNorm(nn.BatchNorm2d):
     def _follow(self, mean: Tensor, variance: Tensor) -> None:
         assert self.running_mean is not None
         assert self.running_var is not None
-        self.running_mean.lerp_(mean, MOMENTUM)
-        self.running_var.lerp_(variance, MOMENTUM)
+        self.running_mean.lerp_(mean, self.share)
+        self.running_var.lerp_(variance, self.share)
 
 
 class _Normalize(torch.autograd.Function):
-    """(maps, weight, bias) -> normalized maps, mean (C,), biased variance (C,), in float32 on a processor.
+    """(maps, weight, bias, epsilon) -> normalized maps, mean (C,), biased variance (C,), in float32 on a processor.
 
     PyTorch's kernels with statistics of our own: its kernel adds up channels-last maps value by value, which leaves a
     relative error of 1e-5, enough to turn ReLUs around and lose sight of Keras; torch.sum adds in cascades, to 1e-7.
     """
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
         mean = maps.mean((0, 2, 3))
         centred = maps.permute(0, 2, 3, 1).flatten(2) - mean.repeat(maps.shape[3])  # (B, H, W * C): long rows are fast
         variance = centred.square_().reshape(-1, len(mean)).mean(0)
-        normalized = torch.native_batch_norm(maps, weight, bias, mean, variance, False, 0.0, EPSILON)[0]
-        ctx.save_for_backward(maps, weight, mean, (variance + EPSILON).rsqrt())
+        normalized = torch.native_batch_norm(maps, weight, bias, mean, variance, False, 0.0, epsilon)[0]
+        ctx.save_for_backward(maps, weight, mean, (variance + epsilon).rsqrt())
+        ctx.epsilon = epsilon
         ctx.mark_non_differentiable(mean, variance)
         return normalized, mean, variance
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         maps, weight, mean, inverse_sd = ctx.saved_tensors
-        gradients: tuple[Tensor, ...] = torch.ops.aten.native_batch_norm_backward(
-            gradient, maps, weight, None, None, mean, inverse_sd, True, EPSILON, [True, True, True]
+        gradients: tuple[Tensor | None, ...] = torch.ops.aten.native_batch_norm_backward(
+            gradient, maps, weight, None, None, mean, inverse_sd, True, ctx.epsilon, [True, True, True]
         )
-        return gradients
+        return (*gradients, None)

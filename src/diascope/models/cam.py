@@ -1,0 +1,25 @@
+"""Which layer a class activation map explains."""
+
+from torch import nn
+
+from diascope.errors import ConfigError
+
+
+def cam_layer(model: nn.Module) -> str:
+    """The dotted name of the convolution whose output a class activation map explains.
+
+    It is what the network says in its attribute `cam_layer`, or else its last nn.Conv2d. Raises ConfigError for a
+    network without one, and for a name that is no layer of the network.
+    """
+    said = getattr(model, "cam_layer", None)
+    layers = dict(model.named_modules())
+    if said is not None:
+        if str(said) not in layers:
+            what = f"its cam_layer {said!r} is no layer of it"
+            raise ConfigError(what, where=type(model).__name__, remedy="name one of named_modules()")
+        return str(said)
+    convolutions = [name for name, module in layers.items() if isinstance(module, nn.Conv2d)]
+    if not convolutions:
+        what = "it has no convolution that a class activation map could explain"
+        raise ConfigError(what, where=type(model).__name__, remedy="set its attribute cam_layer to the name of a layer")
+    return convolutions[-1]
