@@ -71,7 +71,8 @@ def smallest_image(config: ModelConfig) -> int:
     if config.kind == "resnet":
         shape = config.filled()
         return resnet.smallest_image(stages=shape["stages"], stem=shape["stem"])
-    return {"alexnet": alexnet.SMALLEST, "vgg": vgg.SMALLEST}.get(config.kind, 1)
+    sizes: dict[str, int] = {"alexnet": alexnet.SMALLEST, "vgg": vgg.SMALLEST}
+    return sizes.get(config.kind, 1)
 
 
 def _outputs(classes: int) -> int:

@@ -12,9 +12,9 @@ def cam_layer(model: nn.Module) -> str:
     network without one, and for a name that is no layer of the network.
     """
     said = getattr(model, "cam_layer", None)
-    layers = dict(model.named_modules())
+    layers: dict[str, nn.Module] = dict(model.named_modules())
     if said is not None:
-        if str(said) not in layers:
+        if said not in layers:
             what = f"its cam_layer {said!r} is no layer of it"
             raise ConfigError(what, where=type(model).__name__, remedy="name one of named_modules()")
         return str(said)
