@@ -12,6 +12,7 @@ from diascope.data.statistics import pixel_statistics
 from diascope.engine.task import RunTask, open_pixels
 from diascope.errors import RunError
 from diascope.models import build_model
+from diascope.models.scaling import imagenet_statistics, scaled
 from diascope.runs.folder import RunFolder
 
 
@@ -62,8 +63,6 @@ def _build(config: RunConfig, classes: int, mean: Tensor | None = None, sd: Tens
     model = build_model(config.model, channels=channels, classes=classes, image_size=size, seed=config.seed)
     if config.data.normalize == "none":
         return model
-    from diascope.models.scaling import imagenet_statistics, scaled
-
     if config.data.normalize == "imagenet":
         return scaled(model, *imagenet_statistics(channels))
     return scaled(model, torch.zeros(channels) if mean is None else mean, torch.ones(channels) if sd is None else sd)
