@@ -5,12 +5,15 @@ batches between processes, and an array larger than memory streams through the p
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diascope.config import AugmentationConfig
+from diascope.data.augment import build_augmentation
 from diascope.errors import DataError
 from diascope.seeding import stream
 
@@ -21,7 +24,10 @@ EVALUATION_BATCH = 32
 
 
 class TrainingBatches:
-    """The training side in a new order each epoch; every image exactly once, the last batch may be smaller."""
+    """The training side in a new order each epoch; the last batch may be smaller.
+
+    Every image comes exactly once with the sampler "shuffle"; with "balanced", every class equally often.
+    """
 
     def __init__(
         self,
@@ -32,15 +38,35 @@ class TrainingBatches:
         batch_size: int,
         seed: int,
         device: torch.device,
+        augmentation: AugmentationConfig = AugmentationConfig(),  # noqa: B008  (frozen)
+        sampler: Literal["shuffle", "balanced"] = "shuffle",
     ) -> None:
         """`pixels` (N, H, W, C) uint8 and `labels` (N,) belong to all images, `rows` to this side."""
         self._side = _Side(pixels, labels, rows, device)
-        self._batch_size, self._seed = batch_size, seed
+        self._labels, self._size = labels[rows], (pixels.shape[1], pixels.shape[2])
+        self._batch_size, self._seed, self._device, self._sampler = batch_size, seed, device, sampler
+        self._augmentation = build_augmentation(augmentation)
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
         """Yield images (B, C, H, W) float32 in [0, 1], channels-last, and classes (B,) int64, for epoch 0, 1, ..."""
-        order = stream(self._seed, "order", epoch).permutation(len(self._side))
-        return self._side.batches(order, self._batch_size)
+        batches = self._side.batches(self._order(epoch), self._batch_size)
+        return batches if self._augmentation is None else self._augmented(batches, epoch)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        generator = stream(self._seed, "order", epoch)
+        if self._sampler == "balanced":
+            return balanced_order(self._labels, generator)
+        return generator.permutation(len(self._side))
+
+    def _augmented(self, batches: Iterator[Batch], epoch: int) -> Iterator[Batch]:
+        assert self._augmentation is not None
+        augment = self._augmentation.epoch(
+            len(self._side), self._size, seed=self._seed, epoch=epoch, device=self._device
+        )
+        first = 0
+        for images, targets in batches:
+            yield augment(images, first), targets
+            first += len(images)
 
 
 class EvaluationBatches:
@@ -66,6 +92,26 @@ def subset_rows(rows: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int
     """`size` of the training rows (all, if there are fewer), sorted, fixed for a seed: watched in evaluation mode."""
     chosen = stream(seed, "subset").permutation(len(rows))[:size]
     return np.sort(rows[chosen])
+
+
+def balanced_order(labels: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+    """As many places in `labels` (N,) as there are, each class equally often; the counts differ by one at most.
+
+    A class goes through all its images before one of them comes again.
+    """
+    classes = generator.permutation(np.unique(labels))  # the first ones get what is left over
+    share, left = divmod(len(labels), len(classes))
+    drawn = [
+        _cycled(np.flatnonzero(labels == label), share + (number < left), generator)
+        for number, label in enumerate(classes)
+    ]
+    return generator.permutation(np.concatenate(drawn))
+
+
+def _cycled(places: NDArray[np.int64], count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """`count` of the places, from one permutation of them after the other."""
+    rounds = -(-count // len(places))
+    return np.concatenate([generator.permutation(places) for _ in range(rounds)] or [places[:0]])[:count]
 
 
 class _Side:
