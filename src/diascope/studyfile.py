@@ -38,7 +38,7 @@ STUDY_WIDE = (
         "data.classes",
         "data.positive",
     ),  # whose images, called what
-    *("data.phantom.images", "data.phantom.images_per_group", "data.phantom.seed"),
+    *("data.phantom.images", "data.phantom.images_per_group", "data.phantom.prevalence", "data.phantom.seed"),
     *("split", "seeds"),
 )
 

@@ -294,3 +294,13 @@ def test_written_boxes_are_fractions_of_the_image(tmp_path):
             written = boxes[row["path"]]
             assert float(written["x_center"]) * 64 == pytest.approx((box[0] + box[2]) / 2)
             assert float(written["height"]) * 64 == pytest.approx(box[3] - box[1])
+
+
+@pytest.mark.parametrize(("prevalence", "positive"), [(0.5, 100), (0.05, 10), (0.9, 180)])
+def test_the_positive_class_is_as_frequent_as_asked_for(prevalence: float, positive: int) -> None:
+    config = PhantomConfig(images=400, prevalence=prevalence, images_per_group=2)
+    labels = [row["label"] for row in phantoms.phantom_table("skin", config)]
+    assert labels.count("melanoma") == 2 * positive
+    first = labels[: len(labels) // 2].count("melanoma")
+    assert abs(first - positive) <= 2, "spread evenly"
+    assert all(a == b for a, b in zip(labels[::2], labels[1::2], strict=True)), "a group is of one class"

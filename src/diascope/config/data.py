@@ -22,7 +22,8 @@ ImageSize = Annotated[
 class PhantomConfig(Section):
     """Drawn images with a known truth, used when data.source is phantom:skin or phantom:bone."""
 
-    images: int = Field(400, ge=8, le=1_000_000, description="how many images are drawn, half of them of each class")
+    images: int = Field(400, ge=8, le=1_000_000, description="how many images are drawn")
+    prevalence: float = Field(0.5, gt=0, lt=1, description="share of them that are of the positive class")
     size: int = Field(128, ge=28, le=2048, description="height and width in pixels at which they are drawn")
     difficulty: float = Field(0.5, ge=0, le=1, description="0: classes plainly apart; 1: nothing tells them apart")
     seed: int = Field(0, ge=0, description="another seed gives another data set of the same kind")

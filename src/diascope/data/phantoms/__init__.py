@@ -7,6 +7,7 @@ come in groups (a lesion, a patient): those of one group share the object and di
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import floor
 from pathlib import Path
 from typing import Literal
 
@@ -54,7 +55,7 @@ def phantom_table(kind: Kind, config: PhantomConfig) -> list[dict[str, str]]:
 def draw(kind: Kind, config: PhantomConfig, i: int) -> Phantom:
     """Image `i`, a pure function of its arguments; `config.images` has no part in it."""
     number = i // config.images_per_group
-    positive = _positive(number)
+    positive = _positive(config, number)
     mark = _mark(config, kind, i)
     marks = _stream(config, kind, _MARK, i, 1)
     size = shortcuts.magnification(config.shortcut, bool(mark), marks)
@@ -99,15 +100,15 @@ def write(kind: Kind, config: PhantomConfig, folder: Path, progress: Callable[[i
 
 def _row(kind: Kind, config: PhantomConfig, i: int) -> dict[str, str]:
     number = i // config.images_per_group
-    label = CLASSES[kind][_positive(number)]
+    label = CLASSES[kind][_positive(config, number)]
     row = {"path": f"{label}/{i:05d}.png", "label": label, "group": f"{kind}-{number:05d}"}
     mark = _mark(config, kind, i)
     return row if mark is None else {**row, "mark": CLASSES[kind][mark]}
 
 
-def _positive(group: int) -> bool:
-    """Groups alternate between the classes."""
-    return group % 2 == 1
+def _positive(config: PhantomConfig, group: int) -> bool:
+    """Groups of the positive class are spread evenly among the others: every second one at a prevalence of 0.5."""
+    return floor((group + 1) * config.prevalence) > floor(group * config.prevalence)
 
 
 def _mark(config: PhantomConfig, kind: Kind, i: int) -> bool | None:
@@ -115,7 +116,7 @@ def _mark(config: PhantomConfig, kind: Kind, i: int) -> bool | None:
     if config.shortcut == "none":
         return None
     agrees = _stream(config, kind, _MARK, i, 0).random() < config.rate
-    return _positive(i // config.images_per_group) == agrees
+    return _positive(config, i // config.images_per_group) == agrees
 
 
 def _stream(config: PhantomConfig, kind: Kind, *numbers: int) -> Generator:
