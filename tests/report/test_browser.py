@@ -99,6 +99,7 @@ def test_every_chart_is_drawn_and_nothing_overflows(
         assert found["width"] == width
         assert found["scroll"] <= width
         subgroups = len(options.get("columns", ()))
-        assert found["charts"] == 7 + subgroups + 4 * len(options.get("arms", ("baseline", "dropout")))
+        folds = int(options.get("folds", 1) > 1)
+        assert found["charts"] == 7 + subgroups + folds + 4 * len(options.get("arms", ("baseline", "dropout")))
         assert min(found["marks"]) > 0
         assert all(100 < wide <= width and high > 60 for wide, high in found["sizes"])

@@ -10,6 +10,7 @@ from diascope.compare.certainty import WITH_INTERVAL, Certainty, judge_certainty
 from diascope.compare.curves import arm_readings
 from diascope.compare.scoring import Checkpoint, Evaluation, evaluate
 from diascope.metrics import CrossFitted, Interval, RocCurve
+from diascope.report.fold_scores import fold_scores, over_folds
 from diascope.runs.record import RunRecord, StudyRecord
 from diascope.studyfile import Arm
 
@@ -42,6 +43,7 @@ def summarize_arm(record: StudyRecord, arm: Arm) -> dict[str, Any]:
         row = listed[runs.index(run)]
         row |= {checkpoint: _scores(judged[checkpoint][place]) for checkpoint in CHECKPOINTS}
         row |= _certainty(certain[place])
+    folds = fold_scores(listed)
     return {
         "config": config,
         "changes": _changes({name: getattr(record.study, name).model_dump(mode="json") for name in config}, config),
@@ -55,6 +57,8 @@ def summarize_arm(record: StudyRecord, arm: Arm) -> dict[str, Any]:
         "operating_point": _operating_point([found.operating for found in certain if found.operating]),
         "per_class": _per_class(certain),
         "readings": arm_readings(record, arm.name),
+        "folds": folds,
+        "over_folds": over_folds(listed, folds),
         "runs": listed,
     }
 

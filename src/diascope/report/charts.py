@@ -12,6 +12,7 @@ import altair as alt
 
 from diascope.metrics import REGISTRY
 from diascope.report import panels
+from diascope.report.fold_panels import fold_dots, fold_height
 from diascope.report.interval_panels import drawn_subgroups, forest, forest_height, subgroup_dots, subgroup_height
 from diascope.report.panels import Axes, Panel
 from diascope.report.tables import Tables, chart_tables, of_arm
@@ -75,6 +76,8 @@ def page_specs(summary: dict[str, Any], tables: Tables) -> dict[str, Spec]:
     found["rocs"] = (panels.arm_rocs(arms), 320)
     found["arm-rocs"] = (panels.class_rocs(_drawn(summary)), 260)
     found["confusion"] = (panels.confusion(classes), max(200, 30 * len(classes)))
+    if _folds(summary) > 1:
+        found["folds"] = (_fold_dots(summary), fold_height(arms))
     if tables["comparisons"]:
         found["comparisons"] = (forest(summary), forest_height(summary))
     for place in drawn_subgroups(summary):
@@ -110,6 +113,8 @@ def _files(summary: dict[str, Any], tables: Tables) -> Iterator[tuple[str, Spec]
         ]
         yield "subgroups", _file_spec(alt.vconcat(*columns), tables)
     yield "scores", _file_spec(_sized(_scores(summary), 420, _scores_height(summary)), tables)
+    if _folds(summary) > 1:
+        yield "folds", _file_spec(_sized(_fold_dots(summary), 460, fold_height(arms)), tables)
     overlays = [
         _sized(panels.overlaid_curves(column, title, arms, domains.of(column), legend=True), 340, 230)
         for column, title in OVERLAYS.items()
@@ -140,6 +145,11 @@ def _scores(summary: dict[str, Any]) -> Panel:
 def _scores_height(summary: dict[str, Any]) -> int:
     """Pixels: room for every arm, and within it for every fold."""
     return len(summary["arms"]) * max(34, 9 * _folds(summary))
+
+
+def _fold_dots(summary: dict[str, Any]) -> Panel:
+    title = f"validation {REGISTRY[summary['primary']['metric']].label}, last epoch"
+    return fold_dots(title, list(summary["arms"]))
 
 
 def _folds(summary: dict[str, Any]) -> int:

@@ -85,6 +85,8 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
         "reading": reading(summary),
         "unit": "images" if summary["data"]["sides"]["training"]["groups"] is None else "groups",
         "has_groups": summary["data"]["sides"]["training"]["groups"] is not None,
+        "from_scratch": not any(arm["config"]["training"].get("start_from") for arm in summary["arms"].values()),
+        "watching": _watching(summary),
         "open_runs": len(runs) <= OPEN_RUNS,
     }
 
@@ -172,6 +174,14 @@ def _environment() -> Any:
         "duration": formats.duration,
     }
     return environment
+
+
+def _watching(summary: dict[str, Any]) -> list[str]:
+    """The arms whose training looks at the validation side: to stop, or to lower the learning rate."""
+    training = {name: arm["config"]["training"] for name, arm in summary["arms"].items()}
+    return [
+        name for name, found in training.items() if found["early_stopping"] or found["schedule"]["kind"] == "plateau"
+    ]
 
 
 def _shown_metrics(summary: dict[str, Any]) -> list[str]:

@@ -7,16 +7,18 @@ from diascope.report.interval_panels import pair_label, value_label
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
-_NAMES = ("runs", "means", "scores", "rocs", "class_rocs", "run_rocs", "confusion")
+_NAMES = ("runs", "means", "scores", "rocs", "class_rocs", "run_rocs", "confusion", "fold_means")
 
 
 def chart_tables(summary: dict[str, Any]) -> Tables:
     """All tables, by the name under which panels.py draws them; every row names its arm."""
     tables: Tables = {name: [] for name in _NAMES}
     tables["comparisons"], tables["paired"] = _comparison_rows(summary), _paired_rows(summary)
+    tables["folds"] = _fold_rows(summary)
     tables["margin"], tables["subgroups"] = _margin_rows(summary), _subgroup_rows(summary)
     for name, arm in summary["arms"].items():
         tables["means"] += _mean_rows(name, arm)
+        tables["fold_means"] += _fold_mean_rows(name, arm["over_folds"][summary["primary"]["metric"]])
         tables["rocs"] += _roc_rows(name, arm["roc"]["mean"], name=name)
         for class_name, curve in arm["roc"]["classes"].items():
             tables["class_rocs"] += _roc_rows(name, curve, name=class_name)
@@ -67,6 +69,25 @@ def _score_rows(arm: str, run: dict[str, Any]) -> list[Row]:
         return []
     scores = {name: run["last"][name] for name in ("accuracy", "balanced_accuracy", "loss", "auroc")}
     return [{"arm": arm, "run": run_label(run), "fold": run["fold"], **scores}]
+
+
+def _fold_rows(summary: dict[str, Any]) -> list[Row]:
+    """The primary metric of every fold that has one; `place` is the arm's."""
+    metric = summary["primary"]["metric"]
+    return [
+        {"arm": name, "place": place, "score": fold[metric], **{key: fold[key] for key in ("fold", "runs", "images")}}
+        for place, (name, arm) in enumerate(summary["arms"].items())
+        for fold in arm["folds"]
+        if fold[metric] is not None
+    ]
+
+
+def _fold_mean_rows(arm: str, found: dict[str, Any]) -> list[Row]:
+    """Mean and reach of one SD over the folds."""
+    if found["mean"] is None:
+        return []
+    reach = found["sd"] or 0.0
+    return [{"arm": arm, "mean": found["mean"], "low": found["mean"] - reach, "high": found["mean"] + reach}]
 
 
 def _roc_rows(arm: str, curve: dict[str, list[float]] | None, **head: str) -> list[Row]:
