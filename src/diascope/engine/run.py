@@ -85,6 +85,8 @@ class _Sides:
             batch_size=config.training.batch_size,
             seed=config.seed,
             device=device,
+            augmentation=config.augmentation,
+            sampler=config.training.sampler,
         )
         self.validation = EvaluationBatches(pixels, data.labels, data.validation, device=device)
         self.subset = EvaluationBatches(pixels, data.labels, subset, device=device)
