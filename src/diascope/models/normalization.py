@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 EPSILON = 1e-3  # Keras' default
+IN_CACHE = 2**17  # values; half a megabyte of float32
 MOMENTUM = 0.01  # the share of the new batch; Keras counts the share of the old, by default 0.99
 
 
@@ -52,11 +53,15 @@ class _Normalize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+        rows = maps.permute(0, 2, 3, 1).flatten(2)  # (B, H, W * C): long rows are fast
         mean = maps.mean((0, 2, 3))
-        centred = maps.permute(0, 2, 3, 1).flatten(2) - mean.repeat(maps.shape[3])  # (B, H, W * C): long rows are fast
-        variance = centred.square_().reshape(-1, len(mean)).mean(0)
-        normalized = torch.native_batch_norm(maps, weight, bias, mean, variance, False, 0.0, epsilon)[0]
-        ctx.save_for_backward(maps, weight, mean, (variance + epsilon).rsqrt())
+        variance = _variance(rows, mean)
+        inverse_sd = (variance + epsilon).rsqrt()
+        scale, width = weight * inverse_sd, maps.shape[3]
+        normalized = torch.empty_like(maps, memory_format=torch.channels_last)
+        into = normalized.permute(0, 2, 3, 1).flatten(2)
+        torch.addcmul((bias - mean * scale).repeat(width), rows, scale.repeat(width), out=into)
+        ctx.save_for_backward(maps, weight, mean, inverse_sd)
         ctx.epsilon = epsilon
         ctx.mark_non_differentiable(mean, variance)
         return normalized, mean, variance
@@ -68,3 +73,12 @@ class _Normalize(torch.autograd.Function):
             gradient, maps, weight, None, None, mean, inverse_sd, True, ctx.epsilon, [True, True, True]
         )
         return (*gradients, None)
+
+
+def _variance(rows: Tensor, mean: Tensor) -> Tensor:
+    """The biased variance (C,) of rows (B, H, W * C), a few images at a time: what is in between stays in the cache."""
+    channels, squares = len(mean), torch.zeros_like(mean)
+    widened = mean.repeat(rows.shape[2] // channels)
+    for part in rows.split(max(1, IN_CACHE // rows[0].numel())):
+        squares += (part - widened).square_().view(-1, channels).sum(0)
+    return squares / (rows.numel() // channels)

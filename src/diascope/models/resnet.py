@@ -86,16 +86,20 @@ class Block(nn.Module):
             shapes = ((width, 3, stride), (leaving, 3, 1))
         else:
             shapes = ((width, 1, 1), (width, 3, stride), (leaving, 1, 1))
+        # What a normalization gives may be written over; what a convolution gives is what an activation map explains.
+        self.fresh = normalization == "batch"
         self.residue = nn.Sequential()
         for number, (outgoing, size, step) in enumerate(shapes, start=1):
             if number > 1:
-                self.residue.add_module(f"relu{number - 1}", nn.ReLU())
+                self.residue.add_module(f"relu{number - 1}", nn.ReLU(inplace=normalization == "batch"))
             for name, layer in _normalized(channels, outgoing, size, step, normalization).items():
                 self.residue.add_module(f"{name}{number}", layer)
             channels = outgoing
 
     def forward(self, maps: Tensor) -> Tensor:  # (B, channels, H, W) -> (B, leaving, H / stride, W / stride)
-        total: Tensor = self.residue(maps) + self.shortcut(maps)
+        residue: Tensor = self.residue(maps)
+        shortcut = self.shortcut(maps)
+        total = residue.add_(shortcut) if self.fresh else residue + shortcut
         return total.relu_()
 
     @torch.no_grad()
@@ -111,7 +115,7 @@ def _stem(kind: str, channels: int, width: int, normalization: str) -> nn.Sequen
         layers.add_module(name, layer)
     if kind == "large":
         layers.add_module("pool", nn.MaxPool2d(3, 2, padding=1))  # before ReLU: they commute
-    layers.add_module("relu", nn.ReLU())
+    layers.add_module("relu", nn.ReLU(inplace=normalization == "batch"))
     return layers
 
 
