@@ -101,7 +101,7 @@ class RunDisplay:
             f"epoch {epoch.epoch} of {epochs}  loss {epoch.training.loss:.3f}, validation {epoch.validation.loss:.3f}  "
             f"accuracy {epoch.training.accuracy:.3f}, validation {epoch.validation.accuracy:.3f}"
         )
-        left = _duration((epochs - epoch.epoch) * epoch.seconds)
+        left = duration((epochs - epoch.epoch) * epoch.seconds)
         self._bars.update(self._rows[name], completed=epoch.epoch, status=f"{status}  {left} left")
         if self._study is not None:
             self._bars.update(self._study, completed=self._clock.epochs_done, status=self._clock.left())
@@ -143,7 +143,7 @@ class _Clock:
         if not self._measured:
             return done
         pace = (monotonic() - self._started) / self._measured
-        return f"{done}, {_duration(pace * (self.epochs - self.epochs_done))} left"
+        return f"{done}, {duration(pace * (self.epochs - self.epochs_done))} left"
 
 
 def say_outcome(outcome: Outcome, report: Path) -> None:
@@ -165,7 +165,7 @@ def say_stopped() -> None:
     Console(stderr=True).print("Stopped. What was trained is kept; the same command goes on with what is missing.")
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

@@ -1,0 +1,71 @@
+"""diascope tune: search hyper-parameters, then compare what was found with the default."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from diascope.cli.run import OnUnreadableOption, OutOption, Setting, StudyArgument
+from diascope.errors import ConfigError
+
+
+def tune(
+    study: StudyArgument,
+    out: OutOption = None,
+    settings: Setting = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", "-n", min=1, help="Configurations to try. Default: search.trials.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time. Default: one a core.")] = None,
+    executor: Annotated[
+        Literal["processes", "serial", "ray"],
+        typer.Option(help="Several runs at a time, one by one, or on a Ray cluster."),
+    ] = "processes",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster that this machine is part of: auto, HOST:PORT. Default: one on it alone."),
+    ] = None,
+    cpus_per_run: Annotated[
+        float | None, typer.Option(help="Ray: processors that a run gets. Default: its training.threads.", min=0.01)
+    ] = None,
+    gpus_per_run: Annotated[
+        float, typer.Option(help="Ray: GPUs that a run gets; 0.25 lets four runs share one.", min=0)
+    ] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
+    on_unreadable: OnUnreadableOption = "error",
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train the found configuration anew where further trials changed it.")
+    ] = False,
+) -> None:
+    """Search the hyper-parameters of a STUDY, then compare the best ones with the default.
+
+    The space stands in the study's section `search`. Trials are judged on folds of the training side alone; the best
+    configuration is written to tuned.yaml, and trained beside the default on the study's own split.
+
+    Ctrl-C stops; the same command goes on. Several commands, on machines that share the folder, share the trials.
+
+    Example: diascope tune lab-bonus-search --out search --trials 20
+    """
+    from diascope.cli.display import say_outcome, say_stopped
+    from diascope.cli.search_display import SearchDisplay
+    from diascope.recipes import find_study
+    from diascope.report.page import write_report
+    from diascope.study.executors.ray import Resources
+    from diascope.study.run import Options
+    from diascope.study.tuning import tune as search
+
+    asked = [f"search.trials={trials}"] if trials else []
+    found = find_study(study, [*(settings or []), *asked])
+    folder = out or Path(found.config.name)
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("is a file, not a folder", where=f"--out {folder}", remedy="give another --out")
+    options = Options(executor, jobs, device, on_unreadable, retrain, Resources(address, cpus_per_run, gpus_per_run))
+    try:
+        with SearchDisplay() as display:
+            tuned = search(found, folder, options, display)
+    except KeyboardInterrupt:
+        say_stopped()
+        raise typer.Exit(130) from None
+    say_outcome(tuned.outcome, write_report(folder))
+    if tuned.outcome.failed:
+        raise typer.Exit(1)

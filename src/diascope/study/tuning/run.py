@@ -1,0 +1,120 @@
+"""Search, then train what was found beside the default on the study's own split."""
+
+import json
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from time import sleep
+from typing import Any, Protocol
+
+from filelock import FileLock
+
+from diascope.config import SearchConfig, canonical_json
+from diascope.errors import ConfigError, RunError
+from diascope.runs.folder import write_atomic, write_json
+from diascope.study.executors import Event, Executor
+from diascope.study.plan import read_images
+from diascope.study.run import Display, Options, Outcome, make_executor, run_study
+from diascope.study.tuning.ledger import Ledger, Result
+from diascope.study.tuning.objective import Objective
+from diascope.study.tuning.outcome import Found, conclude, tuned_study, write_search
+from diascope.study.tuning.space import default_values
+from diascope.study.tuning.trials import PAUSE, Ended, Trials
+from diascope.studyfile import Study
+
+
+class TuneDisplay(Display, Protocol):
+    """Is told how the search goes on, and then how the study does."""
+
+    def searching(self, done: list[Result], wanted: int, *, metric: str, lower_is_better: bool) -> None: ...
+    def trained(self, event: Event, number: int | None) -> None: ...
+    def trial_ended(self, ended: Ended, done: list[Result]) -> None: ...
+    def found(self, found: Found, file: Path) -> None: ...
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A search that ended, and the study of what it found."""
+
+    found: Found
+    outcome: Outcome
+    file: Path  # tuned.yaml
+
+
+def tune(study: Study, folder: Path, options: Options, display: TuneDisplay) -> Tuned:
+    """Search the study's space in `folder`/search, then run the study of default and tuned in `folder`.
+
+    A search that was stopped goes on; commands that share the folder share its trials. Raises ConfigError, DataError
+    or RunError before any training if something cannot work.
+    """
+    search = _search_of(study)
+    executor = make_executor(study, options)
+    images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
+    objective = Objective(study, search, images, folder / "search" / "trials")
+    default = default_values(study, search)
+    _check_identity(study, search, objective, folder / "search")
+    ledger = Ledger(folder / "search", search, lower_is_better=objective.lower_is_better, first=default)
+    _run_trials(ledger, objective, executor, options, display)
+    found = conclude(ledger, default, folder, lower_is_better=objective.lower_is_better)
+    write_search(found, search, objective.primary, ledger.importances(), folder / "search")
+    tuned, text = tuned_study(study, found)
+    write_atomic(folder / "tuned.yaml", text)
+    display.found(found, folder / "tuned.yaml")
+    return Tuned(found, run_study(tuned, folder, options, display), folder / "tuned.yaml")
+
+
+def _search_of(study: Study) -> SearchConfig:
+    if study.config.search is None:
+        remedy = "add `search: {space: {training.learning_rate: {low: 1e-5, high: 1e-2, log: true}}}`"
+        raise ConfigError("the study has no section search", where=study.config.name, remedy=remedy)
+    return study.config.search
+
+
+def _run_trials(
+    ledger: Ledger, objective: Objective, executor: Executor, options: Options, display: TuneDisplay
+) -> None:
+    """Run trials until as many as are wanted have ended, here or in another command."""
+
+    def ended(ended: Ended) -> None:
+        display.trial_ended(ended, ledger.results())
+
+    def tasks(values: dict[str, Any]) -> Any:
+        return objective.tasks(values, on_unreadable=options.on_unreadable, progress=display.decoded)
+
+    metric, lower = objective.primary.metric, objective.lower_is_better
+    display.searching(ledger.results(), ledger.wanted, metric=metric, lower_is_better=lower)
+    with Trials(ledger, tasks, objective.score, ended) as trials:
+        while not ledger.is_complete():
+            with closing(executor(trials)) as events:  # type: ignore[type-var]
+                for event in events:
+                    trial = trials.find(event.task)
+                    display.trained(event, trial.number if trial else None)
+                    trials.happened(event)
+            if not ledger.is_complete():  # what is left is in the hands of other commands, or is let go of just now
+                sleep(PAUSE)
+
+
+def _check_identity(study: Study, search: SearchConfig, objective: Objective, folder: Path) -> None:
+    """A folder is one search's: trials of other images, spaces or bases cannot be counted with these.
+
+    More trials may be asked for at any time, and pruned in another way.
+    """
+    runs = [task.run_id for task in objective.tasks({})]
+    tree = json.loads(search.model_dump_json(include={"space", "folds", "seed"}))
+    identity = {
+        "metric": objective.primary.metric,
+        "images and default configuration": sha256(canonical_json({"runs": runs}).encode()).hexdigest()[:16],
+        **{f"search.{key}": value for key, value in tree.items()},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".journal.lock"):
+        file = folder / "identity.json"
+        if not file.exists():
+            write_json(file, identity)
+            return
+        known = json.loads(file.read_text(encoding="utf-8"))
+    other = [key for key, value in identity.items() if known.get(key) != value]
+    if other:
+        what = f"it holds a search that differs in {', '.join(other)}"
+        raise RunError(what, where=str(folder), remedy="give another --out, or undo the change")
