@@ -252,7 +252,7 @@ def _check_spaces(config: StudyConfig, tree: Tree, lines: _Lines) -> None:
     if config.search is None:
         return
     spaces, places = config.search.space, {}
-    base = json.loads(json.dumps({name: section for name, section in tree.items() if name not in ("arms", "search")}))
+    base = json.loads(json.dumps({name: section for name, section in tree.items() if name in (*ARM_SECTIONS, "name")}))
     for key, value, _ in _leaves(next(iter(config.arms.values()))):
         _put(base, key, value)
     for dotted in spaces:

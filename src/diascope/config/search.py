@@ -8,6 +8,7 @@ search:
     model.depth: {low: 8, high: 32, step: 6}
 """
 
+import json
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -31,6 +32,9 @@ class Space(Section):
         if self.choices is not None:
             if self.low is not None or self.high is not None or self.step is not None or self.log:
                 raise ValueError("write either a list of choices or low and high")
+            texts = [json.dumps(choice) for choice in self.choices]
+            if twice := [text for text in texts if texts.count(text) > 1]:
+                raise ValueError(f"{twice[0]} stands there twice")
             return self
         if self.low is None or self.high is None:
             raise ValueError("write a list of choices, or {low: ..., high: ...}")
@@ -40,6 +44,8 @@ class Space(Section):
             raise ValueError(f"log needs a low above 0, not {self.low:g}")
         if self.log and self.step is not None:
             raise ValueError("log and step exclude one another")
+        if self.step is not None and self.step > self.high - self.low:
+            raise ValueError(f"step {self.step:g} leaves low as the only value")
         return self
 
     @property
@@ -68,6 +74,8 @@ class Space(Section):
 
 
 def _read_space(value: Any) -> Any:
+    if isinstance(value, Space):
+        return value
     tree = value if isinstance(value, dict) else {"choices": value}
     return {key: tuple(found) if isinstance(found, list) else found for key, found in tree.items()}
 
