@@ -79,6 +79,6 @@ def _variance(rows: Tensor, mean: Tensor) -> Tensor:
     """The biased variance (C,) of rows (B, H, W * C), a few images at a time: what is in between stays in the cache."""
     channels, squares = len(mean), torch.zeros_like(mean)
     widened = mean.repeat(rows.shape[2] // channels)
-    for part in rows.split(max(1, IN_CACHE // rows[0].numel())):
+    for part in torch.split(rows, max(1, IN_CACHE // rows[0].numel())):
         squares += (part - widened).square_().view(-1, channels).sum(0)
     return squares / (rows.numel() // channels)
