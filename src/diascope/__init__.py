@@ -7,13 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diascope.api import open, run  # noqa: A004
+    from diascope.api import open, run, test  # noqa: A004
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "open", "run"]
+__all__ = ["__version__", "open", "run", "test"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("open", "run"):
+    if name in ("open", "run", "test"):
         return getattr(import_module("diascope.api"), name)
     raise AttributeError(f"module 'diascope' has no attribute {name!r}")

@@ -1,6 +1,6 @@
-"""Diascope from Python: run a study, open what it left."""
+"""Diascope from Python: run a study, open what it left, judge it on its test side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -79,4 +79,26 @@ def run(
     if outcome.failed:
         names = ", ".join(f"{failure.task.name} ({failure.problem})" for failure in outcome.failed)
         raise RunError(f"{len(outcome.failed)} of {outcome.runs} runs failed: {names}", where=str(folder))
+    return open(folder)
+
+
+def test(
+    folder: str | Path,
+    arms: Sequence[str] | None = None,
+    checkpoint: Literal["best", "last"] = "best",
+    *,
+    device: str = "auto",
+) -> OpenStudy:
+    """Judge a study's finished runs on its test side, write its report anew, and open it.
+
+    Every call is logged in the folder and shown in the report. `arms` are names (default: all); `checkpoint` is "best",
+    the epoch that the validation side chose, or "last". Raises RunError or DataError where that cannot be done.
+    """
+    from diascope.cli.judge_display import JudgeDisplay
+    from diascope.report.page import write_report
+    from diascope.study.judging import judge
+
+    with JudgeDisplay() as display:
+        judge(Path(folder), display, arms=arms or (), checkpoint=checkpoint, device=device)
+    write_report(Path(folder))
     return open(folder)

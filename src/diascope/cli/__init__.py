@@ -11,6 +11,7 @@ from diascope.cli.recipes import recipes
 from diascope.cli.report import report
 from diascope.cli.run import run
 from diascope.cli.schema import schema
+from diascope.cli.test import test
 from diascope.cli.tune import tune
 from diascope.errors import DiascopeError
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, plan, report, tune, recipes, schema, cache):
+for command in (demo, run, plan, report, test, tune, recipes, schema, cache):
     app.command()(command)
 
 

@@ -7,8 +7,18 @@ import numpy as np
 
 from diascope.compare.estimate import LEVEL, Components, Estimate
 from diascope.compare.jackknife import PseudoValues
-from diascope.compare.pairs import Key, ScoredRuns, Unit, by_fold, score_runs, two_way_of_fold, validation_share
+from diascope.compare.pairs import (
+    Key,
+    ScoredRuns,
+    Unit,
+    by_fold,
+    over_seeds,
+    score_runs,
+    two_way_of_fold,
+    validation_share,
+)
 from diascope.compare.resampled import corrected_resampled, pooled_variance
+from diascope.compare.scoring import VALIDATION, Place
 from diascope.runs.record import StudyRecord
 
 UNBOUNDED = frozenset({"calibration_slope", "calibration_intercept"})
@@ -40,14 +50,16 @@ class Analysis:
     within: Components | None = None
 
 
-def arm_intervals(record: StudyRecord, arm: str, metrics: Sequence[str]) -> dict[str, ArmInterval]:
-    """Of the finished runs of an arm, last epoch, validation side: every metric's mean and interval."""
+def arm_intervals(
+    record: StudyRecord, arm: str, metrics: Sequence[str], place: Place = VALIDATION
+) -> dict[str, ArmInterval]:
+    """Of the finished runs of an arm, or on the test side of those judged there: every metric's mean and interval."""
     found = {}
     for metric in metrics:
-        scored = score_runs(record, arm, metric)
+        scored = score_runs(record, arm, metric, place)
         analysis = analyse(record, scored.runs, scored)
         folds = by_fold(scored.runs)
-        cases = sum(scored.cases[fold] for fold in folds)
+        cases = scored.count(scored.cases, folds)
         low, high = _inside(metric, analysis.estimate, scored)
         method = "Clopper-Pearson" if analysis.method == "none" and low is not None else analysis.method
         found[metric] = ArmInterval(analysis.mean, low, high, method, len(scored.runs), cases, scored.unit)
@@ -60,11 +72,14 @@ def analyse(record: StudyRecord, runs: Mapping[Key, PseudoValues], size: ScoredR
     if not folds:
         return Analysis(None, None, "none", "no run is finished")
     mean = float(np.mean([np.mean(scores) for scores in folds.values()]))
-    if record.folds["kind"] == "kfold" and len(runs) > 1:
+    if record.folds["kind"] == "kfold" and len(runs) > 1 and not size.shared:
         return _over_folds(record, runs, folds, size, mean)
-    fold = min(folds)
-    what = "over seeds and" if len(runs) > 1 else "one run, over"
-    estimate = two_way_of_fold(runs, fold, size.cases[fold])
+    fold, rows = min(folds), "seeds"
+    cases = size.cases[fold]
+    if len(folds) > 1:  # the same cases for the networks of every fold, whose seeds share a training side
+        runs, fold, rows = over_seeds(runs), 0, "folds"
+    what = f"over {rows} and" if len(runs) > 1 else "one run, over"
+    estimate = two_way_of_fold(runs, fold, cases)
     if estimate is None:
         return Analysis(mean, None, "none", f"the metric is undefined without one of the {size.unit}")
     if estimate.error < ROUNDING:
@@ -146,6 +161,6 @@ def _all_right_or_wrong(metric: str, value: float, size: ScoredRuns) -> tuple[fl
     if metric not in SHARES or value not in (0.0, 1.0):
         return None, None
     of_class = {"sensitivity": size.positives, "specificity": size.negatives}.get(metric, size.cases)
-    count = sum(of_class[fold] for fold in by_fold(size.runs))
+    count = size.count(of_class, by_fold(size.runs))
     bound = (LEVEL / 2) ** (1 / count)
     return (bound, 1.0) if value == 1 else (0.0, 1 - bound)

@@ -107,6 +107,13 @@ def two_way_needs(effect: float, components: Components, seeds: int, cases: int,
     return _needs(lambda s, n: two_way_power(effect, components, s, n, level), seeds, cases, more_seeds=True)
 
 
+def two_way_needs_of_cases(effect: float, components: Components, rows: int, cases: int, level: float = LEVEL) -> Needs:
+    """What shows `effect` with POWER where the number of rows is given: folds, of which more would be others."""
+    if effect == 0 or rows < FEWEST:
+        return Needs()
+    return _needs(lambda s, n: two_way_power(effect, components, s, n, level), rows, cases, more_seeds=False)
+
+
 def resampled_needs(
     effect: float,
     spread: float,

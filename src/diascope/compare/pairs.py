@@ -1,6 +1,6 @@
 """The runs of the arms, scored case by case and lined up by fold and seed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from diascope.compare.estimate import Components, Estimate, Floats
 from diascope.compare.jackknife import PseudoValues, pseudo_values
-from diascope.compare.scoring import Checkpoint
+from diascope.compare.scoring import VALIDATION, Place, judged_runs
 from diascope.compare.two_way import two_way
 from diascope.errors import RunError
 from diascope.runs.record import RunRecord, StudyRecord, predicted_classes
@@ -39,19 +39,23 @@ class ScoredRuns:
     positives: Mapping[int, int]  # cases with an image of the positive class
     negatives: Mapping[int, int]  # cases with an image of another
     unit: Unit
+    shared: bool = False  # every fold is judged on the same cases: those of the test side
+
+    def count(self, sizes: Mapping[int, int], folds: Iterable[int]) -> int:
+        """Of images or cases: those of all these folds, each counted once."""
+        found = [sizes[fold] for fold in folds]
+        return max(found, default=0) if self.shared else sum(found)
 
 
-def load_predictions(
-    record: StudyRecord, run: RunRecord, checkpoint: Checkpoint = "last", side: str = "validation"
-) -> Predictions:
+def load_predictions(record: StudyRecord, run: RunRecord, place: Place = VALIDATION) -> Predictions:
     """A finished run's predictions, in the order of their paths; RunError if they are missing or do not fit."""
     table, classes = run.predictions, record.classes
     where, remedy = str(run.folder / "predictions.csv"), f"delete the folder {run.folder} and run the study again"
     if set(predicted_classes(table)) != set(classes):
         found = ", ".join(predicted_classes(table))
         raise RunError(f"its classes are {found}, the study's are {', '.join(classes)}", where=where, remedy=remedy)
-    rows: Any = table[(table["checkpoint"] == checkpoint) & (table["side"] == side)].sort_values("path")
-    _refuse_other_images(record, run, side, rows["path"].tolist(), where, remedy)
+    rows: Any = table[(table["checkpoint"] == place.checkpoint) & (table["side"] == place.side)].sort_values("path")
+    _refuse_other_images(record, run, place.side, rows["path"].tolist(), where, remedy)
     numbers = {name: number for number, name in enumerate(classes)}
     alone = rows["group"] == ""
     _, cases = np.unique((rows["group"].where(~alone, "image " + rows["path"])).to_numpy(str), return_inverse=True)
@@ -60,17 +64,15 @@ def load_predictions(
     return Predictions(labels, probabilities, cases.astype(np.int64), "images" if alone.all() else "groups")
 
 
-def score_runs(record: StudyRecord, arm: str, metric: str) -> ScoredRuns:
-    """Every finished run of an arm: last epoch, validation side."""
+def score_runs(record: StudyRecord, arm: str, metric: str, place: Place = VALIDATION) -> ScoredRuns:
+    """Every finished run of an arm; on the test side every one that was judged there."""
     positive = record.classes.index(record.positive)
     runs: dict[Key, PseudoValues] = {}
     undefined: list[Key] = []
     sizes: dict[int, tuple[int, int, int, int]] = {}
     unit: Unit = "images"
-    for run in record.runs_of(arm):
-        if run.state != "done":
-            continue
-        found = load_predictions(record, run)
+    for run in judged_runs(record.runs_of(arm), place):
+        found = load_predictions(record, run, place)
         unit = "groups" if "groups" in (unit, found.unit) else "images"
         sizes[run.fold] = _sizes(found, positive)
         scored = pseudo_values(metric, found.labels, found.probabilities, positive, found.cases)
@@ -79,7 +81,8 @@ def score_runs(record: StudyRecord, arm: str, metric: str) -> ScoredRuns:
         else:
             runs[run.fold, run.seed] = scored
     images, cases, positives, negatives = ({fold: size[k] for fold, size in sizes.items()} for k in range(4))
-    return ScoredRuns(runs, tuple(undefined), images, cases, positives, negatives, unit)
+    shared = place.side == "test"
+    return ScoredRuns(runs, tuple(undefined), images, cases, positives, negatives, unit, shared)
 
 
 def _sizes(found: Predictions, positive: int) -> tuple[int, int, int, int]:
@@ -119,6 +122,20 @@ def two_way_of_fold(runs: Mapping[Key, PseudoValues], fold: int, cases: int) -> 
         return found
     scaled = Components(components.seed, components.case * scale, components.residual * scale)
     return Estimate(found.value, found.variance, found.sources, scaled)
+
+
+def over_seeds(runs: Mapping[Key, PseudoValues]) -> dict[Key, PseudoValues]:
+    """Each fold as one run, the mean of its seeds: what is left to differ between the rows is (fold 0, number)."""
+    members: dict[int, list[PseudoValues]] = {}
+    for (fold, _), run in sorted(runs.items()):
+        members.setdefault(fold, []).append(run)
+    return {(0, fold): _mean(seeds) for fold, seeds in members.items()}
+
+
+def _mean(runs: list[PseudoValues]) -> PseudoValues:
+    values = [run.values for run in runs if run.values is not None]
+    score = float(np.mean([run.score for run in runs]))
+    return PseudoValues(score, np.mean(values, axis=0) if len(values) == len(runs) else None)
 
 
 def by_fold(runs: Mapping[Key, PseudoValues]) -> dict[int, list[float]]:

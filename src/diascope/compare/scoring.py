@@ -1,5 +1,6 @@
 """What one run's predictions say: scores, confusion matrix and ROC curves at one of its checkpoints."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,18 @@ from diascope.metrics import RocCurve, Scores
 from diascope.runs.record import RunRecord, predicted_classes
 
 Checkpoint = Literal["last", "best"]
+Side = Literal["validation", "test"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What runs are judged on, and with which of their weights."""
+
+    side: Side = "validation"
+    checkpoint: Checkpoint = "last"
+
+
+VALIDATION = Place()
 
 
 @dataclass(frozen=True)
@@ -22,6 +35,18 @@ class Evaluation:
     scores: Scores
     confusion: NDArray[np.int64]  # (K, K), row = true class, column = predicted class
     roc: dict[str, RocCurve]  # of the positive class of two, of every class of more; undefined ones left out
+
+
+def judged_runs(runs: Iterable[RunRecord], place: Place = VALIDATION) -> list[RunRecord]:
+    """The finished runs; on the test side those of them that were judged there with the weights of this checkpoint."""
+    done = [run for run in runs if run.state == "done"]
+    return done if place.side == "validation" else [run for run in done if place.checkpoint in tested(run)]
+
+
+def tested(run: RunRecord) -> set[str]:
+    """The checkpoints with which a finished run was judged on the test side."""
+    table = run.predictions
+    return set(table["checkpoint"][table["side"] == "test"])
 
 
 def evaluate(

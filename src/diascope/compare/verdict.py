@@ -15,9 +15,10 @@ import numpy as np
 from diascope.compare import wording
 from diascope.compare.arms import Analysis, ArmInterval, analyse, arm_intervals
 from diascope.compare.estimate import LEVEL, holm
-from diascope.compare.needs import Needs, resampled_needs, two_way_needs
+from diascope.compare.needs import Needs, resampled_needs, two_way_needs, two_way_needs_of_cases
 from diascope.compare.pairing import pairs_of
 from diascope.compare.pairs import Key, ScoredRuns, differences, score_runs, validation_share
+from diascope.compare.scoring import VALIDATION, Place
 from diascope.metrics import LOWER_IS_BETTER, REGISTRY
 from diascope.runs.record import StudyRecord
 
@@ -70,10 +71,10 @@ class _Draft:
     p_equivalent: float | None = None  # of two one-sided tests, after Holm
 
 
-def compare_arms(record: StudyRecord, metric: str) -> list[Comparison]:
-    """Every pair of the study, last epoch, validation side; RunError if a finished run cannot be read."""
+def compare_arms(record: StudyRecord, metric: str, place: Place = VALIDATION) -> list[Comparison]:
+    """Every pair of the study, by default last epoch, validation side; RunError if a finished run cannot be read."""
     pairs = pairs_of(record.study)
-    scored = {arm: score_runs(record, arm, metric) for arm in record.arms if any(arm in pair for pair in pairs)}
+    scored = {arm: score_runs(record, arm, metric, place) for arm in record.arms if any(arm in pair for pair in pairs)}
     level = LEVEL / max(1, len(pairs))  # what Holm asks of the smallest p
     drafts = [_analysed(record, pair, scored[pair[0]], scored[pair[1]], level) for pair in pairs]
     margin = record.study.compare.margin
@@ -81,7 +82,7 @@ def compare_arms(record: StudyRecord, metric: str) -> list[Comparison]:
     p_equivalent = holm([_p_equivalent(draft, margin) for draft in drafts])
     tests = sum(p is not None for p in p_holm)
     return [
-        _judged(record, metric, replace(draft, p_holm=of_pair, p_equivalent=within), tests)
+        _judged(record, metric, replace(draft, p_holm=of_pair, p_equivalent=within), tests, place)
         for draft, of_pair, within in zip(drafts, p_holm, p_equivalent, strict=True)
     ]
 
@@ -109,7 +110,9 @@ def _needs(record: StudyRecord, analysis: Analysis, paired: dict[Key, float], si
     assert estimate is not None
     effect = record.study.compare.margin or abs(estimate.value)
     folds = sorted({fold for fold, _ in paired})
-    seeds, cases = len(paired) // len(folds), sum(size.cases[fold] for fold in folds)
+    seeds, cases = len(paired) // len(folds), size.count(size.cases, folds)
+    if size.shared and len(folds) > 1 and estimate.components is not None:
+        return two_way_needs_of_cases(effect, estimate.components, len(folds), cases, level)
     if estimate.components is not None:
         return two_way_needs(effect, estimate.components, seeds, cases, level)
     if analysis.within is None:
@@ -142,7 +145,7 @@ def _verdict(draft: _Draft, metric: str) -> Verdict:
     return "not shown"
 
 
-def _judged(record: StudyRecord, metric: str, draft: _Draft, tests: int) -> Comparison:
+def _judged(record: StudyRecord, metric: str, draft: _Draft, tests: int, place: Place) -> Comparison:
     estimate, size, folds = draft.analysis.estimate, draft.size, sorted({fold for fold, _ in draft.paired})
     interval = _within_range(metric, estimate.interval()) if estimate is not None and estimate.variance > 0 else None
     verdict = _verdict(draft, metric)
@@ -161,12 +164,13 @@ def _judged(record: StudyRecord, metric: str, draft: _Draft, tests: int) -> Comp
         folds=len(folds),
         runs=len(draft.paired),
         planned=len(record.folds["folds"]) * len(record.study.seeds),
-        images=sum(size.images[fold] for fold in folds),
-        cases=sum(size.cases[fold] for fold in folds),
+        images=size.count(size.images, folds),
+        cases=size.count(size.cases, folds),
         unit=size.unit,
         undefined=draft.undefined,
         crossed=record.folds["kind"] == "kfold",
         needs=draft.needs if verdict == "not shown" else Needs(),
+        place=place,
     )
     return Comparison(
         arm=draft.arm,

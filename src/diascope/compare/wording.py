@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from diascope.compare.needs import FEWEST, MOST, Needs
+from diascope.compare.scoring import Place
 from diascope.metrics import LOWER_IS_BETTER
 
 NAMES = {
@@ -41,6 +42,7 @@ class Facts:
     undefined: int  # runs left out because the metric is undefined there
     crossed: bool
     needs: Needs
+    place: Place
 
     @property
     def seeds(self) -> int:
@@ -48,7 +50,12 @@ class Facts:
 
     @property
     def name(self) -> str:
-        return f"validation {NAMES.get(self.metric, self.metric)} at the last epoch"
+        return f"{self.place.side} {NAMES.get(self.metric, self.metric)} at the {self.place.checkpoint} epoch"
+
+    @property
+    def fixed(self) -> bool:
+        """The networks of several folds, judged on the same images: other images may be had, other folds not."""
+        return self.crossed and self.place.side == "test" and self.folds > 1
 
     @property
     def is_one_run(self) -> bool:
@@ -89,7 +96,9 @@ def generalizes(facts: Facts) -> str:
         return "nothing"
     if facts.is_one_run:
         return f"new {facts.unit}, for these two trained networks only"
-    if facts.crossed:
+    if facts.fixed:
+        return f"new {facts.unit}, and networks trained on other folds of these training images"
+    if facts.crossed and facts.place.side == "validation":
         return f"new training sets, seeds and {facts.unit} of the same kind"
     return f"new seeds and new {facts.unit}, for this training set"
 
@@ -105,11 +114,11 @@ def needed(facts: Facts) -> str:
     if seeds == facts.seeds or cases == facts.cases:
         if not facts.margin:  # the observed one, which was not shown: luck, and no news
             return ""
-        return f"These seeds and {facts.unit} would have shown {target} with 80% power."
+        return f"These {'folds' if facts.fixed else 'seeds'} and {facts.unit} would have shown {target} with 80% power."
     ways = [] if seeds is None else [f"{seeds:,} seeds instead of {facts.seeds:,}"]
     ways += [] if cases is None else [f"{_rounded(cases)} {facts.unit} instead of {facts.cases:,}"]
     if not ways:
-        many = f"{MOST} times as many seeds and {facts.unit}"
+        many = f"{MOST} times as many {facts.unit if facts.fixed else f'seeds and {facts.unit}'}"
         return f"Not even {many} would show {target} with 80% power."
     joined = " together with ".join(ways) if facts.needs.together else f"{', or '.join(ways)}{',' * (len(ways) > 1)}"
     return f"About {joined} would show {target} with 80% power."

@@ -19,6 +19,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def command_line() -> str:
+    """The command as it was given, its program by name alone."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
 def provenance(*, device: str, threads: int, precision: str) -> dict[str, Any]:
     """What is known when a run starts."""
     return {
@@ -32,7 +37,7 @@ def provenance(*, device: str, threads: int, precision: str) -> dict[str, Any]:
         "device": device,
         "threads": threads,
         "precision": precision,
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(),
         "started": now(),
     }
 

@@ -20,6 +20,7 @@ from diascope.config import ModelConfig, RunConfig, Section, StudyConfig
 from diascope.errors import RunError
 from diascope.findings import Finding
 from diascope.runs.folder import HISTORY_COLUMNS, run_path
+from diascope.runs.test_log import Look, read_test_log
 from diascope.studyfile import Arm, Study, load_study
 
 if TYPE_CHECKING:
@@ -251,6 +252,11 @@ class StudyRecord:
             return tuple(Finding.model_validate(item) for item in json.loads(_read_text(path, remedy)))
         except (ValueError, TypeError) as error:
             raise RunError(f"damaged: it is no list of findings ({error})", where=str(path), remedy=remedy) from error
+
+    @cached_property
+    def test_log(self) -> tuple[Look, ...]:
+        """Every time that the test side was judged, the oldest first."""
+        return read_test_log(self.folder)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

@@ -1,0 +1,32 @@
+"""diascope test: judge a study on its test side."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def test(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.")],
+    arms: Annotated[
+        list[str] | None, typer.Option("--arm", metavar="NAME", help="Judge this arm only. Can be given several times.")
+    ] = None,
+    checkpoint: Annotated[
+        Literal["best", "last"],
+        typer.Option(help="The weights of the epoch that the validation side chose, or those of the last epoch."),
+    ] = "best",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
+) -> None:
+    """Judge the finished runs of a study on its test side, which no training has seen, and rebuild the report.
+
+    Do this once, when all is trained and decided. Every call is logged in test_log.json and shown in the report.
+
+    Example: diascope test moles-study --arm dropout
+    """
+    from diascope.cli.judge_display import JudgeDisplay, say_judged
+    from diascope.report.page import write_report
+    from diascope.study.judging import judge
+
+    with JudgeDisplay() as display:
+        judged = judge(folder, display, arms=arms or (), checkpoint=checkpoint, device=device)
+    say_judged(folder, judged, write_report(folder))

@@ -1,0 +1,172 @@
+"""Judge the finished runs of a study on its test side: predictions by a checkpoint that was chosen on validation.
+
+Training never sees or writes the test side. Every call is written into test_log.json before there is a result.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import diascope
+from diascope.data.batches import EvaluationBatches
+from diascope.data.nearest import did_you_mean, shorten
+from diascope.engine import RunTask, load_model, open_pixels, pick_device
+from diascope.errors import RunError
+from diascope.runs.claim import Claim, Taken, is_claimed
+from diascope.runs.folder import RunFolder
+from diascope.runs.provenance import command_line, now
+from diascope.runs.record import RunRecord, StudyRecord
+from diascope.runs.test_log import Look, LookedAt, begin_look, end_look
+from diascope.runs.test_rows import write_test_rows
+from diascope.study.test_images import Judgeable, read_test_side
+from diascope.training.loop import predict
+from diascope.training.process import prepare_process
+
+Checkpoint = Literal["best", "last"]
+_NO_TEST_SIDE = (
+    "set split.test to a share, or mark images of the source as test (a folder test/, a column split), "
+    "and run the study in another folder"
+)
+_NAMED = 5
+
+
+class Display(Protocol):
+    """Is told what happens, to show it."""
+
+    def decoded(self, done: int, total: int) -> None: ...
+    def judged(self, done: int, total: int, name: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a look was at: the runs that it judged, and those of its arms that were not finished."""
+
+    look: Look
+    missing: tuple[str, ...]
+
+
+def judge(
+    folder: Path, display: Display, *, arms: Sequence[str] = (), checkpoint: Checkpoint = "best", device: str = "auto"
+) -> Judged:
+    """Predict the test side with every finished run of these arms (default: all), and log that it was done.
+
+    Raises RunError or DataError before anything is written where the study keeps no test side, has no finished run, is
+    in training, or the images are no longer those that its networks learned from.
+    """
+    record, place = StudyRecord(folder), pick_device(device)
+    chosen = _chosen_arms(record, arms)
+    if not record.folds.get("test"):
+        raise RunError("this study keeps no test side", where=str(folder), remedy=_NO_TEST_SIDE)
+    runs = _finished_runs(record, chosen)
+    _refuse_training(record)
+    side = read_test_side(record, chosen, runs, display.decoded)
+    look = _new_look(record, chosen, runs, checkpoint, place)
+    number = begin_look(folder, look)
+    seen: list[LookedAt] = []
+    for place_in_list, (run, of_run) in enumerate(zip(runs, look.runs, strict=True)):
+        display.judged(place_in_list, len(runs), _name(run))
+        rows = _judge_run(run, side[run.arm, run.fold, run.seed], checkpoint, place)
+        seen.append(of_run.model_copy(update={"predictions": rows}))
+    look = look.model_copy(update={"finished": now(), "runs": tuple(seen)})
+    end_look(folder, number, look)
+    display.judged(len(runs), len(runs), "")
+    missing = [_name(run) for arm in chosen for run in record.runs_of(arm) if run not in runs]
+    return Judged(look, tuple(missing))
+
+
+def _chosen_arms(record: StudyRecord, arms: Sequence[str]) -> tuple[str, ...]:
+    for arm in arms:
+        if arm not in record.arms:
+            remedy = did_you_mean(arm, record.arms)
+            raise RunError(f"the study has no arm {arm!r}", where=str(record.folder), remedy=remedy)
+    return tuple(arm for arm in record.arms if not arms or arm in arms)
+
+
+def _finished_runs(record: StudyRecord, arms: Sequence[str]) -> list[RunRecord]:
+    runs = [run for arm in arms for run in record.runs_of(arm) if run.state == "done"]
+    if not runs:
+        what = f"no run of {shorten(arms, _NAMED)} is finished as study.yaml asks for it"
+        raise RunError(what, where=str(record.folder), remedy="run the study first: `diascope run`")
+    return runs
+
+
+def _refuse_training(record: StudyRecord) -> None:
+    busy = [_name(run) for run in record.runs if is_claimed(run.folder)]
+    if busy:
+        what = f"another command is at work on {shorten(busy, _NAMED)}"
+        raise RunError(what, where=str(record.folder), remedy="wait for it: the test side is for when all is trained")
+
+
+def _new_look(
+    record: StudyRecord, arms: tuple[str, ...], runs: Sequence[RunRecord], checkpoint: Checkpoint, device: torch.device
+) -> Look:
+    return Look(
+        begun=now(),
+        diascope=diascope.__version__,
+        command=command_line(),
+        device=str(device),
+        checkpoint=checkpoint,
+        images=len(record.folds["test"]),
+        study_arms=record.arms,
+        arms=arms,
+        runs=tuple(
+            LookedAt(
+                arm=run.arm,
+                fold=run.fold,
+                seed=run.seed,
+                run_id=run.run_id,
+                trained=str(run.done.get("finished", "")),
+                weights=_weights_digest(run, checkpoint),
+            )
+            for run in runs
+        ),
+    )
+
+
+def _weights_digest(run: RunRecord, checkpoint: Checkpoint) -> str:
+    folder = RunFolder(run.folder)
+    file = folder.best if checkpoint == "best" else folder.last
+    try:
+        return sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        remedy = f"delete the folder {run.folder} and run the study again: it trains what is missing"
+        raise RunError(f"cannot be read ({error.strerror})", where=str(file), remedy=remedy) from error
+
+
+def _judge_run(run: RunRecord, found: Judgeable, checkpoint: Checkpoint, device: torch.device) -> str:
+    """Write a run's predictions of the test side; their digest."""
+    try:
+        with Claim(run.folder):
+            probabilities = _predict(found.task, found.rows, checkpoint, device)
+            data = found.task.data
+            groups = data.groups or [""] * len(data.paths)
+            rows = (
+                [data.paths[row], groups[row], data.classes[data.labels[row]], *of_image]
+                for row, of_image in zip(found.rows, probabilities.tolist(), strict=True)
+            )
+            return write_test_rows(RunFolder(run.folder).predictions, checkpoint, data.classes, rows)
+    except Taken as taken:
+        raise RunError("another command is at work on it", where=str(run.folder), remedy="wait for it") from taken
+    except OSError as error:
+        what = f"the predictions cannot be written ({error.strerror})"
+        raise RunError(what, where=str(run.folder), remedy="make room, and judge again") from error
+
+
+def _predict(
+    task: RunTask, rows: NDArray[np.int64], checkpoint: Checkpoint, device: torch.device
+) -> NDArray[np.float64]:
+    """Probabilities (N, K) of these rows, as the run's own validation side was predicted."""
+    prepare_process(task.config.training.threads)
+    model = load_model(task.folder, checkpoint).to(device).to(memory_format=torch.channels_last)
+    images = EvaluationBatches(open_pixels(task.data.pixels), task.data.labels, rows, device=device)
+    return predict(model, images, precision=task.config.training.precision)
+
+
+def _name(run: RunRecord) -> str:
+    return f"{run.arm}/{run.name}"
