@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from diascope.config import ModelConfig, TrainingConfig
 from diascope.models import build_model
 from diascope.training.loop import Epoch, evaluate, predict, train, train_epoch, train_step
+from diascope.training.scores import ValidationScores
 from diascope.training.state import TrainingState
 
 CPU = torch.device("cpu")
@@ -152,7 +153,7 @@ def test_a_resumed_training_gives_the_same_bits(model, tmp_path):
     assert without_time(start + rest) == without_time(expected)
     assert equal(second.model.state_dict(), whole.model.state_dict())
     assert equal(second.best_weights, whole.best_weights)
-    assert (second.best_epoch, second.best_loss) == (whole.best_epoch, whole.best_loss)
+    assert (second.best_epoch, second.best_cost) == (whole.best_epoch, whole.best_cost)
 
 
 def test_epochs_count_from_one_and_stop_where_the_configuration_says():
@@ -181,8 +182,8 @@ def test_the_best_weights_are_a_copy_of_the_first_lowest_validation_loss():
         with torch.no_grad():
             state.model.classifier.output.bias.fill_(state.epoch)
         copies.append(copy.deepcopy(state.model.state_dict()))
-        state.note_validation(loss)
-    assert (state.best_epoch, state.best_loss) == (3, 0.5)
+        state.note_validation(ValidationScores(loss, 0.5, 0.5, 0.5), TrainingConfig())
+    assert (state.best_epoch, state.best_cost) == (3, 0.5)
     assert equal(state.best_weights, copies[2])  # an alias would show the last epoch's weights
     assert not equal(state.best_weights, state.model.state_dict())
 

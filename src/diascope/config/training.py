@@ -42,7 +42,7 @@ class Plateau(Section):
     kind: Literal["plateau"] = "plateau"
     patience: int = Field(10, ge=0, description="epochs")
     factor: float = Field(0.1, gt=0, lt=1)
-    min_delta: float = Field(1e-4, ge=0, description="an improvement is at least this large")
+    min_delta: float = Field(1e-4, ge=0, description="an improvement is larger than this")
     minimum: float = Field(0.0, ge=0, lt=1, description="the least it comes to, as a share of learning_rate")
 
 

@@ -9,10 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from diascope.config import TrainingConfig
 from diascope.seeding import stream_seed
+from diascope.training.losses import PLAIN, Loss, Targets, TrainingLoss
+from diascope.training.mixup import Mixup
+from diascope.training.scores import (
+    Scores,
+    ValidationScores,
+    plain_scores,
+    probabilities,
+    running_scores,
+    validation_scores,
+)
 from diascope.training.state import TrainingState
 
 Batch = tuple[Tensor, Tensor]  # images (B, C, H, W), classes (B,) int64
@@ -26,22 +35,14 @@ class Stochastic(Protocol):
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Means over images, each image counted once."""
-
-    loss: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
 class Epoch:
     """What is known after an epoch. `epoch` counts those done; `seconds` include the evaluations."""
 
     epoch: int
-    learning_rate: float
-    training: Scores  # running, while the weights change and dropout is active
+    learning_rate: float  # of the epoch's last step
+    training: Scores  # running, while the weights change and dropout is active; of mixed images, if they are
     training_eval: Scores  # in evaluation mode, on a fixed subset as large as the validation side
-    validation: Scores
+    validation: ValidationScores
     seconds: float
 
 
@@ -51,59 +52,93 @@ def train(
     validation: Iterable[Batch],
     subset: Iterable[Batch],
     config: TrainingConfig,
+    class_weights: Tensor | None = None,
+    *,
+    steps: int | None = None,
 ) -> Iterator[Epoch]:
-    """Train up to `config.epochs`, yielding after each epoch, when `state` may be saved.
+    """Train up to `config.epochs` or until early stopping, yielding after each epoch, when `state` may be saved.
 
     `batches(epoch)` gives the training side for epoch 0, 1, ...; `validation` and `subset` are iterated each epoch.
+    `class_weights` (K,) multiply the loss of each image. `steps` is how many batches an epoch has: a schedule with a
+    horizon needs it. All scores are plain, without weights or smoothing, so that they compare between configurations.
     """
-    while state.epoch < config.epochs:
+    while not state.finished(config):
         started = perf_counter()
-        training = train_epoch(state, batches(state.epoch), config)
+        training = train_epoch(state, batches(state.epoch), config, class_weights, steps=steps)
         state.epoch += 1
         watched = evaluate(state.model, subset, precision=config.precision)
-        validated = evaluate(state.model, validation, precision=config.precision)
-        state.note_validation(validated.loss)
+        validated = validate(state.model, validation, precision=config.precision)
+        state.note_validation(validated, config)
         yield Epoch(state.epoch, state.learning_rate, training, watched, validated, perf_counter() - started)
 
 
-def train_epoch(state: TrainingState, batches: Iterable[Batch], config: TrainingConfig) -> Scores:
+def train_epoch(
+    state: TrainingState,
+    batches: Iterable[Batch],
+    config: TrainingConfig,
+    class_weights: Tensor | None = None,
+    *,
+    steps: int | None = None,
+) -> Scores:
     """One pass over the training side. Nothing is read back from the device before the end."""
-    seed = stream_seed(state.seed, "dropout", state.epoch)
-    _give_generator(state.model, torch.Generator(state.device).manual_seed(seed))
+    if config.has_horizon and steps is None:
+        raise ValueError(f"schedule {config.schedule.kind} needs to know how many batches an epoch has: pass steps")
+    _give_generator(state.model, _generator(state))
     state.model.train()
-    logits, classes = [], []
-    for images, targets in batches:
-        logits.append(train_step(state, images, targets, config.precision))
-        classes.append(targets)
-    return _scores(torch.cat(logits), torch.cat(classes))
+    loss = TrainingLoss(config.label_smoothing, None if class_weights is None else class_weights.to(state.device))
+    mixup = Mixup(config.mixup, seed=state.seed, epoch=state.epoch) if config.mixup else None
+    logits: list[Tensor] = []
+    trained_on: list[Targets] = []
+    for step, (images, classes) in enumerate(batches):
+        inputs, targets = (images, classes) if mixup is None else mixup(images, classes)
+        state.schedule_step(config, step, steps or 1)
+        logits.append(
+            train_step(state, inputs, targets, config.precision, loss=loss, clipping=config.gradient_clipping)
+        )
+        trained_on.append(targets)
+    if steps not in (None, len(logits)):
+        raise ValueError(f"an epoch was to have {steps} batches and has {len(logits)}: the schedule would be wrong")
+    return running_scores(logits, trained_on)
 
 
-def train_step(state: TrainingState, images: Tensor, targets: Tensor, precision: str) -> Tensor:
-    """One step of the optimizer; returns the logits (B, outputs) from before it, on the device."""
+def train_step(
+    state: TrainingState,
+    images: Tensor,
+    targets: Targets,
+    precision: str,
+    *,
+    loss: Loss = PLAIN,
+    clipping: float | None = None,
+) -> Tensor:
+    """One step of the optimizer; returns the logits (B, outputs) from before it, on the device.
+
+    `clipping` is the largest norm that the gradients of all parameters together may have.
+    """
     with _autocast(images.device, precision):
         logits: Tensor = state.model(images)
     logits = logits.float()
     state.optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(_loss(logits, targets))
+    torch.autograd.backward(loss(logits, targets))
+    if clipping is not None:
+        nn.utils.clip_grad_norm_(state.model.parameters(), clipping)
     state.optimizer.step()
     return logits.detach()
 
 
 def evaluate(model: nn.Module, batches: Iterable[Batch], *, precision: str) -> Scores:
     """Loss and accuracy in evaluation mode."""
-    logits, targets = _forward(model, batches, precision)
-    return _scores(logits, targets)
+    return plain_scores(*_forward(model, batches, precision))
+
+
+def validate(model: nn.Module, batches: Iterable[Batch], *, precision: str) -> ValidationScores:
+    """Loss, accuracy, balanced accuracy and AUROC in evaluation mode."""
+    return validation_scores(*_forward(model, batches, precision))
 
 
 def predict(model: nn.Module, batches: Iterable[Batch], *, precision: str = "fp32") -> NDArray[np.float64]:
     """Probabilities (N, K) in the order of the classes, K = 2 for a network with one logit."""
     logits, _ = _forward(model, batches, precision)
-    logits = logits.double()
-    if logits.shape[1] == 1:
-        probabilities = torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=1)
-    else:
-        probabilities = torch.softmax(logits, dim=1)
-    return probabilities.cpu().numpy()
+    return probabilities(logits)
 
 
 @torch.inference_mode()
@@ -118,22 +153,13 @@ def _forward(model: nn.Module, batches: Iterable[Batch], precision: str) -> Batc
     return torch.cat(logits), torch.cat(classes)
 
 
-def _loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy: binary for one logit (B, 1), else categorical (B, K)."""
-    if logits.shape[1] == 1:
-        return functional.binary_cross_entropy_with_logits(logits.squeeze(1), targets.to(logits.dtype))
-    return functional.cross_entropy(logits, targets)
-
-
-def _scores(logits: Tensor, targets: Tensor) -> Scores:
-    """Exact means over all images, from logits (N, outputs): the one place where the host waits for the device."""
-    predicted = (logits.squeeze(1) > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
-    correct = (predicted == targets).sum().item()
-    return Scores(loss=_loss(logits.double(), targets).item(), accuracy=correct / len(targets))
-
-
 def _autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def _generator(state: TrainingState) -> torch.Generator:
+    """The epoch's generator of random numbers on the device."""
+    return torch.Generator(state.device).manual_seed(stream_seed(state.seed, "dropout", state.epoch))
 
 
 def _give_generator(model: nn.Module, generator: torch.Generator) -> None:
