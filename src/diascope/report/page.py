@@ -73,6 +73,7 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
     return {
         "verdicts": verdicts(summary),
         "head": head(summary),
+        "test_verdicts": verdicts(summary | {"comparisons": (summary.get("test") or {}).get("comparisons", [])}),
         "finished": any(run["state"] == "done" for run in runs),
         "checklist": checklist_section(summary),
         "metrics": _shown_metrics(summary),

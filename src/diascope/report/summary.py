@@ -12,6 +12,7 @@ from diascope.compare.subgroups import Subgroup, subgroups
 from diascope.compare.verdict import Comparison, compare_arms
 from diascope.report.answer import answer, warnings
 from diascope.report.arm_summary import summarize_arm
+from diascope.report.test_side import add_test_scores, summarize_test_side, test_place
 from diascope.runs.record import StudyRecord
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
     data = _data(record)
     primary = primary_metric(record.study.compare, data["per_class"])
     arms = {arm.name: summarize_arm(record, arm) for arm in record.arm_configs}
+    place = test_place(record)
+    add_test_scores(record, arms, place)
+    on_test = [_comparison(found) for found in compare_arms(record, primary.metric, place)] if place else []
     summary = {
         "schema": 1,
         "study": {"name": record.study.name, "question": record.study.question, "config": _base(record)},
@@ -39,6 +43,7 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
         "primary": _primary(record, primary),
         "arms": arms,
         "comparisons": [_comparison(found) for found in compare_arms(record, primary.metric)],
+        "test": summarize_test_side(record, primary.metric, place, on_test),
         "curves": _curves(record, arms),
         "subgroups": [_subgroups(record, name, primary.metric) for name in record.study.report.subgroups],
         "findings": [finding.model_dump(mode="json") for finding in record.findings],
