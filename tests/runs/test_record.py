@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from diascope.errors import RunError
-from diascope.runs.record import StudyRecord, predicted_classes
+from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS
+from diascope.runs.record import RunRecord, StudyRecord, predicted_classes
 
 MakeStudy = Callable[..., Path]
 
@@ -189,3 +190,13 @@ def test_a_damaged_file_of_the_study_is_named(
     with pytest.raises(RunError, match=message) as caught:
         _ = (record.folds, record.index, record.findings)
     assert str(folder / file) in str(caught.value)
+
+
+def test_a_history_of_an_older_version_lacks_two_columns(tmp_path: Path) -> None:
+    columns = [column for column in HISTORY_COLUMNS if column not in ADDED_COLUMNS]
+    lines = [",".join(columns), ",".join("1" for _ in columns)]
+    (tmp_path / "history.csv").write_text("\n".join(lines) + "\n")
+    history = RunRecord("a", 0, 0, tmp_path).history
+    assert tuple(history) == HISTORY_COLUMNS
+    assert history.drop(columns=list(ADDED_COLUMNS)).notna().all(axis=None)
+    assert history[list(ADDED_COLUMNS)].isna().all(axis=None)

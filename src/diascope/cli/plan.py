@@ -12,7 +12,9 @@ def plan(
     settings: Setting = None,
     on_unreadable: OnUnreadableOption = "error",
 ) -> None:
-    """Show what `diascope run` would do: runs are todo, in training, unfinished, done or stale. Trains nothing.
+    """Show what `diascope run` would do: runs are todo, in training, unfinished, done, extend or stale. Trains nothing.
+
+    extend: the same run with fewer epochs is there, and goes on from its last one.
 
     Example: diascope plan study.yaml --out results
     """
@@ -41,3 +43,7 @@ def plan(
         console.print(
             "stale: trained with another configuration or other images; nothing is overwritten without --retrain"
         )
+    for why in dict.fromkeys(cell.why for cell in cells if cell.why):
+        console.print(f"stale: {why}", soft_wrap=True)
+    if counts["extend"]:
+        console.print("extend: trained for fewer epochs; goes on from the last one")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from math import isfinite
+from math import ceil, isfinite
 from time import perf_counter
 from typing import Any
 
@@ -23,6 +23,7 @@ from diascope.runs.provenance import continued, now, provenance
 from diascope.training.loop import Epoch, predict, train
 from diascope.training.process import prepare_process
 from diascope.training.state import TrainingState
+from diascope.training.weights import class_weights
 
 SAVE_SHARE = 0.05  # a checkpoint is written when writing takes at most this share of the time since the last one
 
@@ -46,7 +47,9 @@ def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = l
     folder.write_history(history)
     last_save, cost = perf_counter(), 0.0
     batches = _stoppable(data.training, stop)
-    for epoch in train(state, batches, data.validation, data.subset, task.config.training):
+    config = task.config.training
+    weights = _class_weights(task)
+    for epoch in train(state, batches, data.validation, data.subset, config, weights, steps=data.steps):
         if not isfinite(epoch.training.loss):
             raise RunError(
                 f"the training loss is {epoch.training.loss} in epoch {epoch.epoch}",
@@ -77,6 +80,7 @@ class _Sides:
     def __init__(self, task: RunTask, device: torch.device) -> None:
         data, config = task.data, task.config
         pixels = open_pixels(data.pixels)
+        self.steps = ceil(len(data.training) / config.training.batch_size)
         subset = subset_rows(data.training, len(data.validation), config.seed)
         self.training = TrainingBatches(
             pixels,
@@ -96,6 +100,13 @@ def _new_state(task: RunTask, device: torch.device) -> TrainingState:
     return TrainingState(new_network(task), task.config.training, seed=task.config.seed, device=device)
 
 
+def _class_weights(task: RunTask) -> Tensor | None:
+    """(K,), from the classes of this fold's training side alone."""
+    data = task.data
+    found = class_weights(task.config.training.class_weights, data.labels[data.training], data.classes)
+    return None if found is None else torch.from_numpy(found).float()
+
+
 def _resume(folder: RunFolder, task: RunTask, state: TrainingState) -> list[dict[str, float]]:
     """Go on from the newest checkpoint of this run that is whole, else from the start; returns the history so far.
 
@@ -107,7 +118,10 @@ def _resume(folder: RunFolder, task: RunTask, state: TrainingState) -> list[dict
     for file in (folder.checkpoint, folder.previous):
         saved = read_checkpoint(file)
         if saved is not None and saved["run_id"] in (task.run_id, task.continues):
-            state.load_state_dict(saved["state"])
+            try:
+                state.load_state_dict(saved["state"])
+            except ValueError:  # another version of Diascope wrote it
+                continue
             folder.error.unlink(missing_ok=True)
             return list(saved["history"])
     folder.clear()

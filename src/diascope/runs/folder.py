@@ -18,8 +18,11 @@ HISTORY_COLUMNS = (
     "training_eval_accuracy",
     "validation_loss",
     "validation_accuracy",
+    "validation_balanced_accuracy",
+    "validation_auroc",
     "seconds",
 )
+ADDED_COLUMNS = ("validation_balanced_accuracy", "validation_auroc")  # which older run folders lack
 
 
 def run_path(study: Path, arm: str, fold: int, seed: int) -> Path:

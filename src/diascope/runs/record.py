@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from diascope.config import ModelConfig, RunConfig, Section, StudyConfig
 from diascope.errors import RunError
 from diascope.findings import Finding
-from diascope.runs.folder import HISTORY_COLUMNS, run_path
+from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS, run_path
 from diascope.runs.test_log import Look, read_test_log
 from diascope.studyfile import Arm, Study, load_study
 
@@ -103,7 +103,8 @@ class RunRecord:
 
     @cached_property
     def history(self) -> "DataFrame":
-        """One row an epoch, HISTORY_COLUMNS; no rows before the first epoch has ended.
+        """One row an epoch, HISTORY_COLUMNS; no rows before the first epoch has ended. What an older version of
+        Diascope did not write is NaN.
 
         While a run is being written its last line may be half there: a line without an end is left out.
         """
@@ -112,7 +113,8 @@ class RunRecord:
         path = self.folder / "history.csv"
         if not self.done and not path.exists():
             return pd.DataFrame({column: pd.Series(dtype=float) for column in HISTORY_COLUMNS})
-        frame = self._csv(path, HISTORY_COLUMNS, text=())
+        always = tuple(column for column in HISTORY_COLUMNS if column not in ADDED_COLUMNS)
+        frame = self._csv(path, always, text=()).reindex(columns=list(HISTORY_COLUMNS))
         if frame["epoch"].tolist() != list(range(1, len(frame) + 1)):
             raise self._damaged(path, "its epochs are not 1, 2, 3, ... in order")
         return frame.astype({"epoch": int})

@@ -1,9 +1,10 @@
 """From a study file to its runs: which are done, which are to do, and which no longer fit the file."""
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from filelock import FileLock
 
-from diascope.config import RunConfig, SplitConfig, canonical_json, run_id
+from diascope.config import Cosine, RunConfig, SplitConfig, canonical_json, run_id
 from diascope.data.cache import ImageCache, load_images
 from diascope.data.index import ImageIndex, open_index
 from diascope.data.nearest import did_you_mean
@@ -22,9 +23,10 @@ from diascope.findings import Finding
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
 from diascope.runs.record import sample_stem
+from diascope.study.checks import StartingWeights, check_arms, model_digest
 from diascope.studyfile import Arm, Study, dump_study, load_study
 
-State = Literal["todo", "in training", "unfinished", "done", "stale"]
+State = Literal["todo", "in training", "unfinished", "done", "stale", "extend"]
 OnUnreadable = Literal["error", "skip"]
 Progress = Callable[[int, int], None]
 
@@ -41,10 +43,11 @@ class Images:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the plan, and how far it is."""
+    """One run of the plan, and how far it is; of a stale one, why it cannot go on where there is more to say."""
 
     task: RunTask
     state: State
+    why: str = ""
 
 
 def read_images(study: Study, *, on_unreadable: OnUnreadable = "error", progress: Progress | None = None) -> Images:
@@ -58,6 +61,7 @@ def read_images(study: Study, *, on_unreadable: OnUnreadable = "error", progress
         if view not in by_view:
             opened = open_index(arm.data)
             _refuse_unknown_columns(study, opened)
+            check_arms(study, opened)
             index, cache, found = load_images(opened, arm.data, on_unreadable=on_unreadable, progress=progress)
             by_view[view] = (index, cache)
             findings += [finding for finding in found if finding not in findings]
@@ -78,8 +82,9 @@ def _refuse_unknown_columns(study: Study, index: ImageIndex) -> None:
 
 def plan(study: Study, images: Images, folder: Path) -> list[Cell]:
     """Every run of the study in the order in which they are trained: seed by seed, so that arms fill evenly."""
+    weights = StartingWeights(images.index, images.folds)
     return [
-        _cell(folder, arm, study.split, images, fold_number, fold, seed)
+        _cell(folder, arm, study.split, images, fold_number, fold, seed, weights)
         for seed in study.config.seeds
         for fold_number, fold in enumerate(images.folds.folds)
         for arm in study.arms
@@ -92,6 +97,8 @@ def check_stale(cells: Sequence[Cell], folder: Path, *, retrain: bool) -> None:
     if stale and not retrain:
         names = ", ".join(stale[:5]) + (f" and {len(stale) - 5} more" if len(stale) > 5 else "")
         what = f"{len(stale)} of {len(cells)} runs were trained with another configuration or other images: {names}"
+        reasons = dict.fromkeys(cell.why for cell in cells if cell.why)
+        what += "".join(f" ({reason})" for reason in reasons)
         remedy = "give another --out, undo the change, or pass --retrain to train them anew"
         raise RunError(what, where=str(folder), remedy=remedy)
 
@@ -154,7 +161,16 @@ def _replace(path: Path, save: Callable[[Path], None]) -> None:
     temporary.replace(path)
 
 
-def _cell(folder: Path, arm: Arm, split: SplitConfig, images: Images, fold_number: int, fold: Fold, seed: int) -> Cell:
+def _cell(
+    folder: Path,
+    arm: Arm,
+    split: SplitConfig,
+    images: Images,
+    fold_number: int,
+    fold: Fold,
+    seed: int,
+    weights: StartingWeights,
+) -> Cell:
     config = RunConfig(
         data=arm.data,
         split=split,
@@ -165,7 +181,6 @@ def _cell(folder: Path, arm: Arm, split: SplitConfig, images: Images, fold_numbe
         seed=seed,
     )
     index, cache = images.index, images.caches[arm.name]
-    identity = run_id(config, _content(index, cache, fold))
     path = run_path(folder, arm.name, fold_number, seed)
     data = RunData(
         pixels=cache.folder / "pixels.npy",
@@ -176,7 +191,40 @@ def _cell(folder: Path, arm: Arm, split: SplitConfig, images: Images, fold_numbe
         training=fold.training,
         validation=fold.validation,
     )
-    return Cell(RunTask(arm.name, config, identity, path, data), _state(RunFolder(path), identity))
+    content = _content(index, cache, fold) + model_digest(config.model)
+    task = RunTask(arm.name, config, "", path, data)
+    content += weights.digest(task)
+    task = replace(task, run_id=run_id(config, content))
+    shorter = _shorter(RunFolder(path), config)
+    if shorter is not None and run_id(shorter, content) == RunFolder(path).run_id():
+        return _more_epochs(task, shorter)
+    return Cell(task, _state(RunFolder(path), task.run_id))
+
+
+def _more_epochs(task: RunTask, shorter: RunConfig) -> Cell:
+    """A folder that holds the same run with fewer epochs: it goes on, unless its schedule would have been another."""
+    if is_claimed(task.folder):
+        return Cell(task, "in training")
+    if task.config.training.has_horizon:
+        before, now = shorter.training.epochs, task.config.training.epochs
+        kind = task.config.training.schedule.kind
+        why = f"the schedule {kind} spans all epochs, so {before} epochs are not the beginning of {now}"
+        return Cell(task, "stale", why)
+    return Cell(replace(task, continues=RunFolder(task.folder).run_id()), "extend")
+
+
+def _shorter(folder: RunFolder, config: RunConfig) -> RunConfig | None:
+    """`config` with the number of epochs that the folder's run has, if that is smaller."""
+    try:
+        epochs = json.loads(folder.config.read_text(encoding="utf-8"))["config"]["training"]["epochs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not isinstance(epochs, int) or not 1 <= epochs < config.training.epochs:
+        return None
+    schedule = config.training.schedule
+    if isinstance(schedule, Cosine) and schedule.warmup >= epochs:
+        return None
+    return config.model_copy(update={"training": config.training.model_copy(update={"epochs": epochs})})
 
 
 def _content(index: ImageIndex, cache: ImageCache, fold: Fold) -> str:
