@@ -100,10 +100,12 @@ class ModelConfig(Section):
         if self.kind == "resnet":
             plan = {"block": found["block"], "stages": found["stages"]}
             if residual_plan(found["depth"], **plan) is None:
-                nearest = " or ".join(map(str, nearest_depths(found["depth"], **plan)))
+                nearest = nearest_depths(found["depth"], **plan)
+                these = "depths are" if len(nearest) > 1 else "depth is"
                 raise ValueError(
                     f"depth {found['depth']}: no resnet of {plan['block']} blocks in {plan['stages']} stages has that "
-                    f"many layers; the nearest depths are {nearest}, or set model.block or model.stages"
+                    f"many layers; the nearest {these} {' or '.join(map(str, nearest))}, or set model.block or "
+                    "model.stages"
                 )
         return self
 

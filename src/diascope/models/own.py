@@ -36,7 +36,7 @@ def own_network(config: ModelConfig, channels: int, outputs: int, image_size: tu
         except Exception as error:  # the user's code may raise anything
             raise ConfigError(_told(error, config.name), where=config.name, remedy=EXAMPLE) from error
     if not isinstance(model, nn.Module):
-        what = f"returned a {type(model).__name__}, not a torch.nn.Module"
+        what = f"what it returned is of type {type(model).__name__}, no torch.nn.Module"
         raise ConfigError(what, where=config.name, remedy=EXAMPLE)
     return _with_streams(model.to("cpu"), config.name)
 
@@ -146,7 +146,9 @@ def _forward(model: nn.Module, batch: Tensor, name: str) -> Any:
 
 def _check_logits(logits: Any, shape: tuple[int, int], name: str) -> None:
     if not isinstance(logits, Tensor):
-        raise ConfigError(f"gives a {type(logits).__name__}, no tensor", where=name, remedy="return the logits alone")
+        raise ConfigError(
+            f"gives something of type {type(logits).__name__}, no tensor", where=name, remedy="return the logits alone"
+        )
     if tuple(logits.shape) != shape:
         what = f"gives {tuple(logits.shape)} for {shape[0]} images, not {shape}"
         remedy = "end with a dense layer of `outputs` units: one logit for two classes, else one a class"
