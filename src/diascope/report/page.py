@@ -167,6 +167,7 @@ def _environment() -> Any:
         "spread": formats.spread,
         "signed": formats.signed,
         "estimate": formats.estimate,
+        "interval": formats.interval,
         "signed_interval": lambda found: formats.interval(found, sign=True),
         "p": formats.p_value,
         "needs": formats.needs,
