@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 State = Literal["complete", "pruned", "failed"]
 REPEATS = 5  # draws of a configuration that was tried already, before one that was not is taken from the list
 SEED_RANGE = 2**32
+FEWEST_EXPLAINED = 6  # trials with different values, with fewer of which nothing is said of what mattered
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Ledger:
         from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
         values = {result.value for result in self.results() if result.state == "complete"}
-        if len(values) < 2 or len(self._search.space) < 2:
+        if len(values) < FEWEST_EXPLAINED or len(self._search.space) < 2:
             return {}
         found = get_param_importances(
             self._journal, evaluator=FanovaImportanceEvaluator(seed=self._search.seed), params=[*self._search.space]
