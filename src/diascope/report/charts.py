@@ -15,6 +15,7 @@ from diascope.report import panels
 from diascope.report.fold_panels import fold_dots, fold_height
 from diascope.report.interval_panels import drawn_subgroups, forest, forest_height, subgroup_dots, subgroup_height
 from diascope.report.panels import Axes, Panel
+from diascope.report.search_panels import search_charts
 from diascope.report.tables import Tables, chart_tables, of_arm
 from diascope.runs.folder import write_atomic
 
@@ -82,6 +83,7 @@ def page_specs(summary: dict[str, Any], tables: Tables) -> dict[str, Spec]:
         found["comparisons"] = (forest(summary), forest_height(summary))
     for place in drawn_subgroups(summary):
         found[f"subgroups-{place}"] = (subgroup_dots(summary, place), subgroup_height(summary, place))
+    found |= search_charts(summary)
     return {name: _page_spec(panel, height) for name, (panel, height) in found.items()}
 
 
@@ -115,6 +117,8 @@ def _files(summary: dict[str, Any], tables: Tables) -> Iterator[tuple[str, Spec]
     yield "scores", _file_spec(_sized(_scores(summary), 420, _scores_height(summary)), tables)
     if _folds(summary) > 1:
         yield "folds", _file_spec(_sized(_fold_dots(summary), 460, fold_height(arms)), tables)
+    for name, (panel, height) in search_charts(summary).items():
+        yield name, _file_spec(_sized(panel, 460, height), tables)
     overlays = [
         _sized(panels.overlaid_curves(column, title, arms, domains.of(column), legend=True), 340, 230)
         for column, title in OVERLAYS.items()

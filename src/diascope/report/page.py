@@ -15,6 +15,7 @@ from diascope.report.charts import DIAGONAL, OVERLAYS, curve_domains, page_specs
 from diascope.report.checklist import checklist_markdown, checklist_section
 from diascope.report.interval_panels import drawn_subgroups
 from diascope.report.panels import ARM_COLOURS, SERIES_COLOURS, SERIES_DASH, SERIES_NAMES, SHOWN_FIRST, arm_dash_pattern
+from diascope.report.search import short
 from diascope.report.summary import summarize
 from diascope.report.tables import Tables, chart_tables
 from diascope.runs.folder import write_atomic
@@ -174,6 +175,7 @@ def _environment() -> Any:
         "milestone": formats.milestone,
         "setting": formats.setting,
         "duration": formats.duration,
+        "short": short,
     }
     return environment
 

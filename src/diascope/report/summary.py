@@ -12,6 +12,7 @@ from diascope.compare.subgroups import Subgroup, subgroups
 from diascope.compare.verdict import Comparison, compare_arms
 from diascope.report.answer import answer, warnings
 from diascope.report.arm_summary import summarize_arm
+from diascope.report.search import search_warnings, summarize_search
 from diascope.report.test_side import add_test_scores, summarize_test_side, test_place
 from diascope.runs.record import StudyRecord
 
@@ -46,12 +47,13 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
         "test": summarize_test_side(record, primary.metric, place, on_test),
         "curves": _curves(record, arms),
         "subgroups": [_subgroups(record, name, primary.metric) for name in record.study.report.subgroups],
+        "search": summarize_search(record, arms),
         "findings": [finding.model_dump(mode="json") for finding in record.findings],
         "probes": [],
         "provenance": _provenance(record),
         "strays": [path.relative_to(record.folder).as_posix() for path in record.strays],
     }
-    return summary | {"answer": answer(summary), "warnings": warnings(summary)}
+    return summary | {"answer": answer(summary), "warnings": warnings(summary) + search_warnings(summary)}
 
 
 def _primary(record: StudyRecord, primary: Primary) -> dict[str, Any]:

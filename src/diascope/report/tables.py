@@ -4,6 +4,7 @@ from typing import Any
 
 from diascope.report.arm_summary import CURVES
 from diascope.report.interval_panels import pair_label, value_label
+from diascope.report.search import search_tables
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -27,7 +28,7 @@ def chart_tables(summary: dict[str, Any]) -> Tables:
             tables["runs"] += _history_rows(name, run)
             tables["scores"] += _score_rows(name, run)
             tables["run_rocs"] += _run_roc_rows(name, run)
-    return tables
+    return tables | search_tables(summary["search"])
 
 
 def of_arm(tables: Tables, arm: str) -> Tables:
