@@ -92,14 +92,15 @@ def test_every_chart_is_drawn_and_nothing_overflows(
     make_study: MakeStudy, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     record = StudyRecord(make_study(**options))
-    page = render(summarize(record), sample_pictures(record))
+    summary = summarize(record)
+    page = render(summary, sample_pictures(record))
     seen, console = _look(page, tmp_path)
     assert console == ""
     for found, width in zip(seen, WIDTHS, strict=True):
         assert found["width"] == width
         assert found["scroll"] <= width
         subgroups = len(options.get("columns", ()))
-        folds = int(options.get("folds", 1) > 1)
-        assert found["charts"] == 7 + subgroups + folds + 4 * len(options.get("arms", ("baseline", "dropout")))
+        more = int(options.get("folds", 1) > 1) + int(summary["balance"]["unequal"])
+        assert found["charts"] == 7 + subgroups + more + 4 * len(options.get("arms", ("baseline", "dropout")))
         assert min(found["marks"]) > 0
         assert all(100 < wide <= width and high > 60 for wide, high in found["sizes"])

@@ -345,12 +345,23 @@ def test_scores_of_the_test_side_are_given(summary: Summary) -> None:
     assert "Judged once more on the test side (6 images)." in rows["internal"]["text"]
 
 
-def test_class_weights_are_told_where_there_are_any(summary: Summary) -> None:
+def test_class_weights_are_told_where_there_are_any(make_study: MakeStudy, summary: Summary) -> None:
     assert "No weighting" in by_key(summary)["class_balance"]["text"]
-    summary["arms"]["dropout"]["config"]["training"]["class_weights"] = "balanced"
-    text = by_key(summary)["class_balance"]["text"]
-    assert "No weighting" not in text
-    assert "class_weights balanced" in text
+    arms = {
+        "plain": {},
+        "weighted": {"training.class_weights": "balanced"},
+        "given": {"training.class_weights": {"nevus": 1, "melanoma": 7.5}},
+        "sampled": {"training.sampler": "balanced"},
+    }
+    folder = make_study(folder="weighted", arms=arms, per_class=[200, 10], seeds=1, epochs=2)
+    found = summarize(StudyRecord(folder))
+    text = by_key(found)["class_balance"]["text"]
+    balanced, given = (found["balance"]["treatments"][place]["weights"] for place in (1, 2))
+    assert "Plain: no weighting and no repeated drawing." in text
+    assert f"these images (nevus {balanced['nevus']:.3g}, melanoma {balanced['melanoma']:.3g})." in text
+    assert given["melanoma"] / given["nevus"] == pytest.approx(7.5)
+    assert f"as the study file says, with a mean of 1 over these images (nevus {given['nevus']:.3g}" in text
+    assert "Sampled: every epoch draws each class equally often" in text
 
 
 def test_arms_that_prepare_images_differently_are_told_apart(summary: Summary) -> None:

@@ -13,7 +13,7 @@ from diascope.metrics import METRICS
 from diascope.report.fold_scores import fold_scores, over_folds
 from diascope.report.page import render
 from diascope.report.summary import summarize
-from diascope.report.tables import chart_tables
+from diascope.report.tables import chart_tables, dot_levels
 from diascope.runs.record import StudyRecord
 
 MakeStudy = Callable[..., Path]
@@ -114,3 +114,8 @@ def test_unfinished_folds_leave_a_dash(make_study: MakeStudy) -> None:
     assert second["accuracy"] is None
     assert summary["arms"]["dropout"]["over_folds"]["accuracy"]["n"] == 2
     assert f"{first['accuracy']:.3f} – {third['accuracy']:.3f}" in _text(render(summary, {}))
+
+
+def test_dots_that_would_hide_one_another_are_lifted() -> None:
+    assert dot_levels([0.5, 0.5, 0.6, 0.51, 0.5], 0.02) == [0, 1, 0, 2, 3]
+    assert dot_levels([], 0.02) == []

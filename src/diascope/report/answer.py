@@ -7,9 +7,11 @@ more, and without pairs each arm's mean with its interval.
 from typing import Any
 
 from diascope.metrics import REGISTRY
-from diascope.report.formats import interval, p_value, score, signed
+from diascope.report.formats import estimate, interval, p_value, score, signed
 
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "not shown": "○"}  # told apart without colour
+LEADS = ("balanced_accuracy", "auroc")  # with unequal classes
+MOST_BESIDE = 4  # arms whose further scores the answer names
 NOTHING = "No run has finished yet, so there is nothing to compare."
 
 
@@ -23,6 +25,31 @@ def answer(summary: dict[str, Any]) -> str:
     if not comparisons:
         return "\n".join(_of_arm(summary, name) for name in summary["arms"])
     return "\n".join([f"{head(summary)}:", *(f"{found['mark']} {found['text']}" for found in verdicts(summary))])
+
+
+def beside(summary: dict[str, Any]) -> str:
+    """With unequal classes: what else does not reward answering the frequent class, and why it leads."""
+    finished = any(_is_done(run) for arm in summary["arms"].values() for run in arm["runs"])
+    if not summary["balance"]["unequal"] or not finished:
+        return ""
+    primary = summary["primary"]["metric"]
+    few = len(summary["arms"]) <= MOST_BESIDE
+    told = [_of_all(summary, name) for name in LEADS if name != primary and few]
+    return " ".join(told if primary == "accuracy" else [*told, _why(summary["balance"]["always"])])
+
+
+def _of_all(summary: dict[str, Any], metric: str) -> str:
+    scores = [f"{name} {estimate(arm['metrics'][metric])}" for name, arm in summary["arms"].items()]
+    label = REGISTRY[metric].label
+    return f"{label[0].upper()}{label[1:]}: {', '.join(scores)}."
+
+
+def _why(always: dict[str, Any]) -> str:
+    return (
+        "Balanced accuracy and AUROC stand first, not accuracy, because the classes are unequal: always answering "
+        f"{always['class']} would have an accuracy of {score(always['accuracy'])} on the validation side, a balanced "
+        f"accuracy of {score(always['balanced_accuracy'])} and an AUROC of 0.500."
+    )
 
 
 def head(summary: dict[str, Any]) -> str:
@@ -89,7 +116,7 @@ def _is_done(run: dict[str, Any]) -> bool:
 
 def warnings(summary: dict[str, Any]) -> list[str]:
     """Sentences on everything that makes the numbers less than they seem."""
-    found = []
+    found = [summary["primary"]["warning"]] if summary["primary"]["warning"] else []
     runs = [(name, run) for name, arm in summary["arms"].items() for run in arm["runs"]]
     done = sum(run["state"] == "done" for _, run in runs)
     if done < len(runs):

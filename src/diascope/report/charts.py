@@ -73,12 +73,13 @@ def page_specs(summary: dict[str, Any], tables: Tables) -> dict[str, Spec]:
     found |= {
         f"curves-{measure}": (panels.arm_curves(measure, domains.of(measure)), 230) for measure in panels.MEASURES
     }
-    found["scores"] = (_scores(summary), _scores_height(summary))
+    for name, metric in _scored(summary).items():
+        found[name] = (_scores(summary, metric), _scores_height(summary))
     found["rocs"] = (panels.arm_rocs(arms), 320)
     found["arm-rocs"] = (panels.class_rocs(_drawn(summary)), 260)
     found["confusion"] = (panels.confusion(classes), max(200, 30 * len(classes)))
     if _folds(summary) > 1:
-        found["folds"] = (_fold_dots(summary), fold_height(arms))
+        found["folds"] = _fold_dots(summary, tables)
     if tables["comparisons"]:
         found["comparisons"] = (forest(summary), forest_height(summary))
     for place in drawn_subgroups(summary):
@@ -114,9 +115,11 @@ def _files(summary: dict[str, Any], tables: Tables) -> Iterator[tuple[str, Spec]
             for place in places
         ]
         yield "subgroups", _file_spec(alt.vconcat(*columns), tables)
-    yield "scores", _file_spec(_sized(_scores(summary), 420, _scores_height(summary)), tables)
+    for name, metric in _scored(summary).items():
+        yield name, _file_spec(_sized(_scores(summary, metric), 420, _scores_height(summary)), tables)
     if _folds(summary) > 1:
-        yield "folds", _file_spec(_sized(_fold_dots(summary), 460, fold_height(arms)), tables)
+        dots, height = _fold_dots(summary, tables)
+        yield "folds", _file_spec(_sized(dots, 460, height), tables)
     for name, (panel, height) in search_charts(summary).items():
         yield name, _file_spec(_sized(panel, 460, height), tables)
     overlays = [
@@ -140,8 +143,13 @@ def _files(summary: dict[str, Any], tables: Tables) -> Iterator[tuple[str, Spec]
             yield f"{arm}-{kind}", {**spec, "title": arm, "datasets": {**spec["datasets"], **own}}
 
 
-def _scores(summary: dict[str, Any]) -> Panel:
-    metric = summary["primary"]["metric"]
+def _scored(summary: dict[str, Any]) -> dict[str, str]:
+    """The metrics with a dot for every run, by the chart's name: the leading one; with unequal classes, two."""
+    leading = summary["primary"]["leading"]
+    return {"scores": leading[0]} | ({"scores-second": leading[1]} if summary["balance"]["unequal"] else {})
+
+
+def _scores(summary: dict[str, Any], metric: str) -> Panel:
     title = f"validation {REGISTRY[metric].label}, last epoch"
     return panels.score_dots(metric, title, list(summary["arms"]), folds=_folds(summary) > 1)
 
@@ -151,9 +159,12 @@ def _scores_height(summary: dict[str, Any]) -> int:
     return len(summary["arms"]) * max(34, 9 * _folds(summary))
 
 
-def _fold_dots(summary: dict[str, Any]) -> Panel:
+def _fold_dots(summary: dict[str, Any], tables: Tables) -> tuple[Panel, int]:
+    """The chart of the folds, and its height in pixels."""
     title = f"validation {REGISTRY[summary['primary']['metric']].label}, last epoch"
-    return fold_dots(title, list(summary["arms"]))
+    levels = 1 + max((row["level"] for row in tables["folds"]), default=0)
+    arms = list(summary["arms"])
+    return fold_dots(title, arms, levels), fold_height(len(arms), levels)
 
 
 def _folds(summary: dict[str, Any]) -> int:

@@ -77,7 +77,7 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
         "test_verdicts": verdicts(summary | {"comparisons": (summary.get("test") or {}).get("comparisons", [])}),
         "finished": any(run["state"] == "done" for run in runs),
         "checklist": checklist_section(summary),
-        "metrics": _shown_metrics(summary),
+        "metrics": summary["primary"]["leading"],
         "metric_names": {name: metric.label for name, metric in REGISTRY.items()},
         "class_metrics": CLASS_METRICS,
         "classes_shown": any(arm["per_class"] for arm in summary["arms"].values()),
@@ -86,6 +86,10 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
         "base": _base(summary),
         "reading": reading(summary),
         "unit": "images" if summary["data"]["sides"]["training"]["groups"] is None else "groups",
+        "validation_images": {
+            name: sum(fold["validation"]["per_class"][name] for fold in summary["data"]["folds"])
+            for name in summary["data"]["classes"]
+        },
         "has_groups": summary["data"]["sides"]["training"]["groups"] is not None,
         "from_scratch": not any(arm["config"]["training"].get("start_from") for arm in summary["arms"].values()),
         "watching": _watching(summary),
@@ -186,12 +190,6 @@ def _watching(summary: dict[str, Any]) -> list[str]:
     return [
         name for name, found in training.items() if found["early_stopping"] or found["schedule"]["kind"] == "plateau"
     ]
-
-
-def _shown_metrics(summary: dict[str, Any]) -> list[str]:
-    """The primary metric first; balanced accuracy only where it leads, being the accuracy of equal classes."""
-    primary = summary["primary"]["metric"]
-    return [primary, *(name for name in ("accuracy", "auroc", "loss") if name != primary)]
 
 
 def _arm_marks(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -7,11 +7,12 @@ from diascope.compare.arms import ArmInterval
 from diascope.compare.curve_sentences import curve_sentences
 from diascope.compare.curves import pair_readings
 from diascope.compare.pairing import pairs_of
-from diascope.compare.primary import Primary, primary_metric
+from diascope.compare.primary import Primary, leading_metrics, primary_metric
 from diascope.compare.subgroups import Subgroup, subgroups
 from diascope.compare.verdict import Comparison, compare_arms
-from diascope.report.answer import answer, warnings
+from diascope.report.answer import answer, beside, warnings
 from diascope.report.arm_summary import summarize_arm
+from diascope.report.class_balance import class_balance
 from diascope.report.search import search_warnings, summarize_search
 from diascope.report.test_side import add_test_scores, summarize_test_side, test_place
 from diascope.runs.record import StudyRecord
@@ -39,10 +40,12 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
         "schema": 1,
         "study": {"name": record.study.name, "question": record.study.question, "config": _base(record)},
         "answer": "",
+        "beside": "",
         "warnings": [],
         "data": data,
         "primary": _primary(record, primary),
         "arms": arms,
+        "balance": class_balance(data, arms, unequal=primary.unequal),
         "comparisons": [_comparison(found) for found in compare_arms(record, primary.metric)],
         "test": summarize_test_side(record, primary.metric, place, on_test),
         "curves": _curves(record, arms),
@@ -53,7 +56,8 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
         "provenance": _provenance(record),
         "strays": [path.relative_to(record.folder).as_posix() for path in record.strays],
     }
-    return summary | {"answer": answer(summary), "warnings": warnings(summary) + search_warnings(summary)}
+    warned = warnings(summary)
+    return summary | {"answer": answer(summary), "beside": beside(summary), "warnings": warned}
 
 
 def _primary(record: StudyRecord, primary: Primary) -> dict[str, Any]:
@@ -64,6 +68,8 @@ def _primary(record: StudyRecord, primary: Primary) -> dict[str, Any]:
         "at": compare.at,
         "margin": compare.margin,
         "reason": primary.reason,
+        "warning": primary.warning,
+        "leading": list(leading_metrics(primary)),
     }
 
 

@@ -1,13 +1,16 @@
 """The tables that the charts draw, out of a summary. A table is a list of rows, a row a dict of plain values."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from diascope.metrics import METRICS
 from diascope.report.arm_summary import CURVES
 from diascope.report.interval_panels import pair_label, value_label
 from diascope.report.search import search_tables
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
+DOT = 0.026  # of the axis that the dot of a fold covers, about
 _NAMES = ("runs", "means", "scores", "rocs", "class_rocs", "run_rocs", "confusion", "fold_means")
 
 
@@ -68,19 +71,31 @@ def _mean_rows(arm: str, of_arm: dict[str, Any]) -> list[Row]:
 def _score_rows(arm: str, run: dict[str, Any]) -> list[Row]:
     if run["last"] is None:
         return []
-    scores = {name: run["last"][name] for name in ("accuracy", "balanced_accuracy", "loss", "auroc")}
+    scores = {name: run["last"][name] for name in METRICS}
     return [{"arm": arm, "run": run_label(run), "fold": run["fold"], **scores}]
 
 
 def _fold_rows(summary: dict[str, Any]) -> list[Row]:
-    """The primary metric of every fold that has one; `place` is the arm's."""
+    """The primary metric of every fold that has one; `place` is the arm's, `level` lifts dots off one another."""
     metric = summary["primary"]["metric"]
+    arms = [[fold for fold in arm["folds"] if fold[metric] is not None] for arm in summary["arms"].values()]
+    scores = [fold[metric] for folds in arms for fold in folds]
+    room = DOT * (max(scores) - min(scores)) if scores else 0.0
     return [
-        {"arm": name, "place": place, "score": fold[metric], **{key: fold[key] for key in ("fold", "runs", "images")}}
-        for place, (name, arm) in enumerate(summary["arms"].items())
-        for fold in arm["folds"]
-        if fold[metric] is not None
-    ]
+        {"arm": name, "place": place, "level": level, "score": fold[metric],
+         **{key: fold[key] for key in ("fold", "runs", "images")}}
+        for place, (name, folds) in enumerate(zip(summary["arms"], arms, strict=True))
+        for fold, level in zip(folds, dot_levels([fold[metric] for fold in folds], room), strict=True)
+    ]  # fmt: skip
+
+
+def dot_levels(scores: Sequence[float], room: float) -> list[int]:
+    """For each score the lowest level, from 0, on which no earlier one lies within `room` of it."""
+    levels: list[int] = []
+    for score in scores:
+        taken = {level for other, level in zip(scores, levels, strict=False) if abs(other - score) <= room}
+        levels.append(next(level for level in range(len(scores)) if level not in taken))
+    return levels
 
 
 def _fold_mean_rows(arm: str, found: dict[str, Any]) -> list[Row]:

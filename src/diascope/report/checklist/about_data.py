@@ -167,25 +167,37 @@ def side_differences(summary: Summary) -> Fact:
     return determined("All sides are drawn at random from the same source, so that they differ by chance alone.")
 
 
+WEIGHTINGS = {
+    "balanced": "inversely to the number of its images on the training side",
+    "effective": "inversely to the effective number of its images on the training side, beta 0.999 (Cui et al. 2019)",
+    "explicit": "as the study file says",
+}
+
+
 def class_balance(summary: Summary) -> Fact:
-    counts = summary["data"]["per_class"]
+    counts, treatments = summary["data"]["per_class"], summary["balance"]["treatments"]
     each = ", ".join(f"{count:,} {label}" for label, count in counts.items())
-    told = f"Training and validation side together hold {each}."
-    used = _balancing(summary)
-    if used:
-        return determined(f"{told} Settings that bear on it: {used}.")
-    return determined(f"{told} No weighting and no repeated drawing of a class was used.")
+    told = [f"Training and validation side together hold {each}."]
+    if all(found["class_weights"] == "none" and found["sampler"] == "shuffle" for found in treatments):
+        return determined(sentences(*told, "No weighting and no repeated drawing of a class was used."))
+    folds = len(summary["data"]["folds"])
+    ways = [_balancing(found, folds) for found in treatments]
+    whose = [f"{listed(found['arms'])}: " if len(treatments) > 1 else "" for found in treatments]
+    told += [f"{capital(name + way)}." for name, way in zip(whose, ways, strict=True)]
+    return determined(sentences(*told, "Validation and test side are never weighted or drawn anew."))
 
 
-def _balancing(summary: Summary) -> str:
-    """Training settings by whose name classes may be weighted or drawn more often; none so far, but one may come."""
-    found = {
-        f"{key} {value}"
-        for arm in summary["arms"].values()
-        for key, value in arm["config"]["training"].items()
-        if any(part in key for part in ("class", "sampl", "balanc", "focal"))
-    }
-    return ", ".join(sorted(found))
+def _balancing(found: dict[str, Any], folds: int) -> str:
+    """What arms do about unequal classes, with the weights of the first fold."""
+    setting = found["class_weights"]
+    if found["sampler"] == "balanced":
+        return "every epoch draws each class equally often from the training side, with replacement"
+    if setting == "none":
+        return "no weighting and no repeated drawing"
+    how = WEIGHTINGS[setting if isinstance(setting, str) else "explicit"]
+    known = ", ".join(f"{name} {weight:.3g}" for name, weight in found["weights"].items())
+    where = "in fold 0: " * (folds > 1)
+    return f"the loss of an image is weighted by its class, {how}, with a mean of 1 over these images ({where}{known})"
 
 
 def sample_size(summary: Summary) -> Fact:
