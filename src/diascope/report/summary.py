@@ -56,7 +56,7 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
         "provenance": _provenance(record),
         "strays": [path.relative_to(record.folder).as_posix() for path in record.strays],
     }
-    warned = warnings(summary)
+    warned = warnings(summary) + search_warnings(summary)
     return summary | {"answer": answer(summary), "beside": beside(summary), "warnings": warned}
 
 
