@@ -85,7 +85,7 @@ class AugmentationConfig(Section):
     horizontal_flip: Flip = Field(0.0, description="share of the images that are mirrored, left for right")
     vertical_flip: Flip = Field(0.0, description="share of the images that are mirrored, top for bottom")
     rotation: Strength | None = Field(None, description="degrees, counter-clockwise as one sees it")
-    shear: Strength | None = Field(None, description="degrees by which vertical lines lean, as Keras has it")
+    shear: Strength | None = Field(None, description="degrees by which vertical lines lean, to the right at their top")
     zoom: Strength | None = Field(None, description="relative change of size: 0.1 from 10% smaller to 10% larger")
     shift: Strength | None = Field(None, description="share of the height and, drawn by itself, of the width")
     horizontal_shift: Strength | None = Field(None, description="share of the width, to the right")

@@ -1,13 +1,17 @@
 """The augmentation of a training: what happens to each image of an epoch, in the order of docs/augmentation.md."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from math import nan
 
 import torch
 from torch import Tensor
 
 from diascope.config import AugmentationConfig
 from diascope.data.augment.draws import Draws
+from diascope.data.augment.erasing import Erasing
 from diascope.data.augment.geometry import Affine, Flip, affine_matrices
+from diascope.data.augment.intensity import Brightness, Contrast, Intensity, Noise
+from diascope.data.augment.resolution import Blur, Downscale
 
 Step = Callable[[Tensor, int], Tensor]
 """Images (B, C, H, W) and the number of the first of them within the epoch -> images of the same shape."""
@@ -53,12 +57,32 @@ _HOW = ("fill", "fill_value", "interpolation")
 
 
 def _steps(draws: Draws, size: tuple[int, int], device: torch.device) -> list[Step]:
-    steps: list[Step] = []
+    return [*_geometry(draws, size, device), *_resolution(draws, size, device), *_values(draws, size, device)]
+
+
+def _geometry(draws: Draws, size: tuple[int, int], device: torch.device) -> Iterator[Step]:
     for name, dimension in (("horizontal_flip", 3), ("vertical_flip", 2)):
-        flipped = draws.flipped(name)
-        if flipped is not None:
-            steps.append(Flip(flipped, dimension, device))
-    matrices = affine_matrices(draws, size)
-    if matrices is not None:
-        steps.append(Affine(matrices, size, draws.config, device))
-    return steps
+        if (flipped := draws.flipped(name)) is not None:
+            yield Flip(flipped, dimension, device)
+    if (matrices := affine_matrices(draws, size)) is not None:
+        yield Affine(matrices, size, draws.config, device)
+
+
+def _resolution(draws: Draws, size: tuple[int, int], device: torch.device) -> Iterator[Step]:
+    if (factors := draws.strengths("downscale", neutral=1.0)) is not None:
+        yield Downscale(factors, size, draws.config.interpolation, device)
+    if (sigmas := draws.strengths("blur")) is not None:
+        yield Blur(sigmas, size, device)
+
+
+def _values(draws: Draws, size: tuple[int, int], device: torch.device) -> Iterator[Step]:
+    if (percentiles := draws.strengths("intensity", neutral=nan)) is not None:
+        yield Intensity(percentiles, device)
+    if (contrasts := draws.strengths("contrast")) is not None:
+        yield Contrast(contrasts, device)
+    if (added := draws.strengths("brightness")) is not None:
+        yield Brightness(added, device)
+    if (sds := draws.strengths("noise")) is not None:
+        yield Noise(sds, draws.seed_of("noise"), device)
+    if (areas := draws.strengths("erasing")) is not None:
+        yield Erasing(areas, draws.shares("erasing", 3), size, draws.config.fill_value, device)

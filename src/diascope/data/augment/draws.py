@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.config import AugmentationConfig, Transformation
-from diascope.seeding import stream
+from diascope.seeding import stream, stream_seed
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -49,19 +49,37 @@ class Draws:
         share = getattr(self.config, name)
         return self._generator(name).random(self.count) < share if share else None
 
-    def strengths(self, name: str, *, neutral: float = 0.0, number: int = 1) -> Floats | None:
-        """`number` strengths for each image (count, number), `neutral` for one that is left as it is."""
+    def strengths(self, name: str, *, neutral: float = 0.0) -> Floats | None:
+        """A strength for each image (count,), `neutral` for one that is left as it is; None: nothing is asked for."""
+        drawn = self._pairs(name, neutral)
+        return None if drawn is None else drawn[:, 0]
+
+    def shifts(self) -> Floats | None:
+        """Shares (count, 2) of the width, to the right, and of the height, downwards; None: nothing is asked for."""
+        if self.config.shift is not None:
+            return self._pairs("shift", 0.0)
+        right, down = self.strengths("horizontal_shift"), self.strengths("vertical_shift")
+        if right is None and down is None:
+            return None
+        none = np.zeros(self.count)
+        return np.stack([none if right is None else right, none if down is None else down], axis=1)
+
+    def shares(self, name: str, number: int) -> Floats:
+        """`number` further draws from [0, 1) for each image (count, number)."""
+        return np.random.default_rng(self.seed_of(name)).random((self.count, number))
+
+    def seed_of(self, name: str) -> int:
+        """A seed for whatever else the transformation draws."""
+        return stream_seed(self.seed, "augment", self.epoch, STREAMS[name], 1)
+
+    def _pairs(self, name: str, neutral: float) -> Floats | None:
         transformation: Transformation | None = getattr(self.config, name)
         if transformation is None:
             return None
         low, high = transformation.range
-        shares = self._generator(name).random((self.count, 1 + number))  # row by row: an image's draws lie together
+        shares = self._generator(name).random((self.count, 3))  # changed at all, strength, another strength
         strengths = low + (high - low) * shares[:, 1:]
         return np.where(shares[:, :1] < transformation.probability, strengths, neutral)
 
-    def places(self, name: str, number: int) -> Floats:
-        """`number` further draws from [0, 1) for each image (count, number)."""
-        return self._generator(name, 1).random((self.count, number))
-
-    def _generator(self, name: str, part: int = 0) -> np.random.Generator:
-        return stream(self.seed, "augment", self.epoch, STREAMS[name], part)
+    def _generator(self, name: str) -> np.random.Generator:
+        return stream(self.seed, "augment", self.epoch, STREAMS[name])

@@ -11,23 +11,24 @@ from torch import Tensor
 from torch.nn import functional
 
 from diascope.config import AugmentationConfig
-from diascope.data.augment.chosen import Chosen
+from diascope.data.augment.change import Change
 from diascope.data.augment.draws import Draws, Floats
 
 _PADDING = {"nearest": "border", "constant": "zeros", "reflect": "reflection"}
 
 
-class Flip:
+class Flip(Change):
     """Mirror images along one dimension: 3 swaps left and right, 2 top and bottom."""
 
     def __init__(self, chosen: NDArray[np.bool_], dimension: int, device: torch.device) -> None:
-        self._chosen, self._dimension = Chosen(chosen, device), dimension
+        super().__init__(chosen, device)
+        self._dimension = dimension
 
-    def __call__(self, images: Tensor, first: int) -> Tensor:
-        return self._chosen.change(images, first, lambda some, _: some.flip(self._dimension))
+    def change(self, images: Tensor, part: slice) -> Tensor:
+        return images.flip(self._dimension)
 
 
-class Affine:
+class Affine(Change):
     """Rotate, shear, zoom and shift about the centre, ((W - 1) / 2, (H - 1) / 2) in pixels, sampling once."""
 
     def __init__(
@@ -35,17 +36,14 @@ class Affine:
     ) -> None:
         """`matrices` (count, 2, 3): from a pixel (x, y, 1) of the new image, seen from the centre, to the old one."""
         changed = (matrices != np.eye(2, 3)).any(axis=(1, 2))
-        self._chosen = Chosen(changed, device)
+        super().__init__(changed, device)
         self._matrices = torch.from_numpy(_normalized(matrices[changed], size).astype(np.float32)).to(device)
         self._across, self._down = (_centres(pixels, device) for pixels in (size[1], size[0]))
         self._padding = _PADDING[config.fill]
         self._outside = config.fill_value if config.fill == "constant" else 0.0
         self._interpolation = config.interpolation
 
-    def __call__(self, images: Tensor, first: int) -> Tensor:
-        return self._chosen.change(images, first, self._sample)
-
-    def _sample(self, images: Tensor, part: slice) -> Tensor:
+    def change(self, images: Tensor, part: slice) -> Tensor:
         if self._outside:
             images = images - self._outside  # grid_sample fills with zeros
         sampled = functional.grid_sample(
@@ -70,33 +68,22 @@ def affine_matrices(draws: Draws, size: tuple[int, int]) -> Floats | None:
     The old image is rotated first, then sheared, zoomed, and shifted last; this is the way back.
     """
     rotation, shear, zoom = (draws.strengths(name) for name in ("rotation", "shear", "zoom"))
-    shift = _shift(draws)
-    if all(drawn is None for drawn in (rotation, shear, zoom, shift)):
+    shifts = draws.shifts()
+    if all(drawn is None for drawn in (rotation, shear, zoom, shifts)):
         return None
-    nothing = np.zeros((draws.count, 1))
-    angle = np.deg2rad(nothing if rotation is None else rotation)[:, 0]
-    lean = np.tan(np.deg2rad(nothing if shear is None else shear))[:, 0]
-    scale = 1 + (nothing if zoom is None else zoom)[:, 0]
+    none = np.zeros(draws.count)
+    angle = np.deg2rad(none if rotation is None else rotation)
+    lean = np.tan(np.deg2rad(none if shear is None else shear))
+    scale = 1 + (none if zoom is None else zoom)
     cosine, sine = np.cos(angle), np.sin(angle)
-    matrices = np.empty((draws.count, 2, 3))
-    # rotation back times shear back: [[c, -s], [s, c]] [[1, lean], [0, 1]], y pointing down
+    matrices = np.zeros((draws.count, 2, 3))
+    # back through the rotation after back through the shear, y downwards: [[c, -s], [s, c]] [[1, lean], [0, 1]]
     matrices[:, 0, 0], matrices[:, 0, 1] = cosine / scale, (cosine * lean - sine) / scale
     matrices[:, 1, 0], matrices[:, 1, 1] = sine / scale, (sine * lean + cosine) / scale
-    pixels = np.zeros((draws.count, 2)) if shift is None else shift * (size[1], size[0])
-    matrices[:, :, 2] = -np.einsum("nij,nj->ni", matrices[:, :, :2], pixels)
+    if shifts is not None:
+        pixels = shifts * (size[1], size[0])
+        matrices[:, :, 2] = -np.einsum("nij,nj->ni", matrices[:, :, :2], pixels)
     return matrices
-
-
-def _shift(draws: Draws) -> Floats | None:
-    """Shares (count, 2) of the width, to the right, and of the height, downwards."""
-    both = draws.strengths("shift", number=2)
-    if both is not None:
-        return both
-    right, down = draws.strengths("horizontal_shift"), draws.strengths("vertical_shift")
-    if right is None and down is None:
-        return None
-    nothing = np.zeros((draws.count, 1))
-    return np.hstack([nothing if right is None else right, nothing if down is None else down])
 
 
 def _normalized(matrices: Floats, size: tuple[int, int]) -> Floats:
