@@ -22,5 +22,5 @@ class Mixup:
         share = float(self._generator.beta(self._alpha, self._alpha))
         order = torch.from_numpy(self._generator.permutation(len(images)).astype(np.int64))
         partners = order.to(images.device, non_blocking=True)
-        mixed = images * share + images[partners] * (1 - share)
+        mixed = images[partners].lerp_(images, share)  # in place: keeps the order of the images in memory
         return mixed, MixedClasses(classes, classes[partners], share)

@@ -1,10 +1,15 @@
 """Early stopping, and which epoch counts as the best (after Prechelt 1998)."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import inf
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from diascope.config.training import EarlyStopping
+from diascope.errors import ConfigError
 from diascope.training.scores import ValidationScores
 
 
@@ -36,3 +41,14 @@ def cost(scores: ValidationScores, rule: EarlyStopping | None) -> float:
     value = getattr(scores, metric)
     found = float(value if metric == "loss" else -value)
     return found if found == found else inf
+
+
+def check_watchable(rule: EarlyStopping | None, labels: NDArray[np.int64], classes: Sequence[str]) -> None:
+    """Refuse to watch a score that the validation side's `labels` (N,) leave undefined in every epoch: ConfigError."""
+    if rule is None or rule.metric in ("loss", "accuracy"):
+        return
+    missing = [name for number, name in enumerate(classes) if number not in labels]
+    if missing:
+        what = f"{rule.metric} is undefined: the validation side has no image of class {', '.join(missing)}"
+        remedy = "watch loss or accuracy, or use fewer folds"
+        raise ConfigError(what, where="training.early_stopping.metric", remedy=remedy)
