@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from diascope.cli.augment import augment
 from diascope.cli.cache import cache
 from diascope.cli.demo import demo
 from diascope.cli.plan import plan
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, plan, report, test, tune, recipes, schema, cache):
+for command in (demo, run, plan, report, test, tune, augment, recipes, schema, cache):
     app.command()(command)
 
 
