@@ -67,10 +67,7 @@ def write_search(found: Found, search: SearchConfig, primary: Primary, importanc
             "pruner": search.pruner,
             "warmup_trials": search.warmup_trials,
             "space": {key: _range(search, key) for key in search.space},
-            "counts": {
-                "all": len(found.results),
-                **{state: counts[state] for state in ("complete", "pruned", "failed")},
-            },
+            "counts": {state: counts[state] for state in ("complete", "pruned", "failed")},
             "begun_again": found.begun_again,
             "seconds": round(sum(result.seconds for result in found.results), 1),
             "best": _named(found.best),
