@@ -94,5 +94,5 @@ def test_two_commands_share_the_trials_and_none_is_run_twice(tmp_path: Path) -> 
     found = results(tmp_path)
     assert len(found) == len({str(row) for row in found}) == 6
     assert json.loads((tmp_path / "search" / "search.json").read_text())["begun_again"] == 0
-    runs = [file for file in (tmp_path / "search" / "trials").glob("*/fold*/provenance.json")]
+    runs = list((tmp_path / "search" / "trials").glob("*/fold*/provenance.json"))
     assert not any("continued" in json.loads(file.read_text()) for file in runs), "no run changed hands"
