@@ -102,9 +102,9 @@ def _sentences(found: dict[str, Any]) -> Iterator[str]:
 
 def _what_was_done(found: dict[str, Any]) -> str:
     counts, label = found["counts"], REGISTRY[found["metric"]].label
-    parts = [f"{counts['complete']} were trained on all {found['folds']} inner folds"]
+    parts = [f"{_were(counts['complete'])} trained on all {found['folds']} inner folds"]
     if counts["pruned"]:
-        parts.append(f"{counts['pruned']} were ended early, being below the median")
+        parts.append(f"{_were(counts['pruned'])} ended early, being below the median")
     if counts["failed"]:
         parts.append(f"{counts['failed']} failed")
     again = f" {_times(found['begun_again'])} a trial was taken up again after its command had stopped." * bool(
@@ -115,6 +115,10 @@ def _what_was_done(found: dict[str, Any]) -> str:
         f"{duration(found['seconds'])} in all. Each was judged by its mean {label} at the last epoch on folds made of "
         f"the training side alone.{again}"
     )
+
+
+def _were(count: int) -> str:
+    return f"{count} was" if count == 1 else f"{count} were"
 
 
 def _times(count: int) -> str:
