@@ -48,3 +48,12 @@ def test_mean_roc_lies_between_its_curves_and_starts_in_the_corner() -> None:
     assert (found.false_positive_rate[0], found.true_positive_rate[0]) == (0, 0)
     np.testing.assert_allclose(found.true_positive_rate[1:], (1 + found.false_positive_rate[1:]) / 2)
     assert mean_roc([]) is None
+
+
+def test_mean_curve_leaves_out_what_a_run_has_no_value_of() -> None:
+    histories = [pd.DataFrame({"x": values}) for values in ([1.0, np.nan, np.nan], [3.0, 5.0, np.nan])]
+    found = mean_curve(histories, "x")
+    assert found.n.tolist() == [2, 1, 0]
+    assert found.mean[:2].tolist() == [2, 5]
+    assert np.isnan(found.mean[2])
+    assert np.isnan(found.sd[1:]).all()

@@ -27,7 +27,7 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class MeanCurve:
-    """One column of the history over runs, arrays (E,): at each epoch, over the `n` runs that reached it."""
+    """One column of the history over runs, arrays (E,): at each epoch, over the `n` runs that have a value there."""
 
     mean: NDArray[np.float64]
     sd: NDArray[np.float64]  # NaN where n is 1
@@ -53,9 +53,10 @@ def mean_curve(histories: Sequence["DataFrame"], column: str) -> MeanCurve:
     reached = np.zeros((len(histories), longest), dtype=bool)
     for number, history in enumerate(histories):
         values[number, : len(history)] = history[column]
-        reached[number, : len(history)] = True
+        reached[number, : len(history)] = np.isfinite(history[column])
     count = reached.sum(axis=0)
-    mean = values.sum(axis=0) / count
+    values = np.where(reached, values, 0)
+    mean = values.sum(axis=0) / np.where(count, count, np.nan)
     squares = np.where(reached, (values - mean) ** 2, 0).sum(axis=0)
     sd = np.sqrt(squares / np.where(count > DDOF, count - DDOF, np.nan))
     return MeanCurve(mean, sd, count)

@@ -41,10 +41,23 @@ def keyed_sentences(readings: Readings) -> list[tuple[str, str]]:
 
 def _short(arms: Mapping[str, Readings]) -> list[str]:
     short = [arm for arm in arms.values() if arm["readings"]["overfitting"]["n"] == 0]
+    partly = [_partly_short(arm) for arm in arms.values() if arm not in short]
     if not short:
-        return []
+        return [sentence for sentence in partly if sentence]
     whose = "the curves" if len(short) == len(arms) else f"the curves of {_listed([arm['arm'] for arm in short])}"
-    return [f"With {_epochs_of(*short)}, {whose} are {TOO_SHORT}."]
+    return [f"With {_epochs_of(*short)}, {whose} are {TOO_SHORT}.", *[sentence for sentence in partly if sentence]]
+
+
+def _partly_short(arm: Readings) -> str:
+    """Where some runs ended too early, by early stopping say; empty where none did."""
+    few, runs = len(arm["runs"]) - arm["readings"]["overfitting"]["n"], len(arm["runs"])
+    if not few:
+        return ""
+    which = "it is" if few == 1 else "they are"
+    others = "the other" if runs - few == 1 else "the others"
+    return (
+        f"Of {arm['arm']}, {few} of {runs} runs ended early: {which} {TOO_SHORT}. What is said of that is of {others}."
+    )
 
 
 def _of_arm(arm: Readings) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from diascope.metrics import REGISTRY
 from diascope.report.formats import estimate, interval, p_value, score, signed
+from diascope.report.stopping import restored_warning
 
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "not shown": "○"}  # told apart without colour
 LEADS = ("balanced_accuracy", "auroc")  # with unequal classes
@@ -117,6 +118,7 @@ def _is_done(run: dict[str, Any]) -> bool:
 def warnings(summary: dict[str, Any]) -> list[str]:
     """Sentences on everything that makes the numbers less than they seem."""
     found = [summary["primary"]["warning"]] if summary["primary"]["warning"] else []
+    found += [restored] if (restored := restored_warning(summary["arms"])) else []
     runs = [(name, run) for name, arm in summary["arms"].items() for run in arm["runs"]]
     done = sum(run["state"] == "done" for _, run in runs)
     if done < len(runs):

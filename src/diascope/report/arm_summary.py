@@ -11,6 +11,7 @@ from diascope.compare.curves import arm_readings
 from diascope.compare.scoring import Checkpoint, Evaluation, evaluate
 from diascope.metrics import CrossFitted, Interval, RocCurve
 from diascope.report.fold_scores import fold_scores, over_folds
+from diascope.report.stopping import stopping
 from diascope.runs.record import RunRecord, StudyRecord
 from diascope.studyfile import Arm
 
@@ -23,6 +24,7 @@ CURVES = (
     "validation_accuracy",
     "validation_loss",
 )
+ADDED_CURVES = ("validation_balanced_accuracy", "validation_auroc", "learning_rate")  # None where a run lacks them
 _ARM_SECTIONS = ("data", "model", "augmentation", "training")
 _DECIMALS = 6  # of curves; scores are kept in full
 _POINT = ("sensitivity", "specificity", "ppv", "npv")
@@ -57,6 +59,7 @@ def summarize_arm(record: StudyRecord, arm: Arm) -> dict[str, Any]:
         "operating_point": _operating_point([found.operating for found in certain if found.operating]),
         "per_class": _per_class(certain),
         "readings": arm_readings(record, arm.name),
+        "stopping": stopping(config["training"], listed),
         "folds": folds,
         "over_folds": over_folds(listed, folds),
         "runs": listed,
@@ -81,7 +84,9 @@ def _run(record: StudyRecord, run: RunRecord) -> dict[str, Any]:
         "best": None,
         "intervals": None,
         "calibration_error": None,
-        "history": {column: _rounded(history[column]) for column in CURVES},
+        "stopped_early": run.done.get("stopped_early", False),
+        "restored_best": run.done.get("restored_best", False),
+        "history": {column: _curve(column, history[column]) for column in (*CURVES, *ADDED_CURVES)},
     }
 
 
@@ -161,11 +166,18 @@ def _per_class(certain: list[Certainty]) -> dict[str, Any] | None:
 
 def _curves(done: list[RunRecord]) -> dict[str, Any]:
     histories = [run.history for run in done]
-    found = {column: mean_curve(histories, column) for column in CURVES}
+    found = {column: mean_curve(histories, column) for column in (*CURVES, *ADDED_CURVES)}
     return {
-        column: {"mean": _rounded(curve.mean), "sd": _rounded(curve.sd), "n": curve.n.tolist()}
+        column: {"mean": _curve(column, curve.mean), "sd": _curve(column, curve.sd), "n": curve.n.tolist()}
         for column, curve in found.items()
     }
+
+
+def _curve(column: str, values: Any) -> list[float | None]:
+    """Learning rates are small: of them, digits count, not decimals."""
+    if column != "learning_rate":
+        return _rounded(values)
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in np.asarray(values, dtype=np.float64)]
 
 
 def _confusion(evaluations: list[Evaluation]) -> list[list[int]] | None:

@@ -28,6 +28,11 @@ OVERLAYS = {
     "training_accuracy": "training accuracy",
     "training_loss": "training loss",
 }
+BALANCED_OVERLAYS = {
+    "validation_balanced_accuracy": "validation balanced accuracy",
+    "validation_auroc": "validation AUROC",
+}
+LEARNING_RATE = {"learning_rate": "learning rate"}
 Spec = dict[str, Any]
 
 
@@ -39,9 +44,12 @@ class Domains:
     loss: tuple[float, float]
     above: int
     epochs: tuple[int, int]
+    learning_rate: tuple[float, float] = (0.0, 1.0)
 
     def of(self, column: str) -> Axes:
         """Horizontal and vertical axis of a column of the history, or of a measure."""
+        if column == "learning_rate":
+            return Axes(self.epochs, self.learning_rate)
         return Axes(self.epochs, self.loss if column.endswith("loss") else self.accuracy)
 
 
@@ -55,12 +63,41 @@ def curve_domains(tables: Tables) -> Domains:
         for measure in panels.MEASURES
     }  # fmt: skip
     epochs = (1, max([2, *(row["epoch"] for row in rows)]))
-    lowest = values["accuracy"][0] if values["accuracy"] else 0.5
+    balanced = [row[name] for row in rows for name in BALANCED_OVERLAYS if row[name] is not None]
+    lowest = min([*values["accuracy"][:1], *balanced], default=0.5)
+    rates = [row["learning_rate"] for row in rows if row["learning_rate"] is not None]
     losses = values["loss"] or [1.0]
     end = min(losses[-1], 3 * losses[int(0.95 * (len(losses) - 1))])
     step = 10 ** floor(len(str(int(end))) - 2)
     top = ceil(end / step) * step
-    return Domains((floor(lowest * 20) / 20, 1.0), (0.0, top), sum(loss > top for loss in losses), epochs)
+    return Domains(
+        (floor(lowest * 20) / 20, 1.0),
+        (0.0, top),
+        sum(loss > top for loss in losses),
+        epochs,
+        (0.0, 1.05 * max(rates, default=1.0)),
+    )
+
+
+def overlays(summary: dict[str, Any], tables: Tables) -> dict[str, str]:
+    """The columns of the histories that have a chart of all arms, and their titles."""
+    schedules = [arm["config"]["training"]["schedule"]["kind"] for arm in summary["arms"].values()]
+    rates = LEARNING_RATE if any(kind != "constant" for kind in schedules) else {}
+    if not _has_balanced(summary, tables):
+        return OVERLAYS | rates
+    losses = {column: title for column, title in OVERLAYS.items() if column.endswith("loss")}
+    return BALANCED_OVERLAYS | losses | OVERLAYS | rates
+
+
+def measures(summary: dict[str, Any], tables: Tables) -> list[str]:
+    """What the charts of an arm's every run show."""
+    return ["balanced_accuracy", "loss", "accuracy"] if _has_balanced(summary, tables) else list(panels.MEASURES)
+
+
+def _has_balanced(summary: dict[str, Any], tables: Tables) -> bool:
+    """Whether classes are unequal, and the runs noted what then leads."""
+    noted = any(row["validation_balanced_accuracy"] is not None for row in tables["runs"])
+    return bool(summary["balance"]["unequal"]) and noted
 
 
 def page_specs(summary: dict[str, Any], tables: Tables) -> dict[str, Spec]:
@@ -68,10 +105,11 @@ def page_specs(summary: dict[str, Any], tables: Tables) -> dict[str, Spec]:
     arms, classes, domains = list(summary["arms"]), summary["data"]["classes"], curve_domains(tables)
     found = {
         f"overlay-{column}": (panels.overlaid_curves(column, title, arms, domains.of(column)), 260)
-        for column, title in OVERLAYS.items()
+        for column, title in overlays(summary, tables).items()
     }
     found |= {
-        f"curves-{measure}": (panels.arm_curves(measure, domains.of(measure)), 230) for measure in panels.MEASURES
+        f"curves-{measure}": (panels.arm_curves(measure, domains.of(measure)), 230)
+        for measure in measures(summary, tables)
     }
     for name, metric in _scored(summary).items():
         found[name] = (_scores(summary, metric), _scores_height(summary))
@@ -122,13 +160,13 @@ def _files(summary: dict[str, Any], tables: Tables) -> Iterator[tuple[str, Spec]
         yield "folds", _file_spec(_sized(dots, 460, height), tables)
     for name, (panel, height) in search_charts(summary).items():
         yield name, _file_spec(_sized(panel, 460, height), tables)
-    overlays = [
+    together = [
         _sized(panels.overlaid_curves(column, title, arms, domains.of(column), legend=True), 340, 230)
-        for column, title in OVERLAYS.items()
+        for column, title in overlays(summary, tables).items()
     ]
-    yield "learning-curves", _file_spec(alt.concat(*overlays, columns=2), tables)
+    yield "learning-curves", _file_spec(alt.concat(*together, columns=2), tables)
     yield "roc", _file_spec(_sized(panels.arm_rocs(arms, legend=True), 320, 320), tables)
-    curves = [_sized(panels.arm_curves(m, domains.of(m), legend=True), 340, 230) for m in panels.MEASURES]
+    curves = [_sized(panels.arm_curves(m, domains.of(m), legend=True), 340, 230) for m in measures(summary, tables)]
     of_one = {
         "learning-curves": alt.hconcat(*curves),
         "errors": alt.hconcat(

@@ -1,9 +1,16 @@
 """How numbers are written on the page and in the answer."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 DASH = "–"
+
+
+def joined(names: Iterable[object]) -> str:
+    """a, b and c."""
+    *most, last = [str(name) for name in names]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def score(value: float | None) -> str:

@@ -11,11 +11,12 @@ from diascope.errors import RunError
 from diascope.metrics import METRICS, REGISTRY
 from diascope.report import formats
 from diascope.report.answer import head, reading, verdicts
-from diascope.report.charts import DIAGONAL, OVERLAYS, curve_domains, page_specs, write_charts
+from diascope.report.charts import DIAGONAL, curve_domains, measures, overlays, page_specs, write_charts
 from diascope.report.checklist import checklist_markdown, checklist_section
 from diascope.report.interval_panels import drawn_subgroups
 from diascope.report.panels import ARM_COLOURS, SERIES_COLOURS, SERIES_DASH, SERIES_NAMES, SHOWN_FIRST, arm_dash_pattern
 from diascope.report.search import short
+from diascope.report.stopping import chosen_by
 from diascope.report.summary import summarize
 from diascope.report.tables import Tables, chart_tables
 from diascope.runs.folder import write_atomic
@@ -92,6 +93,7 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
         },
         "has_groups": summary["data"]["sides"]["training"]["groups"] is not None,
         "from_scratch": not any(arm["config"]["training"].get("start_from") for arm in summary["arms"].values()),
+        "chosen_by": list(dict.fromkeys(chosen_by(arm["config"]["training"]) for arm in summary["arms"].values())),
         "watching": _watching(summary),
         "open_runs": len(runs) <= OPEN_RUNS,
     }
@@ -100,7 +102,9 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
 def _looks(summary: dict[str, Any], tables: Tables) -> dict[str, Any]:
     """Charts, legends, style and script, and the counters of tables and figures."""
     return {
-        "overlays": OVERLAYS,
+        "unequal_lengths": any(row["part"] == "left" for row in tables["means"]),
+        "overlays": overlays(summary, tables),
+        "measures": {name: name.replace("_", " ") for name in measures(summary, tables)},
         "arms": _arm_marks(summary),
         "series": _series_marks(),
         "domains": curve_domains(tables),

@@ -28,6 +28,8 @@ _ROC_AXES = tuple(
 )
 
 MEASURES = {"accuracy": "accuracy", "loss": "loss (cross-entropy)"}
+BALANCED = {"balanced_accuracy": "balanced accuracy"}  # of the validation side alone
+_PART = alt.condition("datum.part === 'all'", alt.value(1), alt.value(0.4))  # of a line, by its first row
 Panel = alt.LayerChart
 
 
@@ -71,7 +73,7 @@ def arm_curves(measure: str, axes: Axes, *, legend: bool = False) -> Panel:
     )
     dashes = [SERIES_DASH[series] for series in listed]
     dash = alt.StrokeDash("side:N", scale=alt.Scale(domain=names, range=dashes), legend=None)
-    position = _epoch_and_value(MEASURES[measure], axes)
+    position = _epoch_and_value((MEASURES | BALANCED)[measure], axes)
     runs = _folded(alt.Chart(alt.NamedData("runs")), columns).encode(
         *position, colour, dash, detail="run:N", tooltip=[alt.Tooltip("run:N"), alt.Tooltip("side:N"), "state:N"]
     )
@@ -85,21 +87,23 @@ def arm_curves(measure: str, axes: Axes, *, legend: bool = False) -> Panel:
     ]
     return _layered(
         runs.mark_line(strokeWidth=1, opacity=0.4, clip=True),
-        means.mark_line(strokeWidth=2.5, clip=True),
+        means.mark_line(strokeWidth=2.5, clip=True).encode(opacity=_PART, detail="part:N"),
+        runs.transform_filter("datum.mark === 'end'").mark_point(size=38, filled=True, opacity=0.9),
+        runs.transform_filter("datum.mark === 'kept'").mark_point(size=70, filled=False, strokeWidth=1.5, opacity=0.9),
         means.mark_circle(size=60, opacity=0, clip=True).encode(tooltip=tooltip),
     ).add_params(*[alt.param(name=f"show_{series}", value=series in SHOWN_FIRST) for series in SERIES_NAMES])
 
 
 def overlaid_curves(column: str, title: str, arms: Sequence[str], axes: Axes, *, legend: bool = False) -> Panel:
     """The mean curve of every arm, with a band of one SD; table `means`."""
-    sd = f"sd_{column}"
+    sd, form = f"sd_{column}", ".3g" if column == "learning_rate" else ".3f"
     base = (
         alt.Chart(alt.NamedData("means"))
         .transform_filter(f"isValid(datum.{column}) && indexof(shown, datum.arm) >= 0")
         .encode(*_epoch_and_value(title, axes, column), arm_colour(arms, legend=legend))
     )
     band = (
-        base.transform_filter(f"show_spread && isValid(datum.{sd})")
+        base.transform_filter(f"show_spread && isValid(datum.{sd}) && datum.part === 'all'")
         .transform_calculate(low=f"datum.{column} - datum.{sd}", high=f"datum.{column} + datum.{sd}")
         .mark_area(opacity=0.14, clip=True)
         .encode(y=alt.Y("low:Q", title=title, scale=alt.Scale(domain=list(axes.values), zero=False)), y2="high:Q")
@@ -107,13 +111,13 @@ def overlaid_curves(column: str, title: str, arms: Sequence[str], axes: Axes, *,
     tooltip = [
         "arm:N",
         "epoch:Q",
-        alt.Tooltip(f"{column}:Q", title="mean", format=".3f"),
-        alt.Tooltip(f"{sd}:Q", title="SD", format=".3f"),
+        alt.Tooltip(f"{column}:Q", title="mean", format=form),
+        alt.Tooltip(f"{sd}:Q", title="SD", format=form),
         alt.Tooltip("n:Q", title="runs"),
     ]
     return _layered(
         band,
-        base.mark_line(strokeWidth=2, clip=True).encode(arm_dash(arms)),
+        base.mark_line(strokeWidth=2, clip=True).encode(arm_dash(arms), opacity=_PART, detail="part:N"),
         base.mark_circle(size=60, opacity=0, clip=True).encode(tooltip=tooltip),
     ).add_params(alt.param(name="shown", value=list(arms)), alt.param(name="show_spread", value=len(arms) <= 4))
 
@@ -224,7 +228,10 @@ def _epoch_and_value(title: str, axes: Axes, column: str = "value") -> tuple[alt
         axis=alt.Axis(tickMinStep=1, grid=False),
         scale=alt.Scale(domain=list(axes.epochs), nice=False),
     )
-    return x, alt.Y(f"{column}:Q", title=title, scale=alt.Scale(domain=list(axes.values), zero=False))
+    scale = alt.Scale(domain=list(axes.values), zero=False)
+    if column == "learning_rate":
+        return x, alt.Y(f"{column}:Q", title=title, scale=scale, axis=alt.Axis(format="~e"))
+    return x, alt.Y(f"{column}:Q", title=title, scale=scale)
 
 
 def _folded(chart: alt.Chart, columns: Sequence[str]) -> alt.Chart:

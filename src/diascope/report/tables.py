@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from diascope.metrics import METRICS
-from diascope.report.arm_summary import CURVES
+from diascope.report.arm_summary import ADDED_CURVES, CURVES
 from diascope.report.interval_panels import pair_label, value_label
 from diascope.report.search import search_tables
 
@@ -45,27 +45,42 @@ def run_label(run: dict[str, Any]) -> str:
 
 
 def _history_rows(arm: str, run: dict[str, Any]) -> list[Row]:
-    """A row an epoch. Runs of another configuration than the study's are no part of its curves."""
+    """A row an epoch. Runs of another configuration than the study's are no part of its curves.
+
+    `mark`: "end" where a run stopped early, "kept" at the epoch whose weights it ended with instead.
+    """
     if run["state"] == "stale":
         return []
-    columns = zip(*(run["history"][column] for column in CURVES), strict=True)
+    names = (*CURVES, *ADDED_CURVES)
+    columns = zip(*(run["history"][column] for column in names), strict=True)
+    marks = {run["best_epoch"]: "kept"} if run["restored_best"] else {}
+    marks |= {run["epochs"]: "end"} if run["stopped_early"] else {}
     head = {"arm": arm, "run": run_label(run), "state": run["state"]}
     return [
-        {**head, "epoch": epoch, **dict(zip(CURVES, values, strict=True))} for epoch, values in enumerate(columns, 1)
+        {**head, "epoch": epoch, "mark": marks.get(epoch), **dict(zip(names, values, strict=True))}
+        for epoch, values in enumerate(columns, 1)
     ]
 
 
 def _mean_rows(arm: str, of_arm: dict[str, Any]) -> list[Row]:
-    """A row an epoch, as far as every finished run reached: a mean over fewer would jump for no reason."""
-    curves = of_arm["curves"]
-    runs = max(curves[CURVES[0]]["n"], default=0)
-    rows = []
-    for place, n in enumerate(curves[CURVES[0]]["n"]):
-        if n == runs:
-            values = {column: curves[column]["mean"][place] for column in CURVES}
-            spreads = {f"sd_{column}": curves[column]["sd"][place] for column in CURVES}
-            rows.append({"arm": arm, "epoch": place + 1, "n": n, **values, **spreads})
-    return rows
+    """A row an epoch; `part` is "all" as far as every finished run reached, then "left": the mean over those left.
+
+    The part "left" begins with the last epoch of "all", so that its line joins on, and ends with the last two runs.
+    """
+    counts = of_arm["curves"][CURVES[0]]["n"]
+    runs = max(counts, default=0)
+    whole = sum(n == runs for n in counts)
+    beyond = range(whole, sum(n > 1 for n in counts)) if whole < len(counts) and runs > 1 else range(0)
+    places = [(place, "all") for place in range(whole)]
+    places += [(place, "left") for place in ([whole - 1, *beyond] if beyond else [])]
+    return [_mean_row(arm, of_arm["curves"], place, part) for place, part in places]
+
+
+def _mean_row(arm: str, curves: dict[str, Any], place: int, part: str) -> Row:
+    names = (*CURVES, *ADDED_CURVES)
+    values = {column: curves[column]["mean"][place] for column in names}
+    spreads = {f"sd_{column}": curves[column]["sd"][place] for column in names}
+    return {"arm": arm, "epoch": place + 1, "n": curves[CURVES[0]]["n"][place], "part": part, **values, **spreads}
 
 
 def _score_rows(arm: str, run: dict[str, Any]) -> list[Row]:
