@@ -307,7 +307,8 @@ def _large(summary: Summary) -> None:
 
 
 def _judged_on_test(summary: Summary) -> None:
-    summary["arms"]["dropout"]["test_metrics"] = {"accuracy": {"mean": 0.71}}
+    score = {"mean": 0.71, "sd": 0.02, "n": 3, "low": 0.5, "high": 0.85}
+    summary["arms"]["dropout"]["test_metrics"] = {"accuracy": score}
 
 
 def _no_test_side(summary: Summary) -> None:
@@ -341,7 +342,8 @@ def test_scores_of_the_test_side_are_given(summary: Summary) -> None:
     assert "Test side" not in by_key(summary)["performance"]["text"]
     _judged_on_test(summary)
     rows = by_key(summary)
-    assert "Test side: dropout 0.710." in rows["performance"]["text"]
+    assert "Test side: dropout 0.710 ± 0.020 (SD, 3 trainings)." in rows["performance"]["text"]
+    assert "Test side: dropout 0.710 (interval 0.500 to 0.850)." in rows["precision"]["text"]
     assert "Judged once more on the test side (6 images)." in rows["internal"]["text"]
 
 

@@ -107,7 +107,9 @@ def internal(summary: Summary) -> Fact:
 def _test_side(summary: Summary) -> str:
     images = summary["data"]["sides"]["test"]["images"]
     if tested(summary):
-        return f"Judged once more on the test side ({counted(images, 'image')})."
+        looks = len((summary.get("test") or {}).get("log", []))
+        times = f"{looks} more times" if looks > 1 else "once more"
+        return f"Judged {times} on the test side ({counted(images, 'image')})."
     if images:
         return f"The test side ({counted(images, 'image')}) was kept apart and is in no number."
     return "There is no test side."
@@ -149,8 +151,7 @@ def _on_test(summary: Summary) -> str:
     """The primary metric of the arms that were judged on the test side."""
     metric = summary["primary"]["metric"]
     found = {name: (arm.get("test_metrics") or {}).get(metric) for name, arm in summary["arms"].items()}
-    points = {name: score.get("mean") if isinstance(score, dict) else score for name, score in found.items()}
-    each = "; ".join(f"{name} {point:.3f}" for name, point in points.items() if point is not None)
+    each = "; ".join(f"{name} {_spread(score)}" for name, score in found.items() if score and score["mean"] is not None)
     return f"Test side: {each}." if each else ""
 
 
@@ -163,21 +164,32 @@ def _spread(score: dict[str, Any]) -> str:
     )
 
 
+def _with_limits(scores: dict[str, dict[str, Any]]) -> str:
+    """Of the arms whose score has an interval."""
+    return "; ".join(
+        f"{name} {score['mean']:.3f} (interval {score['low']:.3f} to {score['high']:.3f})"
+        for name, score in scores.items()
+        if score.get("mean") is not None and _bounded(score)
+    )
+
+
 def precision(summary: Summary) -> Fact:
     metric = summary["primary"]["metric"]
     scores = {name: arm["metrics"].get(metric) or {} for name, arm in summary["arms"].items()}
-    bounded = {name: score for name, score in scores.items() if score.get("mean") is not None and _bounded(score)}
-    if not bounded:
+    each = _with_limits(scores)
+    if not each:
         return lacking(
             "The scores have no intervals.", "rebuild the report with a version of Diascope that gives intervals"
         )
-    each = "; ".join(
-        f"{name} {score['mean']:.3f} (interval {score['low']:.3f} to {score['high']:.3f})"
-        for name, score in bounded.items()
-    )
-    without = [name for name in scores if name not in bounded]
+    without = [name for name, score in scores.items() if score.get("mean") is None or not _bounded(score)]
+    on_test = _with_limits({name: (arm.get("test_metrics") or {}).get(metric) or {}
+                            for name, arm in summary["arms"].items()})  # fmt: skip
     return determined(
-        sentences(f"{capital(_name(metric))}: {each}.", f"Without interval: {listed(without)}." if without else "")
+        sentences(
+            f"{capital(_name(metric))}: {each}.",
+            f"Without interval: {listed(without)}." if without else "",
+            f"Test side: {on_test}." if on_test else "",
+        )
     )
 
 
@@ -188,7 +200,8 @@ def comparisons(summary: Summary) -> Fact:
         return inapplicable("The study compares no arms.")
     if not rows:
         return lacking("Differences between the arms are not judged.", "finish the runs, and rebuild the report")
-    return determined(sentences(*(_compared(row) for row in rows)))
+    on_test = [row for row in (summary.get("test") or {}).get("comparisons", []) if row["difference"] is not None]
+    return determined(sentences(*(_compared(row) for row in [*rows, *on_test])))
 
 
 def _compared(row: dict[str, Any]) -> str:
@@ -231,6 +244,7 @@ def _limits(summary: Summary) -> list[str]:
         "" if data["split"] in DRAWN_SPLITS else "The split was given, not drawn.",
         "" if data["sides"]["training"]["groups"] is not None else "Images of one patient may lie on two sides.",
         "" if tested(summary) else f"{_test_side(summary)} All numbers are of images that were watched in training.",
+        *(summary.get("test") or {}).get("warnings", []),
         "No images of another source were tried.",
         f"Few seeds ({seeds})." if seeds < FEW_SEEDS else "",
         _small(sum(fold["validation"]["images"] for fold in data["folds"])),

@@ -177,7 +177,11 @@ def selection(summary: Summary) -> Fact:
         )
     else:
         how = "The arms are judged at the epoch with the lowest validation loss."
-    return determined(f"{how} No arm is named the final model.")
+    on_test = {
+        "best": "On the test side stand the weights of the epoch that each training's validation side chose.",
+        "last": "On the test side stand the weights of the last epoch.",
+    }.get(str((summary.get("test") or {}).get("checkpoint")), "")
+    return determined(sentences(f"{how} No arm is named the final model.", on_test))
 
 
 def ensembling(summary: Summary) -> Fact:
