@@ -72,7 +72,7 @@ def _resolution(draws: Draws, size: tuple[int, int], device: torch.device) -> It
     if (factors := draws.strengths("downscale", neutral=1.0)) is not None:
         yield Downscale(factors, size, draws.config.interpolation, device)
     if (sigmas := draws.strengths("blur")) is not None:
-        yield Blur(sigmas, size, device)
+        yield Blur(sigmas, device)
 
 
 def _values(draws: Draws, size: tuple[int, int], device: torch.device) -> Iterator[Step]:

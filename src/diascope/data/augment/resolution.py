@@ -33,46 +33,34 @@ class Downscale(Change):
 
 
 class Blur(Change):
-    """Convolve with a Gaussian, pixels beyond the border being the nearest ones.
+    """Convolve with a Gaussian, down and across in turn; pixels beyond the border are the nearest ones."""
 
-    Down and across in turn, as products with a band matrix for each image: on one thread, a seventh of the time of
-    PyTorch's grouped convolution (benchmarks/results/augmentation.md).
-    """
-
-    def __init__(self, sigmas: Floats, size: tuple[int, int], device: torch.device) -> None:
+    def __init__(self, sigmas: Floats, device: torch.device) -> None:
         """`sigmas` (count,) in pixels."""
-        chosen = np.floor(TRUNCATE * sigmas + 0.5) > 0
+        chosen = _radii(sigmas) > 0
         super().__init__(chosen, device)
-        weights = _gaussians(sigmas[chosen])
-        self._weights = torch.from_numpy(weights.astype(np.float32)).to(device)
-        self._distances = [_distances(pixels, weights.shape[1] - 2).to(device) for pixels in size]
+        self._weights = torch.from_numpy(_gaussians(sigmas[chosen]).astype(np.float32)).to(device)
 
     def change(self, images: Tensor, part: slice) -> Tensor:
-        down, across = (_bands(self._weights[part], distances) for distances in self._distances)
-        return down @ images @ across.mT
+        weights, (_, channels, height, width) = self._weights[part], images.shape
+        radius = weights.shape[1] // 2
+        planes = images.reshape(1, -1, height, width)  # each plane is a group with a kernel of its own
+        kernels = weights.repeat_interleave(channels, dim=0)[:, None]
+        wide = functional.pad(planes, (radius, radius, radius, radius), mode="replicate")
+        down = functional.conv2d(wide, kernels[..., None], groups=len(kernels))
+        return functional.conv2d(down, kernels[:, :, None], groups=len(kernels)).view(images.shape)
+
+
+def _radii(sigmas: Floats) -> Floats:
+    """How many pixels the Gaussians reach on each side."""
+    return np.floor(TRUNCATE * sigmas + 0.5)
 
 
 def _gaussians(sigmas: Floats) -> Floats:
-    """Weights (K, R + 2) of the distances 0 to R and, last, 0 for all larger ones; both sides together give 1."""
-    radii = np.floor(TRUNCATE * sigmas + 0.5)
-    distances = np.arange(radii.max(initial=0) + 2)
-    inside = distances <= radii[:, None]
-    weights = np.where(inside, np.exp(-0.5 * (distances / sigmas[:, None]) ** 2), 0)
-    normalized: Floats = weights / (2 * weights.sum(axis=1, keepdims=True) - weights[:, :1])
+    """Weights (K, 2R + 1) around each pixel, R being the largest radius; each row gives 1."""
+    radii = _radii(sigmas)
+    largest = radii.max(initial=0)
+    distances = np.abs(np.arange(-largest, largest + 1))
+    weights = np.where(distances <= radii[:, None], np.exp(-0.5 * (distances / sigmas[:, None]) ** 2), 0)
+    normalized: Floats = weights / weights.sum(axis=1, keepdims=True)
     return normalized
-
-
-def _distances(pixels: int, radius: int) -> Tensor:
-    """From each of n pixels to these and `radius` more on both sides: (n, n + 2 radius), radius + 1 at most."""
-    there = torch.arange(-radius, pixels + radius)
-    return (torch.arange(pixels)[:, None] - there).abs().clamp(max=radius + 1)
-
-
-def _bands(weights: Tensor, distances: Tensor) -> Tensor:
-    """Weights (B, R + 2) and distances (n, n + 2R) -> matrices (B, 1, n, n) whose product with a column blurs it."""
-    radius, pixels = weights.shape[1] - 2, len(distances)
-    wide = weights[:, distances]
-    bands = wide[:, :, radius : radius + pixels].clone()
-    bands[:, :, 0] += wide[:, :, :radius].sum(2)
-    bands[:, :, -1] += wide[:, :, radius + pixels :].sum(2)
-    return bands[:, None]
