@@ -204,7 +204,7 @@ def report(measured: dict[int, dict[str, list[float]]], rounds: int) -> str:
         f"{torch.__version__}, {versions}; {processor()}, {os.cpu_count()} cores.",
         f"Load of the machine meanwhile, on average: {os.getloadavg()[0]:.1f}, of which about 1.5 is this program.",
         "",
-        "Median milliseconds a batch, on one thread and on two; as a share of the median AlexNet-8 training step (fp32);",
+        "Median milliseconds a batch, on one thread and on two; as a share of the median AlexNet-8 step (fp32);",
         "and the fastest round as a share of the fastest step, which other work on the machine disturbs least.",
         "Diascope's times hold their share of drawing for an epoch of 800 images.",
     ]
