@@ -14,7 +14,7 @@ from diascope.report.answer import answer, beside, warnings
 from diascope.report.arm_summary import summarize_arm
 from diascope.report.class_balance import class_balance
 from diascope.report.search import search_warnings, summarize_search
-from diascope.report.test_side import add_test_scores, summarize_test_side, test_place
+from diascope.report.test_side import add_test_scores, judged_place, summarize_test_side
 from diascope.runs.record import StudyRecord
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
     data = _data(record)
     primary = primary_metric(record.study.compare, data["per_class"])
     arms = {arm.name: summarize_arm(record, arm) for arm in record.arm_configs}
-    place = test_place(record)
+    place = judged_place(record)
     add_test_scores(record, arms, place)
     on_test = [_comparison(found) for found in compare_arms(record, primary.metric, place)] if place else []
     summary = {

@@ -12,7 +12,7 @@ from diascope.compare.aggregate import DDOF, aggregate_scores
 from diascope.compare.arms import arm_intervals
 from diascope.compare.certainty import WITH_INTERVAL
 from diascope.compare.scoring import Checkpoint, Evaluation, Place, evaluate, judged_runs, tested
-from diascope.report.test_warnings import test_warnings
+from diascope.report.look_warnings import look_warnings
 from diascope.runs.record import StudyRecord
 from diascope.runs.test_log import Look
 
@@ -22,7 +22,7 @@ _SHOWN = ("accuracy", "balanced_accuracy", "auroc")
 _OF_TWO = ("sensitivity", "specificity")
 
 
-def test_place(record: StudyRecord) -> Place | None:
+def judged_place(record: StudyRecord) -> Place | None:
     """The test side with the checkpoint of the latest look whose predictions are there; None where there are none."""
     found = {checkpoint for run in record.runs if run.state == "done" for checkpoint in tested(run)}
     wanted: tuple[Checkpoint, ...] = (*(look.checkpoint for look in reversed(record.test_log)), *_CHECKPOINTS)
@@ -63,7 +63,7 @@ def summarize_test_side(
         "checkpoint": place.checkpoint if place else None,
         "metrics": list(dict.fromkeys(shown)),
         "log": [_look(look) for look in record.test_log],
-        "warnings": test_warnings(record),
+        "warnings": look_warnings(record),
         "comparisons": list(comparisons),
     }
 

@@ -28,7 +28,7 @@ def write_test_rows(file: Path, checkpoint: str, classes: Sequence[str], rows: I
     return _digest(added.getvalue())
 
 
-def test_rows_digest(file: Path, checkpoint: str) -> str | None:
+def digest_of_test_rows(file: Path, checkpoint: str) -> str | None:
     """A SHA-256 of a checkpoint's rows for the test side, or None where there are none."""
     rows = [raw for fields, raw in _records(_text(file)) if _is_of(fields, checkpoint)]
     return _digest("".join(rows)) if rows else None

@@ -6,12 +6,12 @@ from diascope.compare.scoring import tested
 from diascope.runs.folder import RunFolder
 from diascope.runs.record import RunRecord, StudyRecord
 from diascope.runs.test_log import Look
-from diascope.runs.test_rows import test_rows_digest
+from diascope.runs.test_rows import digest_of_test_rows
 
 _NAMED = 5
 
 
-def test_warnings(record: StudyRecord) -> list[str]:
+def look_warnings(record: StudyRecord) -> list[str]:
     """Sentences, none where the test side was judged once, to its end, after all training, or not at all."""
     log = record.test_log
     found = [_unlogged(record, log)]
@@ -87,7 +87,7 @@ def _unlogged(record: StudyRecord, log: tuple[Look, ...]) -> str:
         for run in record.runs
         if run.state == "done" and (run.arm, run.fold, run.seed) not in begun
         for checkpoint in sorted(tested(run))
-        if test_rows_digest(RunFolder(run.folder).predictions, checkpoint) not in known
+        if digest_of_test_rows(RunFolder(run.folder).predictions, checkpoint) not in known
     ]
     if not strange:
         return ""
