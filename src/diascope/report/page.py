@@ -2,7 +2,7 @@
 
 import json
 import re
-from base64 import b64encode
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from diascope.report.charts import DIAGONAL, curve_domains, measures, overlays, 
 from diascope.report.checklist import checklist_markdown, checklist_section
 from diascope.report.interval_panels import drawn_subgroups
 from diascope.report.panels import ARM_COLOURS, SERIES_COLOURS, SERIES_DASH, SERIES_NAMES, SHOWN_FIRST, arm_dash_pattern
+from diascope.report.sample_strips import data_uri, sample_strips
 from diascope.report.search import short
 from diascope.report.stopping import chosen_by
 from diascope.report.summary import summarize
@@ -49,7 +50,7 @@ def write_report(folder: Path) -> Path:
     """
     record = StudyRecord(folder)
     summary = summarize(record)
-    page = render(summary, sample_pictures(record))
+    page = render(summary, sample_pictures(record), sample_strips(record))
     try:
         write_atomic(folder / "summary.json", readable_json(summary))
         write_atomic(folder / "checklist.md", checklist_markdown(checklist_section(summary)["rows"]))
@@ -62,11 +63,13 @@ def write_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def render(summary: dict[str, Any], samples: dict[str, list[str]]) -> str:
-    """The page, from a summary and, by class, pictures as data URIs."""
+def render(summary: dict[str, Any], samples: dict[str, list[str]], strips: Sequence[dict[str, Any]] = ()) -> str:
+    """The page, from a summary, by class pictures as data URIs, and strips of augmented ones (see sample_strips)."""
     tables = chart_tables(summary)
     template = _environment().get_template("report.html.j2")
-    return str(template.render(summary=summary, samples=samples, **_facts(summary), **_looks(summary, tables)))
+    return str(
+        template.render(summary=summary, samples=samples, strips=strips, **_facts(summary), **_looks(summary, tables))
+    )
 
 
 def _facts(summary: dict[str, Any]) -> dict[str, Any]:
@@ -120,10 +123,7 @@ def _looks(summary: dict[str, Any], tables: Tables) -> dict[str, Any]:
 
 def sample_pictures(record: StudyRecord) -> dict[str, list[str]]:
     """By class, the study's sample pictures as data URIs."""
-    return {
-        name: [f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}" for path in record.samples(name)]
-        for name in record.classes
-    }
+    return {name: [data_uri(path) for path in record.samples(name)] for name in record.classes}
 
 
 def readable_json(tree: Any) -> str:

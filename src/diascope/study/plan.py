@@ -24,6 +24,7 @@ from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
 from diascope.runs.record import sample_stem
 from diascope.study.checks import StartingWeights, check_arms, model_digest
+from diascope.study.samples import write_augmented_samples
 from diascope.studyfile import Arm, Study, dump_study, load_study
 
 State = Literal["todo", "in training", "unfinished", "done", "stale", "extend"]
@@ -121,6 +122,7 @@ def write_study(study: Study, images: Images, folder: Path, cells: Sequence[Cell
             _replace(folder / "folds.json", images.folds.save)
             write_json(folder / "findings.json", [finding.model_dump(mode="json") for finding in images.findings])
             _write_samples(study, images, folder / "samples")
+            write_augmented_samples(study, images.index, images.folds.folds[0].training, images.caches, folder)
     except OSError as error:
         raise RunError(
             f"cannot be written ({error.strerror})", where=str(folder), remedy="give another --out"

@@ -1,0 +1,46 @@
+"""Augmentation in words: every transformation, its range as drawn, and which arms do it."""
+
+import pytest
+
+from diascope.config import AugmentationConfig
+from diascope.config.augmentation import LIMITS
+from diascope.report.augmentation_words import augmentation_words, augmented_arms
+
+
+def _plain(**section: object) -> dict[str, object]:
+    return AugmentationConfig.model_validate(section).model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({}, ""),
+        ({"fill": "reflect"}, ""),
+        ({"horizontal_flip": 0.5, "vertical_flip": 1},
+         "horizontal flip of 50% of the images; vertical flip of 100% of the images"),
+        ({"rotation": 10}, "rotation by −10 to 10 degrees; what comes in from outside: the nearest pixel"),
+        ({"shift": [0.1, 0.2], "fill": "constant", "fill_value": 0.5},
+         "shifts by 10 to 20% of height and width; what comes in from outside: the value 0.5"),
+        ({"blur": {"range": 2, "probability": 0.3}},
+         "Gaussian blur with a sigma of 0 to 2 pixels (of 30% of the images)"),
+        ({"downscale": 0.5}, "loss of resolution to 50 to 100% of the size"),
+        ({"intensity": [5, 5]}, "stretching of the values between percentile p and 100 − p, p 5"),
+    ],
+)  # fmt: skip
+def test_words(section: dict[str, object], words: str) -> None:
+    assert augmentation_words(_plain(**section)) == words
+
+
+@pytest.mark.parametrize("name", [*LIMITS, "horizontal_flip", "vertical_flip"])
+def test_no_transformation_goes_unsaid(name: str) -> None:
+    strength = 1.0 if name.endswith("flip") else 0.5
+    assert augmentation_words(_plain(**{name: strength}))
+
+
+def test_arms_that_do_the_same_are_told_together() -> None:
+    sections = {"a": {}, "b": {"noise": 0.1}, "c": {}}
+    arms = {name: {"config": {"augmentation": _plain(**section)}} for name, section in sections.items()}
+    noise = "Gaussian noise with an SD of 0 to 0.1 on the scale 0 to 1"
+    assert augmented_arms(arms) == f"Augmentation. a and c: none. b: {noise}."
+    assert augmented_arms({"a": arms["a"]}) == "No augmentation."
+    assert augmented_arms({"b": arms["b"]}) == f"Augmentation: {noise}."
