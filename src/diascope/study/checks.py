@@ -15,6 +15,7 @@ from diascope.errors import ConfigError, DiascopeError, RunError
 from diascope.models import check_model
 from diascope.runs.folder import RunFolder
 from diascope.studyfile import Arm, Study
+from diascope.training.stopping import check_watchable
 from diascope.training.weights import class_weights
 
 _FINISH = "name the folder of a finished run, runs/<arm>/fold{fold}-seed{seed} of a study folder"
@@ -29,6 +30,16 @@ def check_arms(study: Study, index: ImageIndex) -> None:
             class_weights(arm.training.class_weights, index.labels, index.classes)
         except DiascopeError as error:
             raise _of_arm(arm, error) from error
+
+
+def check_sides(study: Study, index: ImageIndex, folds: Folds) -> None:
+    """What early stopping watches must be defined on every fold's validation side. Raises ConfigError."""
+    for arm in study.arms:
+        for fold in folds.folds:
+            try:
+                check_watchable(arm.training.early_stopping, index.labels[fold.validation], index.classes)
+            except DiascopeError as error:
+                raise _of_arm(arm, error) from error
 
 
 def _of_arm(arm: Arm, error: DiascopeError) -> ConfigError:

@@ -23,7 +23,7 @@ from diascope.findings import Finding
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
 from diascope.runs.record import sample_stem
-from diascope.study.checks import StartingWeights, check_arms, model_digest
+from diascope.study.checks import StartingWeights, check_arms, check_sides, model_digest
 from diascope.study.samples import write_augmented_samples
 from diascope.studyfile import Arm, Study, dump_study, load_study
 
@@ -69,7 +69,9 @@ def read_images(study: Study, *, on_unreadable: OnUnreadable = "error", progress
         index, caches[arm.name] = by_view[view]
         first = first or index
     assert first is not None  # a study has at least one arm
-    return Images(first, make_folds(first, study.split), caches, findings)
+    folds = make_folds(first, study.split)
+    check_sides(study, first, folds)
+    return Images(first, folds, caches, findings)
 
 
 def _refuse_unknown_columns(study: Study, index: ImageIndex) -> None:
