@@ -161,7 +161,9 @@ def test_an_arm_that_was_not_judged_says_so(make_study: MakeStudy) -> None:
     summary = summary_of(folder)
     assert summary["arms"]["baseline"]["test_metrics"] is None
     assert summary["arms"]["baseline"]["runs"][0]["test"] is None
-    assert summary["test"]["comparisons"][0]["difference"] is None
+    (found,) = summary["test"]["comparisons"]
+    assert found["difference"] is None
+    assert "no run was judged on the test side in both" in found["sentence"]
     assert "not judged" in visible(summary)
 
 

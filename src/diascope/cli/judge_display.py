@@ -60,7 +60,8 @@ def say_judged(folder: Path, judged: Judged, report: Path) -> None:
         console.print(Text(f"Not judged, because they are not finished: {names}", style="yellow"), soft_wrap=True)
     console.print(_table(summary, judged))
     for found in summary["test"]["comparisons"]:
-        console.print(Text(found["sentence"]), soft_wrap=True)
+        if found["difference"] is not None:
+            console.print(Text(found["sentence"]), soft_wrap=True)
     for warning in summary["test"]["warnings"]:
         console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
     console.print(Text(f"Report: {report}"), soft_wrap=True)

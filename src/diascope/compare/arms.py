@@ -70,7 +70,8 @@ def analyse(record: StudyRecord, runs: Mapping[Key, PseudoValues], size: ScoredR
     """Scores, or differences of scores, by (fold, seed) -> their mean and its variance, by the kind of split."""
     folds = by_fold(runs)
     if not folds:
-        return Analysis(None, None, "none", "no run is finished")
+        reason = "no run was judged on the test side" if size.shared else "no run is finished"
+        return Analysis(None, None, "none", reason)
     mean = float(np.mean([np.mean(scores) for scores in folds.values()]))
     if record.folds["kind"] == "kfold" and len(runs) > 1 and not size.shared:
         return _over_folds(record, runs, folds, size, mean)
