@@ -136,7 +136,11 @@ def test_the_texts_hold_the_studys_own_numbers(summary: Summary) -> None:
     assert "stretched to 64 × 64 pixels" in rows["preprocessing"]["text"]
     assert "base channels 8" in rows["model"]["text"]
     assert "dropout: model.dropout 0.4" in rows["model"]["text"]
-    assert "epochs 12, batch size 8, optimizer adam, learning rate 0.0001" in rows["training"]["text"]
+    assert rows["training"]["text"].startswith(
+        "12 epochs of batches of 8; Adam (Kingma and Ba 2015; epsilon 1e-7 as in Keras); learning rate 0.0001, "
+        "constant; binary cross-entropy of one logistic output; every image of the training side once an epoch, in "
+        "random order. No augmentation."
+    )
     assert "6 trainings, 2 arms × 1 fold × 3 seeds (0, 1 and 2)" in rows["training"]["text"]
     assert "6 of 6 trainings finished; none failed" in rows["runs"]["text"]
     assert "torch 2.15.0" in rows["software"]["text"]

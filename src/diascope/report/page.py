@@ -17,7 +17,7 @@ from diascope.report.interval_panels import drawn_subgroups
 from diascope.report.panels import ARM_COLOURS, SERIES_COLOURS, SERIES_DASH, SERIES_NAMES, SHOWN_FIRST, arm_dash_pattern
 from diascope.report.sample_strips import data_uri, sample_strips
 from diascope.report.search import short
-from diascope.report.stopping import chosen_by
+from diascope.report.stopping import chosen_by, watching
 from diascope.report.summary import summarize
 from diascope.report.tables import Tables, chart_tables
 from diascope.runs.folder import write_atomic
@@ -97,7 +97,7 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
         "has_groups": summary["data"]["sides"]["training"]["groups"] is not None,
         "from_scratch": not any(arm["config"]["training"].get("start_from") for arm in summary["arms"].values()),
         "chosen_by": list(dict.fromkeys(chosen_by(arm["config"]["training"]) for arm in summary["arms"].values())),
-        "watching": _watching(summary),
+        "watching": watching(summary),
         "open_runs": len(runs) <= OPEN_RUNS,
     }
 
@@ -186,14 +186,6 @@ def _environment() -> Any:
         "short": short,
     }
     return environment
-
-
-def _watching(summary: dict[str, Any]) -> list[str]:
-    """The arms whose training looks at the validation side: to stop, or to lower the learning rate."""
-    training = {name: arm["config"]["training"] for name, arm in summary["arms"].items()}
-    return [
-        name for name, found in training.items() if found["early_stopping"] or found["schedule"]["kind"] == "plateau"
-    ]
 
 
 def _arm_marks(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:

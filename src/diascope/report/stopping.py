@@ -38,6 +38,14 @@ def chosen_by(training: Mapping[str, Any]) -> str:
     return f"{'lowest' if metric == 'loss' else 'highest'} validation {METRIC_NAMES[metric]}"
 
 
+def watching(summary: dict[str, Any]) -> list[str]:
+    """The arms whose training looks at the validation side: to stop, or to lower the learning rate."""
+    training = {name: arm["config"]["training"] for name, arm in summary["arms"].items()}
+    return [
+        name for name, found in training.items() if found["early_stopping"] or found["schedule"]["kind"] == "plateau"
+    ]
+
+
 def _sentence(found: Mapping[str, Any]) -> str:
     """Without the arm's name and a full stop; empty before a run has finished."""
     ended, runs, planned = found["ended"], found["runs"], found["planned"]

@@ -14,6 +14,7 @@ from diascope.report.checklist.fact import (
     sentences,
     unsettled,
 )
+from diascope.report.checklist.training_words import normalization_words
 
 RESIZING = {"stretch": "stretched to", "pad": "padded with black and resized to", "crop": "cropped in the middle to"}
 DRAWN_SPLITS = ("holdout", "kfold")
@@ -80,8 +81,8 @@ def preprocessing(summary: Summary) -> Fact:
 def _way(data: dict[str, Any]) -> str:
     height, width = data["image_size"]
     colour = "gray" if data["channels"] == 1 else "colour"
-    normal = data.get("normalize", "none")
-    scale = "scaled to values from 0 to 1" + ("" if normal == "none" else f" and normalized ({normal})")
+    normal = normalization_words(data.get("normalize", "none"))
+    scale = "scaled to values from 0 to 1" + (f", {normal}" if normal else "")
     return (
         f"read as {colour}, {RESIZING.get(data['resize'], data['resize'])} {height} × {width} pixels "
         f"(bilinear, antialiased, 8 bits) and {scale}"

@@ -18,6 +18,7 @@ from diascope.report.checklist.fact import (
     sentences,
     unsettled,
 )
+from diascope.report.stopping import watching
 
 FEW_SEEDS = 5  # fewer say little of how much a result moves with the seed
 WIDE = 0.03  # images are called few when a share measured on them is known no better than this, plus or minus
@@ -101,7 +102,10 @@ def internal(summary: Summary) -> Fact:
     sides, folds = summary["data"]["sides"], len(summary["data"]["folds"])
     images = counted(sides["validation"]["images"], "image")
     each = f"the validation side of each of {folds} folds" if folds > 1 else "the validation side"
-    return determined(sentences(f"Judged on {each} ({images}), which no weight was fitted to.", _test_side(summary)))
+    looked = watching(summary)
+    watched = f"In {listed(looked)}, training looked at it to stop or to lower the learning rate." if looked else ""
+    judged = f"Judged on {each} ({images}), which no weight was fitted to."
+    return determined(sentences(judged, watched, _test_side(summary)))
 
 
 def _test_side(summary: Summary) -> str:

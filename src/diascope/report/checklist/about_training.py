@@ -1,11 +1,15 @@
 """What a summary says of the question, the networks, their training, and the machine."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
+from diascope.config import ModelConfig
+from diascope.report.augmentation_words import augmented_arms
 from diascope.report.checklist.fact import (
     Fact,
     Summary,
+    capital,
     counted,
     determined,
     inapplicable,
@@ -14,12 +18,14 @@ from diascope.report.checklist.fact import (
     sentences,
     unsettled,
 )
+from diascope.report.checklist.training_words import initial_weights, training_words
+from diascope.report.stopping import chosen_by
 
 NOT_RUN = "No run has finished."
 RUN_IT = "run the study to its end"
 HARDWARE = ("system", "processor", "cores", "device", "threads", "precision")
 NOT_SOFTWARE = (*HARDWARE, "process", "command", "continued")
-INITIAL_WEIGHTS = {"alexnet": "Glorot-uniform weights and zero biases (Glorot and Bengio 2010)"}
+MOST_WAYS = 6  # of training that are told in full; more are told for the base alone
 
 
 def finished(summary: Summary) -> int:
@@ -76,7 +82,7 @@ def model(summary: Summary) -> Fact:
         sentences(
             "Input: the pixels of one image, and nothing else of the patient.",
             f"Output: one probability for each of {len(summary['data']['classes'])} classes.",
-            f"Base: {_settings(base)}.",
+            f"Base: {_network(base)}.",
             f"Arms: {'; '.join(arms)}." if len(arms) > 1 else "",
             f"Trained weights: {listed(sizes)}." if sizes else "",
         )
@@ -88,10 +94,11 @@ def _changes(arm: dict[str, Any]) -> str:
     return changes or "the base itself"
 
 
-def _settings(section: dict[str, Any]) -> str:
-    name = section.get("name")
-    rest = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in section.items() if key != "name")
-    return f"{name} ({rest})" if name else rest
+def _network(section: dict[str, Any]) -> str:
+    """The network and the keys that it uses, with what those left open stand for."""
+    config = ModelConfig.model_validate_json(json.dumps(section))
+    rest = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in config.filled().items())
+    return f"{config.name} ({rest})" if rest else config.name
 
 
 def _value(value: Any) -> str:
@@ -99,13 +106,26 @@ def _value(value: Any) -> str:
 
 
 def initialization(summary: Summary) -> Fact:
-    models = [arm["config"]["model"] for arm in summary["arms"].values()]
-    known = all(each["name"] in INITIAL_WEIGHTS and not each.get("pretrained") for each in models)
-    if not known:
+    configs = {name: arm["config"] for name, arm in summary["arms"].items()}
+    rules = {name: initial_weights(config["model"], config["training"]) for name, config in configs.items()}
+    if not all(rules.values()):
         what = f"How the weights of {_networks(summary)} began is not noted in the summary."
         return lacking(what, "say it in the manuscript")
-    rules = listed(dict.fromkeys(INITIAL_WEIGHTS[each["name"]] for each in models))
-    return determined(f"{rules}, drawn from each run's own seed; no pretrained weights.")
+    earlier = [name for name, config in configs.items() if config["training"].get("start_from")]
+    seeds = "" if len(earlier) == len(rules) else "What is random of it is drawn from each run's own seed"
+    folds = ", and the same in all folds of a seed" if len(summary["data"]["folds"]) > 1 else ""
+    pretrained = "" if earlier else "No pretrained weights."
+    return determined(sentences(_by_arm(rules), f"{seeds}{folds}." if seeds else "", pretrained))
+
+
+def _by_arm(told: dict[str, str]) -> str:
+    """What is said of the arms, those of which the same is said together, in sentences."""
+    alike: dict[str, list[str]] = {}
+    for name, words in told.items():
+        alike.setdefault(words, []).append(name)
+    if len(alike) == 1:
+        return f"{capital(next(iter(alike)))}."
+    return sentences(*(f"{capital(listed(names))}: {words}." for words, names in alike.items()))
 
 
 def output(summary: Summary) -> Fact:
@@ -124,20 +144,27 @@ def output(summary: Summary) -> Fact:
 
 
 def training(summary: Summary) -> Fact:
-    config = summary["study"]["config"]
-    augmentation = {key: value for key, value in config["augmentation"].items() if value not in (None, 0, False, [])}
-    seeds = config["seeds"]
+    seeds = summary["study"]["config"]["seeds"]
     return determined(
         sentences(
-            f"Settings of the base: {_settings(config['training'])}; the loss is the cross-entropy.",
-            f"Augmentation: {_settings(augmentation)}." if augmentation else "No augmentation in the base.",
-            "What the arms change is listed with the networks." if len(summary["arms"]) > 1 else "",
+            _ways(summary),
+            augmented_arms(summary["arms"]),
             f"Planned: {counted(len(_states(summary)), 'training')}, "
             f"{_product(len(summary['arms']), len(summary['data']['folds']), len(seeds))} "
             f"({listed(seeds)}); a seed decides the initial weights, the order of the images and all other chance "
             "in a training.",
         )
     )
+
+
+def _ways(summary: Summary) -> str:
+    """How the arms are trained; of many different ones, how the base is."""
+    classes = len(summary["data"]["classes"])
+    ways = {name: training_words(arm["config"]["training"], classes) for name, arm in summary["arms"].items()}
+    if len(set(ways.values())) <= MOST_WAYS:
+        return _by_arm(ways)
+    base = training_words(summary["study"]["config"]["training"], classes)
+    return f"Base: {base}. What the arms change is listed with the networks."
 
 
 def _product(arms: int, folds: int, seeds: int) -> str:
@@ -171,10 +198,7 @@ def rationale(summary: Summary) -> Fact:
 
 def selection(summary: Summary) -> Fact:
     if summary["primary"]["at"] == "last":
-        how = (
-            "The arms are judged at their last epoch, whatever their scores in between. The epoch with the lowest "
-            "validation loss is shown beside it; it was chosen on the images on which it is shown, and decides nothing."
-        )
+        how = sentences(_last_epoch(summary), _restored(summary))
     else:
         how = "The arms are judged at the epoch with the lowest validation loss."
     on_test = {
@@ -182,6 +206,32 @@ def selection(summary: Summary) -> Fact:
         "last": "On the test side stand the weights of the last epoch.",
     }.get(str((summary.get("test") or {}).get("checkpoint")), "")
     return determined(sentences(f"{how} No arm is named the final model.", on_test))
+
+
+def _last_epoch(summary: Summary) -> str:
+    if all(arm["stopping"] and arm["stopping"]["restored"] for arm in summary["arms"].values()):
+        return ""
+    return (
+        f"The arms are judged at their last epoch, whatever their scores in between. The epoch with "
+        f"{_best(summary['arms'].values())} is shown beside it; it was chosen on the images on which it is shown, and "
+        "decides nothing."
+    )
+
+
+def _restored(summary: Summary) -> str:
+    """On the arms that are judged with the weights of their best epoch instead."""
+    kept = {name: arm for name, arm in summary["arms"].items() if arm["stopping"] and arm["stopping"]["restored"]}
+    if not kept:
+        return ""
+    return (
+        f"The trainings of {listed(kept)} ended with the weights of their epoch with {_best(kept.values())}, which was "
+        "chosen on the validation images, and are judged with these."
+    )
+
+
+def _best(arms: Iterable[dict[str, Any]]) -> str:
+    ways = dict.fromkeys(chosen_by(arm["config"]["training"]) for arm in arms)
+    return " or ".join(f"the {way}" for way in ways)
 
 
 def ensembling(summary: Summary) -> Fact:
