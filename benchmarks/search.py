@@ -60,6 +60,7 @@ class Size:
 
 
 def tune(folder: Path, size: Size, jobs: int) -> subprocess.Popen[bytes]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
     file = folder.with_suffix(".yaml")
     file.write_text(STUDY, encoding="utf-8")
     return command(["tune", str(file), "--out", str(folder), "--jobs", str(jobs)], size.settings)
@@ -120,7 +121,7 @@ def report(folder: Path, size: Size, jobs: int) -> str:
     rows = list(csv.DictReader((folder / "search" / "trials.csv").read_text(encoding="utf-8").splitlines()))
     own = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     fresh = on_fresh_phantoms(folder, size, jobs)
-    (compared,) = fresh["comparisons"]
+    verdict = "; ".join(f"**{found['verdict']}**: {found['sentence']}" for found in fresh["comparisons"])
     sides = {side: found["images"] for side, found in fresh["data"]["sides"].items()}
     minutes = f"{(monotonic() - begun) / 60:.1f} minutes in all, {searched / 60:.1f} of them for the search"
     different = len({tuple(row[key] for key in search["space"]) for row in rows})
@@ -142,8 +143,8 @@ Killed (SIGKILL) when {at_kill} trials had ended and {in_the_making} runs were i
 
 ## On {FRESH:,} fresh phantoms
 
-Trained on {sides["training"]:,} phantoms of another seed, judged on {sides["validation"]:,}, {size.seeds} seeds:
-**tuned is {compared["verdict"]}**. {compared["sentence"]}
+Trained on {sides["training"]:,} phantoms of another seed, judged on {sides["validation"]:,}, {size.seeds} seeds.
+The verdict on the tuned configuration against the default is {verdict or "none: nothing better was found."}
 
 | arm | learning rate | batch size | depth | accuracy |
 | --- | ---: | ---: | ---: | ---: |

@@ -130,6 +130,13 @@ def test_images_may_change_from_trial_to_trial_and_a_small_space_is_tried_as_a_w
     assert {ended.state for ended in display.ended} <= {"complete", "pruned"}
 
 
+def test_a_network_that_does_not_take_the_images_is_refused_before_any_training(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"search\.space with model\.name \"vgg\".*16 x 16") as caught:
+        search(tmp_path, space="{model.name: [alexnet, vgg], training.batch_size: [4, 8]}")
+    assert "image_size" in caught.value.remedy
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_study_without_a_space_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no section search; add `search: \{space"):
         search(tmp_path, "search=null")

@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice, product
 from pathlib import Path
 from time import sleep
 from typing import Any, Protocol
@@ -13,15 +14,18 @@ from filelock import FileLock
 from diascope.config import SearchConfig, canonical_json
 from diascope.errors import ConfigError, RunError
 from diascope.runs.folder import write_atomic, write_json
+from diascope.study.checks import check_arms
 from diascope.study.executors import Event, Executor
-from diascope.study.plan import read_images
+from diascope.study.plan import Images, read_images
 from diascope.study.run import Display, Options, Outcome, make_executor, run_study
 from diascope.study.tuning.ledger import Ledger, Result
 from diascope.study.tuning.objective import Objective
 from diascope.study.tuning.outcome import Found, conclude, tuned_study, write_search
-from diascope.study.tuning.space import default_values
+from diascope.study.tuning.space import default_values, overridden, vary
 from diascope.study.tuning.trials import PAUSE, Ended, Trials
 from diascope.studyfile import Study
+
+MOST_NETWORKS = 64  # that are built on trial before a search, without weights
 
 
 class TuneDisplay(Display, Protocol):
@@ -51,6 +55,7 @@ def tune(study: Study, folder: Path, options: Options, display: TuneDisplay) -> 
     search = _search_of(study)
     executor = make_executor(study, options)
     images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
+    _check_networks(study, search, images)
     objective = Objective(study, search, images, folder / "search" / "trials")
     default = default_values(study, search)
     _check_identity(study, search, objective, folder / "search")
@@ -69,6 +74,18 @@ def _search_of(study: Study) -> SearchConfig:
         remedy = "add `search: {space: {training.learning_rate: {low: 1e-5, high: 1e-2, log: true}}}`"
         raise ConfigError("the study has no section search", where=study.config.name, remedy=remedy)
     return study.config.search
+
+
+def _check_networks(study: Study, search: SearchConfig, images: Images) -> None:
+    """Every network of the space must take the images. Raises ConfigError for the ends, before anything is trained."""
+    spaces = {key: space.ends() for key, space in search.space.items() if key.split(".")[0] in ("data", "model")}
+    for ends in islice(product(*spaces.values()), MOST_NETWORKS):
+        values = dict(zip(spaces, ends, strict=True))
+        try:
+            check_arms(vary(study, {"trial": overridden(study, values)}), images.index)
+        except ConfigError as error:
+            words = ", ".join(f"{key} {json.dumps(value)}" for key, value in values.items())
+            raise ConfigError(error.what, where=f"search.space with {words}", remedy=error.remedy) from error
 
 
 def _run_trials(
