@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from diascope.compare.arms import arm_intervals
+from diascope.compare.arms import analyse, arm_intervals
+from diascope.compare.jackknife import PseudoValues
+from diascope.compare.pairs import ScoredRuns
 from diascope.compare.scoring import Place
 from diascope.compare.two_way import two_way
 from diascope.compare.verdict import compare_arms
@@ -54,30 +58,48 @@ def test_images_of_the_test_side_count_once_whatever_the_folds(folded: tuple[Stu
     found = arm_intervals(record, "dropout", ["accuracy"], TEST)["accuracy"]
     assert found.mean == pytest.approx(right["dropout"].mean())
     assert (found.runs, found.cases) == (FOLDS * SEEDS, IMAGES)
-    assert found.method == "two-way random effects, over folds and images"
+    assert found.method == "two-way random effects, over folds, seeds or runs (the widest) and images"
     (pair,) = compare_arms(record, "accuracy", TEST)
     assert (pair.runs, pair.cases) == (FOLDS * SEEDS, IMAGES)
     assert f"{FOLDS * SEEDS} paired runs in {FOLDS} folds, {IMAGES} images" in pair.sentence
-    assert "networks trained on other folds of these training images" in pair.sentence
+    assert "networks of other folds and seeds of these training images" in pair.sentence
 
 
-def test_folds_and_images_are_the_two_factors(folded: tuple[StudyRecord, dict]) -> None:
-    """The seeds of a fold are averaged first; mean squares by hand, and Howe's critical value."""
-    record, right = folded
-    table = (right["dropout"].astype(float) - right["baseline"]).mean(axis=1)  # (F, N)
+def reach_of(table: np.ndarray) -> float:
+    """Half the interval of the mean of (rows, images): mean squares by hand, and Howe's critical value."""
     f, n = table.shape
     mean = table.mean()
-    of_fold = n * ((table.mean(axis=1) - mean) ** 2).sum() / (f - 1)
+    of_row = n * ((table.mean(axis=1) - mean) ** 2).sum() / (f - 1)
     of_image = f * ((table.mean(axis=0) - mean) ** 2).sum() / (n - 1)
     rest = table - table.mean(axis=1)[:, None] - table.mean(axis=0)[None] + mean
     of_rest = (rest**2).sum() / ((f - 1) * (n - 1))
-    scaled = max(of_fold + of_image - of_rest, of_fold, of_image)
-    share = of_fold / scaled
+    scaled = max(of_row + of_image - of_rest, of_row, of_image)
+    share = of_row / scaled
     critical = np.sqrt(share * stats.t.ppf(0.975, f - 1) ** 2 + (1 - share) * stats.t.ppf(0.975, n - 1) ** 2)
-    reach = critical * np.sqrt(scaled / (f * n))
+    return float(critical * np.sqrt(scaled / (f * n)))
+
+
+def test_folds_seeds_or_runs_are_the_rows_whichever_makes_the_interval_widest(
+    folded: tuple[StudyRecord, dict[str, np.ndarray]],
+) -> None:
+    record, right = folded
+    table = right["dropout"].astype(float) - right["baseline"]  # (F, S, N)
+    reach = max(map(reach_of, (table.mean(axis=1), table.mean(axis=0), table.reshape(-1, IMAGES))))
     (pair,) = compare_arms(record, "accuracy", TEST)
-    assert pair.difference == pytest.approx(mean)
-    assert (pair.low, pair.high) == (pytest.approx(mean - reach), pytest.approx(mean + reach))
+    assert pair.difference == pytest.approx(table.mean())
+    assert (pair.low, pair.high) == (pytest.approx(table.mean() - reach), pytest.approx(table.mean() + reach))
+
+
+def test_seeds_that_are_alike_in_every_fold_are_seen(make_study: MakeStudy) -> None:
+    """One seed is always right, the other never: folds, which average over both, would not vary at all."""
+    collapsed = np.zeros((FOLDS, SEEDS, IMAGES), dtype=bool)
+    collapsed[:, 0] = True
+    right = {"baseline": collapsed, "dropout": collapsed}
+    record = judged(make_study(folds=FOLDS, seeds=SEEDS, test=IMAGES, per_class=[100, 100], epochs=3), right)
+    found = arm_intervals(record, "dropout", ["accuracy"], TEST)["accuracy"]
+    assert found.mean == 0.5
+    assert found.low is not None
+    assert found.low < 0.01
 
 
 def test_what_would_show_it_are_images_alone(make_study: MakeStudy) -> None:
@@ -119,16 +141,27 @@ def test_only_runs_that_were_judged_are_counted(folded: tuple[StudyRecord, dict]
     assert arm_intervals(record, "dropout", ["accuracy"], Place("test", "last"))["accuracy"].runs == 0
 
 
-def test_the_folds_analysis_errs_as_seldom_as_it_says() -> None:
-    """No difference, but networks of one fold alike: runs as the rows would find one far too often, folds do not."""
-    random, studies = np.random.default_rng(0), 400
-    errors = {"folds": 0, "runs": 0}
+@pytest.mark.parametrize(("of_fold", "of_seed"), [(0.06, 0.0), (0.0, 0.06), (0.05, 0.05)])
+def test_no_difference_is_found_no_more_often_than_is_said(of_fold: float, of_seed: float) -> None:
+    """Networks of one fold, or of one seed, are alike: single runs as the rows would find differences far too often."""
+    random, studies = np.random.default_rng(0), 200
+    record, size = SimpleNamespace(folds={"kind": "kfold"}), scored_on(60)
+    errors = {"analysis": 0, "runs": 0}
     for _ in range(studies):
-        table = random.normal(0, 0.05, (5, 1, 1)) + random.normal(0, 0.1, 60) + random.normal(0, 0.3, (5, 3, 60))
-        errors["folds"] += two_way(table.mean(axis=1)).p_value() < 0.05
+        table = random.normal(0, of_fold, (5, 1, 1)) + random.normal(0, of_seed, (1, 3, 1))
+        table = table + random.normal(0, 0.1, 60) + random.normal(0, 0.3, (5, 3, 60))
+        runs = {key: PseudoValues(table[key].mean(), table[key]) for key in product(range(5), range(3))}
+        estimate = analyse(record, runs, size).estimate  # type: ignore[arg-type]
+        assert estimate is not None
+        errors["analysis"] += estimate.p_value() < 0.05
         errors["runs"] += two_way(table.reshape(15, 60)).p_value() < 0.05
-    assert errors["folds"] <= stats.binom.ppf(0.999, studies, 0.05)
+    assert errors["analysis"] <= stats.binom.ppf(0.999, studies, 0.05)
     assert errors["runs"] > 0.1 * studies
+
+
+def scored_on(cases: int) -> ScoredRuns:
+    counts = dict.fromkeys(range(5), cases)
+    return ScoredRuns({}, (), counts, counts, counts, counts, "images", shared=True)
 
 
 def test_predictions_of_other_test_images_are_refused(folded: tuple[StudyRecord, dict]) -> None:

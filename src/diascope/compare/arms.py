@@ -11,8 +11,9 @@ from diascope.compare.pairs import (
     Key,
     ScoredRuns,
     Unit,
+    averaged,
     by_fold,
-    over_seeds,
+    in_a_row,
     score_runs,
     two_way_of_fold,
     validation_share,
@@ -41,13 +42,18 @@ class ArmInterval:
 
 @dataclass(frozen=True)
 class Analysis:
-    """An estimate over runs, or the reason why there is none; `within`: components inside a fold (cross-validation)."""
+    """An estimate over runs, or the reason why there is none.
+
+    `within`: components inside a fold (cross-validation); `rows`: how many rows the two-way analysis had beside cases,
+    where they are not the seeds of one training side.
+    """
 
     mean: float | None
     estimate: Estimate | None
     method: str
     reason: str = ""
     within: Components | None = None
+    rows: int | None = None
 
 
 def arm_intervals(
@@ -75,12 +81,11 @@ def analyse(record: StudyRecord, runs: Mapping[Key, PseudoValues], size: ScoredR
     mean = float(np.mean([np.mean(scores) for scores in folds.values()]))
     if record.folds["kind"] == "kfold" and len(runs) > 1 and not size.shared:
         return _over_folds(record, runs, folds, size, mean)
-    fold, rows = min(folds), "seeds"
-    cases = size.cases[fold]
-    if len(folds) > 1:  # the same cases for the networks of every fold, whose seeds share a training side
-        runs, fold, rows = over_seeds(runs), 0, "folds"
-    what = f"over {rows} and" if len(runs) > 1 else "one run, over"
-    estimate = two_way_of_fold(runs, fold, cases)
+    if len(folds) > 1:
+        return _on_shared(runs, size, mean)
+    fold = min(folds)
+    what = "over seeds and" if len(runs) > 1 else "one run, over"
+    estimate = two_way_of_fold(runs, fold, size.cases[fold])
     if estimate is None:
         return Analysis(mean, None, "none", f"the metric is undefined without one of the {size.unit}")
     if estimate.error < ROUNDING:
@@ -89,6 +94,29 @@ def analyse(record: StudyRecord, runs: Mapping[Key, PseudoValues], size: ScoredR
         )
     model = "two-way random effects, " if len(runs) > 1 else ""
     return Analysis(mean, estimate, f"{model}{what} {size.unit}")
+
+
+def _on_shared(runs: Mapping[Key, PseudoValues], size: ScoredRuns, mean: float) -> Analysis:
+    """The networks of several folds, all judged on the same cases: folds x seeds x cases, fully crossed.
+
+    Networks of one fold share a training side, those of one seed their initial weights. With the other factor averaged
+    out, each is the row of a two-way analysis, and so is the single run; the widest interval counts.
+    """
+    cases = min(size.cases.values())
+    views = {"folds": averaged(runs, over="seeds"), "seeds": averaged(runs, over="folds"), "runs": in_a_row(runs)}
+    found = {rows: two_way_of_fold(view, 0, cases) for rows, view in views.items() if len(view) > 1}
+    estimates = [each for each in found.values() if each is not None]
+    if not estimates:
+        return Analysis(mean, None, "none", f"the metric is undefined without one of the {size.unit}")
+    several = len(views["seeds"]) > 1
+    rows, widest = max(
+        ((rows, each) for rows, each in found.items() if each is not None), key=lambda e: e[1].quantile() * e[1].error
+    )
+    widest = replace(widest, value=mean)
+    if widest.error < ROUNDING:
+        return Analysis(mean, replace(widest, variance=0.0), "none", "the runs do not vary")
+    what = "folds, seeds or runs (the widest)" if several else "folds"
+    return Analysis(mean, widest, f"two-way random effects, over {what} and {size.unit}", rows=len(views[rows]))
 
 
 def _over_folds(

@@ -124,12 +124,17 @@ def two_way_of_fold(runs: Mapping[Key, PseudoValues], fold: int, cases: int) -> 
     return Estimate(found.value, found.variance, found.sources, scaled)
 
 
-def over_seeds(runs: Mapping[Key, PseudoValues]) -> dict[Key, PseudoValues]:
-    """Each fold as one run, the mean of its seeds: what is left to differ between the rows is (fold 0, number)."""
+def averaged(runs: Mapping[Key, PseudoValues], *, over: Literal["seeds", "folds"]) -> dict[Key, PseudoValues]:
+    """The mean over the seeds of each fold, or over the folds of each seed, as runs of one fold: (0, number)."""
     members: dict[int, list[PseudoValues]] = {}
-    for (fold, _), run in sorted(runs.items()):
-        members.setdefault(fold, []).append(run)
-    return {(0, fold): _mean(seeds) for fold, seeds in members.items()}
+    for (fold, seed), run in sorted(runs.items()):
+        members.setdefault(fold if over == "seeds" else seed, []).append(run)
+    return {(0, number): _mean(found) for number, found in members.items()}
+
+
+def in_a_row(runs: Mapping[Key, PseudoValues]) -> dict[Key, PseudoValues]:
+    """All runs as if they were of one fold."""
+    return {(0, number): run for number, (_, run) in enumerate(sorted(runs.items()))}
 
 
 def _mean(runs: list[PseudoValues]) -> PseudoValues:

@@ -111,8 +111,8 @@ def _needs(record: StudyRecord, analysis: Analysis, paired: dict[Key, float], si
     effect = record.study.compare.margin or abs(estimate.value)
     folds = sorted({fold for fold, _ in paired})
     seeds, cases = len(paired) // len(folds), size.count(size.cases, folds)
-    if size.shared and len(folds) > 1 and estimate.components is not None:
-        return two_way_needs_of_cases(effect, estimate.components, len(folds), cases, level)
+    if analysis.rows is not None and estimate.components is not None:
+        return two_way_needs_of_cases(effect, estimate.components, analysis.rows, cases, level)
     if estimate.components is not None:
         return two_way_needs(effect, estimate.components, seeds, cases, level)
     if analysis.within is None:

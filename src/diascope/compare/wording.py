@@ -97,7 +97,8 @@ def generalizes(facts: Facts) -> str:
     if facts.is_one_run:
         return f"new {facts.unit}, for these two trained networks only"
     if facts.fixed:
-        return f"new {facts.unit}, and networks trained on other folds of these training images"
+        seeds = " and seeds" if facts.seeds > 1 else ""
+        return f"new {facts.unit}, and networks of other folds{seeds} of these training images"
     if facts.crossed and facts.place.side == "validation":
         return f"new training sets, seeds and {facts.unit} of the same kind"
     return f"new seeds and new {facts.unit}, for this training set"
@@ -114,11 +115,13 @@ def needed(facts: Facts) -> str:
     if seeds == facts.seeds or cases == facts.cases:
         if not facts.margin:  # the observed one, which was not shown: luck, and no news
             return ""
-        return f"These {'folds' if facts.fixed else 'seeds'} and {facts.unit} would have shown {target} with 80% power."
+        return f"These {'runs' if facts.fixed else 'seeds'} and {facts.unit} would have shown {target} with 80% power."
     ways = [] if seeds is None else [f"{seeds:,} seeds instead of {facts.seeds:,}"]
     ways += [] if cases is None else [f"{_rounded(cases)} {facts.unit} instead of {facts.cases:,}"]
     if not ways:
-        many = f"{MOST} times as many {facts.unit if facts.fixed else f'seeds and {facts.unit}'}"
+        if facts.fixed:
+            return ""
+        many = f"{MOST} times as many seeds and {facts.unit}"
         return f"Not even {many} would show {target} with 80% power."
     joined = " together with ".join(ways) if facts.needs.together else f"{', or '.join(ways)}{',' * (len(ways) > 1)}"
     return f"About {joined} would show {target} with 80% power."
