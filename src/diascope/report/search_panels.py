@@ -65,14 +65,14 @@ def _parallel(found: dict[str, Any]) -> Panel:
         axis=alt.Axis(orient="top", labelAngle=0, grid=True, ticks=False, domain=False, labelFontSize=11,
                       labelExpr="split(datum.label, '.')", labelPadding=14),
     )  # fmt: skip
-    y = alt.Y("place:Q", axis=None, scale=alt.Scale(domain=[-0.08, 1.08], nice=False))
+    y = alt.Y("place:Q", axis=None, scale=alt.Scale(domain=[-0.1, 1.1], nice=False))
     lines = alt.Chart(alt.NamedData("search_lines"))
     ends = [0.85, 0.1] if found["lower_is_better"] else [0.1, 0.85]
     tooltip = ["trial:Q", alt.Tooltip("value:Q", format=".3f"), "values:N"]
     others = lines.transform_filter("!datum.best").mark_line(strokeWidth=1.5, color=ARM_COLOURS[0])
     best = lines.transform_filter("datum.best").mark_line(strokeWidth=3, color=ARM_COLOURS[1])
     opacity = alt.Opacity("value:Q", scale=alt.Scale(range=ends), legend=None)
-    texts = alt.Chart(alt.NamedData("search_ends")).mark_text(align="left", dx=5, dy=-7, fontSize=10, opacity=0.85)
+    texts = alt.Chart(alt.NamedData("search_ends")).mark_text(align="left", dx=5, fontSize=10, opacity=0.85)
     return alt.LayerChart(
         layer=[
             others.encode(x, y, opacity, detail="trial:N", order="number:Q", tooltip=tooltip),
