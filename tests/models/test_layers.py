@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from diascope.models.layers import Dropout, MaxPool
+from diascope.models.layers import Dropout, MaxPool, Pointwise
 from diascope.models.weights import glorot_uniform, he_normal
 
 
@@ -78,3 +78,29 @@ def test_pooling_is_the_same_with_and_without_gradients(size):
     with torch.no_grad():
         assert torch.equal(MaxPool()(maps), with_gradients)
     assert torch.equal(with_gradients, nn.functional.max_pool2d(maps, 2))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_pointwise_convolution_equals_torchs_with_a_stride(stride: int) -> None:
+    ours = Pointwise(5, 3, stride, bias=True).double()
+    theirs = nn.Conv2d(5, 3, 1, stride=stride).double()
+    theirs.load_state_dict(ours.state_dict())
+    maps = torch.rand(2, 5, 7, 6, dtype=torch.float64)
+    one, other = (maps.clone().requires_grad_() for _ in range(2))
+    torch.testing.assert_close(ours(one), theirs(other))
+    ours(one).square().sum().backward()
+    theirs(other).square().sum().backward()
+    torch.testing.assert_close(one.grad, other.grad)
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+
+
+def test_a_narrow_pointwise_convolution_with_a_stride_survives_its_backward_pass() -> None:
+    """With torch's own stride the process ended here: 8 channels, 64 x 64 pixels."""
+    layer = Pointwise(8, 16, 2, bias=False).to(memory_format=torch.channels_last)
+    for _ in range(4):
+        maps = torch.rand(12, 8, 64, 64).to(memory_format=torch.channels_last).requires_grad_()
+        layer(maps).sum().backward()
+        expected = layer.weight.sum(0).flatten()
+        assert maps.grad is not None
+        torch.testing.assert_close(maps.grad[3, :, 10, 20], expected)
+        assert not maps.grad[:, :, 1::2].any()

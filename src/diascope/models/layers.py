@@ -34,6 +34,21 @@ class Dropout(nn.Module):
         return f"rate={self.rate}, spatial={self.spatial}"
 
 
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution (B, C, H, W) -> (B, outputs, H / stride, W / stride).
+
+    It takes every stride-th pixel itself: for a stride and fewer than 16 channels, oneDNN's backward pass writes beyond
+    its memory (torch 2.15 with AVX-512), which ends the process or, worse, does not.
+    """
+
+    def __init__(self, channels: int, outputs: int, stride: int, *, bias: bool) -> None:
+        super().__init__(channels, outputs, 1, bias=bias)
+        self.step = stride
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return super().forward(maps[:, :, :: self.step, :: self.step])
+
+
 class MaxPool(nn.MaxPool2d):
     """2x2 max pooling of (B, C, H, W) -> (B, C, H // 2, W // 2), twice as fast where no gradient will be asked for."""
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from diascope.config.depth import LAYERS, residual_plan
-from diascope.models.layers import Dropout
+from diascope.models.layers import Dropout, Pointwise
 from diascope.models.normalization import BatchNorm
 from diascope.models.weights import he_normal
 
@@ -125,5 +125,10 @@ def _normalized(channels: int, width: int, size: int, stride: int, normalization
     Normalization has PyTorch's usual numbers, as He et al. had: Keras' momentum would lag far behind a short training.
     """
     plain = normalization == "none"
-    layers: dict[str, nn.Module] = {"conv": nn.Conv2d(channels, width, size, stride, padding=size // 2, bias=plain)}
+    convolution = (
+        Pointwise(channels, width, stride, bias=plain)
+        if size == 1
+        else nn.Conv2d(channels, width, size, stride, padding=size // 2, bias=plain)
+    )
+    layers: dict[str, nn.Module] = {"conv": convolution}
     return layers if plain else layers | {"norm": BatchNorm(width, epsilon=1e-5, momentum=0.1)}

@@ -17,6 +17,9 @@ from diascope.study.executors.feed import Feed, Queue
 from diascope.study.executors.task import run_task
 
 
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+
+
 class ProcessExecutor:
     """Runs `jobs` tasks at a time; a worker takes the next task when it has finished one."""
 
@@ -94,6 +97,8 @@ class _Worker:
 def _death(task: RunTask, code: int) -> Event:
     if code < 0:
         name = signal.Signals(-code).name
+        if -code in CRASHES:
+            return Interrupted(task, f"its process crashed ({name}): a fault in PyTorch, or in a network of your own")
         return Interrupted(task, f"its process was killed by {name}; out of memory? a smaller --jobs needs less")
     guard = 'in a script of your own, put diascope.run under `if __name__ == "__main__":`'
     return Failed(task, f"its process exited with {code} and said nothing; {guard}")
