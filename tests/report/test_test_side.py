@@ -222,3 +222,16 @@ def test_predictions_that_no_look_has_made(judged: Path) -> None:
     assert "test_log.json knows nothing of: baseline fold0-seed2." in warnings_after(judged)
     (judged / "test_log.json").unlink()
     assert "knows nothing of: baseline fold0-seed0, baseline fold0-seed1" in warnings_after(judged)
+
+
+def test_more_than_two_classes_and_folds(make_study: MakeStudy) -> None:
+    folder = make_study(test=24, classes=("akiec", "bcc", "mel"), per_class=[40, 40, 60], folds=2, seeds=1, epochs=3)
+    look_at(folder)
+    summary = summary_of(folder)
+    assert "sensitivity" not in summary["test"]["metrics"]
+    assert summary["test"]["metrics"][0] == summary["primary"]["metric"]
+    arm = summary["arms"]["dropout"]
+    assert np.shape(arm["test_confusion"]) == (3, 3)
+    assert np.sum(arm["test_confusion"]) == 2 * 24  # every fold's network judges the same images
+    assert "The networks of all folds judge the same images." in visible(summary)
+    assert "Positive class" not in visible(summary)
