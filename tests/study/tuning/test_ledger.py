@@ -216,6 +216,16 @@ def test_a_journal_whose_last_line_is_torn_goes_on(make_ledger: MakeLedger, tmp_
     assert len(make_ledger(trials=2).results()) == 2
 
 
+def test_a_lock_that_a_killed_command_left_does_not_stop_the_next_one(
+    make_ledger: MakeLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diascope.study.tuning.ledger.LEFT_LOCK_SECONDS", 3)
+    run_all(make_ledger(trials=1))
+    (tmp_path / "search" / "journal.log.lock").touch()
+    run_all(make_ledger(trials=2))
+    assert len(make_ledger(trials=2).results()) == 2
+
+
 def test_the_folder_of_a_trial_is_claimed_until_it_ends(make_ledger: MakeLedger) -> None:
     ledger = make_ledger()
     trial = ledger.begin()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 State = Literal["complete", "pruned", "failed"]
 REPEATS = 5  # draws of a configuration that was tried already, before one that was not is taken from the list
 SEED_RANGE = 2**32
+LEFT_LOCK_SECONDS = 5
 FEWEST_EXPLAINED = 6  # trials with different values, with fewer of which nothing is said of what mattered
 
 
@@ -229,7 +230,9 @@ def _open_journal(file: Path, search: SearchConfig, *, lower_is_better: bool) ->
 
     _mend(file)
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would tell of each trial in its own words
-    storage = JournalStorage(JournalFileBackend(str(file), lock_obj=JournalFileOpenLock(str(file))))
+    # Whoever writes holds the ledger's own lock, so that a lock of the journal's was left by one who was killed.
+    lock = JournalFileOpenLock(str(file), grace_period=LEFT_LOCK_SECONDS)
+    storage = JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
     pruner = (
         optuna.pruners.MedianPruner(n_startup_trials=search.warmup_trials)
         if search.pruner == "median"
