@@ -1,5 +1,6 @@
 """Unequal classes: what leads the page and why, what always answering scores, and the weights against scikit-learn."""
 
+import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -132,3 +133,26 @@ def test_each_class_has_its_sensitivity_beside_the_balanced_accuracy(make_study:
     text = _text(render(summary, {}))
     assert "Sensitivity of every class" in text
     assert "AUROC: mean over the 3 classes, each against the rest" in text
+
+
+def test_arms_that_give_one_answer_only_are_named(make_study: MakeStudy) -> None:
+    folder = make_study(epochs=2, seeds=2)
+    for path in folder.glob("runs/dropout/*/predictions.csv"):
+        with path.open() as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            row |= {"p_nevus": "0.9", "p_melanoma": "0.1"}
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    (warning,) = summarize(StudyRecord(folder))["warnings"]
+    assert warning.startswith("One answer only: every run of dropout called every validation image nevus.")
+
+
+def test_of_many_arms_the_answer_names_the_ends(make_study: MakeStudy) -> None:
+    arms = {f"arm{number}": {"model.dropout": number / 10} for number in range(6)}
+    summary = summarize(StudyRecord(make_study(per_class=[200, 80], epochs=2, seeds=1, arms=arms)))
+    means = {name: arm["metrics"]["auroc"]["mean"] for name, arm in summary["arms"].items()}
+    least, most = min(means, key=lambda name: means[name]), max(means, key=lambda name: means[name])
+    assert summary["beside"].startswith(f"AUROC: from {least} {means[least]:.3f} to {most} {means[most]:.3f}.")

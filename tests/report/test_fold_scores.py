@@ -84,7 +84,7 @@ def test_a_study_of_folds_has_them_in_summary_and_page(make_study: MakeStudy) ->
     assert f"{np.std(by_run, ddof=1):.3f} {np.std(by_run):.3f}" in section
     assert " ".join(f"{score:.3f}" for score in by_run) in section
     assert "initialized anew in each fold, and nothing is fitted on a validation side" in section
-    assert "SD (n − 1)" in section
+    assert "SD&nbsp;(n&nbsp;−&nbsp;1)" in section
     assert "validation side: images" in section
     assert 'data-spec="folds"' in page
     joined = chart_tables(summary)["folds"]

@@ -12,7 +12,7 @@ from diascope.report.stopping import restored_warning
 
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "not shown": "○"}  # told apart without colour
 LEADS = ("balanced_accuracy", "auroc")  # with unequal classes
-MOST_BESIDE = 4  # arms whose further scores the answer names
+MOST_BESIDE = 5  # arms whose further scores the answer names
 NOTHING = "No run has finished yet, so there is nothing to compare."
 
 
@@ -34,15 +34,19 @@ def beside(summary: dict[str, Any]) -> str:
     if not summary["balance"]["unequal"] or not finished:
         return ""
     primary = summary["primary"]["metric"]
-    few = len(summary["arms"]) <= MOST_BESIDE
-    told = [_of_all(summary, name) for name in LEADS if name != primary and few]
+    told = [_of_all(summary, name) for name in LEADS if name != primary]
     return " ".join(told if primary == "accuracy" else [*told, _why(summary["balance"]["always"])])
 
 
 def _of_all(summary: dict[str, Any], metric: str) -> str:
-    scores = [f"{name} {estimate(arm['metrics'][metric])}" for name, arm in summary["arms"].items()]
-    label = REGISTRY[metric].label
-    return f"{label[0].upper()}{label[1:]}: {', '.join(scores)}."
+    """The metric of all arms, or of many arms the lowest and the highest."""
+    found = {name: arm["metrics"][metric] for name, arm in summary["arms"].items()}
+    label = f"{REGISTRY[metric].label[0].upper()}{REGISTRY[metric].label[1:]}"
+    if len(found) <= MOST_BESIDE:
+        return f"{label}: {', '.join(f'{name} {estimate(scores)}' for name, scores in found.items())}."
+    means = sorted((scores["mean"], name) for name, scores in found.items() if scores["mean"] is not None)
+    ends = [f"{name} {score(mean)}" for mean, name in (means[0], means[-1])] if means else ["–", "–"]
+    return f"{label}: from {ends[0]} to {ends[1]}."
 
 
 def _why(always: dict[str, Any]) -> str:
@@ -119,6 +123,7 @@ def warnings(summary: dict[str, Any]) -> list[str]:
     """Sentences on everything that makes the numbers less than they seem."""
     found = [summary["primary"]["warning"]] if summary["primary"]["warning"] else []
     found += [restored] if (restored := restored_warning(summary["arms"])) else []
+    found += _one_answer(summary)
     runs = [(name, run) for name, arm in summary["arms"].items() for run in arm["runs"]]
     done = sum(run["state"] == "done" for _, run in runs)
     if done < len(runs):
@@ -138,6 +143,21 @@ def warnings(summary: dict[str, Any]) -> list[str]:
     if summary["strays"]:
         found.append(f"Not counted, since the study does not ask for them: {_listed(summary['strays'])}.")
     return found
+
+
+def _one_answer(summary: dict[str, Any]) -> list[str]:
+    """On arms all of whose runs give every validation image the same class, by that class."""
+    found: dict[str, list[str]] = {}
+    for name, arm in summary["arms"].items():
+        table = arm["confusion"]["last"] or []
+        called = [number for number, column in enumerate(zip(*table, strict=True)) if sum(column)]
+        if len(called) == 1:
+            found.setdefault(summary["data"]["classes"][called[0]], []).append(name)
+    rest = "Such an arm has learned nothing that its answers show; an AUROC above 0.5 says that its probabilities do"
+    return [
+        f"One answer only: every run of {_listed(names)} called every validation image {of_class}. {rest}."
+        for of_class, names in found.items()
+    ]
 
 
 _STATES = {

@@ -16,7 +16,7 @@ from diascope.report.fold_panels import fold_dots, fold_height
 from diascope.report.interval_panels import drawn_subgroups, forest, forest_height, subgroup_dots, subgroup_height
 from diascope.report.panels import Axes, Panel
 from diascope.report.search_panels import search_charts
-from diascope.report.tables import Tables, chart_tables, of_arm
+from diascope.report.tables import Row, Tables, chart_tables, of_arm
 from diascope.runs.folder import write_atomic
 
 INK = "#1d2329"
@@ -44,12 +44,12 @@ class Domains:
     loss: tuple[float, float]
     above: int
     epochs: tuple[int, int]
-    learning_rate: tuple[float, float] = (0.0, 1.0)
+    of_column: dict[str, tuple[float, float]]  # the vertical axis of columns that have one of their own
 
     def of(self, column: str) -> Axes:
         """Horizontal and vertical axis of a column of the history, or of a measure."""
-        if column == "learning_rate":
-            return Axes(self.epochs, self.learning_rate)
+        if column in self.of_column:
+            return Axes(self.epochs, self.of_column[column])
         return Axes(self.epochs, self.loss if column.endswith("loss") else self.accuracy)
 
 
@@ -63,9 +63,7 @@ def curve_domains(tables: Tables) -> Domains:
         for measure in panels.MEASURES
     }  # fmt: skip
     epochs = (1, max([2, *(row["epoch"] for row in rows)]))
-    balanced = [row[name] for row in rows for name in BALANCED_OVERLAYS if row[name] is not None]
-    lowest = min([*values["accuracy"][:1], *balanced], default=0.5)
-    rates = [row["learning_rate"] for row in rows if row["learning_rate"] is not None]
+    lowest = values["accuracy"][0] if values["accuracy"] else 0.5
     losses = values["loss"] or [1.0]
     end = min(losses[-1], 3 * losses[int(0.95 * (len(losses) - 1))])
     step = 10 ** floor(len(str(int(end))) - 2)
@@ -75,8 +73,19 @@ def curve_domains(tables: Tables) -> Domains:
         (0.0, top),
         sum(loss > top for loss in losses),
         epochs,
-        (0.0, 1.05 * max(rates, default=1.0)),
+        _own_axes(rows),
     )
+
+
+def _own_axes(rows: list[Row]) -> dict[str, tuple[float, float]]:
+    """Of balanced accuracy and AUROC, which may lie far below any accuracy, and of the learning rate."""
+    found = {}
+    for column in (*BALANCED_OVERLAYS, *LEARNING_RATE):
+        values = [row[column] for row in rows if row[column] is not None]
+        found[column] = (floor(min(values, default=0.5) * 20) / 20, 1.0)
+        if column in LEARNING_RATE:
+            found[column] = (0.0, 1.05 * max(values, default=1.0))
+    return found | {"balanced_accuracy": found["validation_balanced_accuracy"]}
 
 
 def overlays(summary: dict[str, Any], tables: Tables) -> dict[str, str]:
@@ -202,7 +211,7 @@ def _fold_dots(summary: dict[str, Any], tables: Tables) -> tuple[Panel, int]:
     title = f"validation {REGISTRY[summary['primary']['metric']].label}, last epoch"
     levels = 1 + max((row["level"] for row in tables["folds"]), default=0)
     arms = list(summary["arms"])
-    return fold_dots(title, arms, levels), fold_height(len(arms), levels)
+    return fold_dots(title, arms, _folds(summary), levels), fold_height(len(arms), levels)
 
 
 def _folds(summary: dict[str, Any]) -> int:

@@ -128,7 +128,9 @@ def score_dots(metric: str, title: str, arms: Sequence[str], *, folds: bool) -> 
     y = alt.Y(
         "arm:N", sort=list(arms), title=None, axis=alt.Axis(ticks=False, domain=False, labelPadding=8, labelFontSize=12)
     )
-    x = alt.X(f"{metric}:Q", title=title, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=6))
+    x = alt.X(
+        f"{metric}:Q", title=title, scale=alt.Scale(zero=False, nice=False, padding=10), axis=alt.Axis(tickCount=6)
+    )
     tooltip = ["arm:N", "run:N", alt.Tooltip(f"{metric}:Q", title=title, format=".3f")]
     dots = base.mark_circle(size=70, opacity=0.75).encode(x, y, arm_colour(arms), tooltip=tooltip)
     if folds:

@@ -74,5 +74,5 @@ def restored_warning(arms: Mapping[str, Any]) -> str:
     return (
         f"Optimistic: the runs of {joined(names)} ended with the weights of their best epoch, and that epoch was "
         f"chosen on the validation images on which they are judged here; “last epoch” means that one for them.{alone} "
-        "The remedy is the test side (split.test, then `diascope test`)."
+        "The remedy is the test side (split.test, then diascope test)."
     )
