@@ -1,5 +1,6 @@
 """The README's examples, run as a reader would run them, on drawn moles."""
 
+import json
 import os
 import re
 import shlex
@@ -62,6 +63,8 @@ def test_commands(home: Path) -> None:
             assert "Report: " in said
     assert (home / "moles-study" / "report.html").exists()
     assert (home / "moles-by-patient" / "summary.json").exists()
+    assert any((home / "sheets").glob("samples*.png"))
+    assert len(json.loads((home / "moles-resnet" / "test_log.json").read_text())) == 1
     assert (home / "moles-study" / "runs" / "dropout" / "fold0-seed2" / "done.json").exists()
 
 

@@ -17,7 +17,7 @@ from diascope.study.executors.feed import Feed, Queue
 from diascope.study.executors.task import run_task
 
 
-CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")  # by name: Windows lacks some
 
 
 class ProcessExecutor:
@@ -97,7 +97,7 @@ class _Worker:
 def _death(task: RunTask, code: int) -> Event:
     if code < 0:
         name = signal.Signals(-code).name
-        if -code in CRASHES:
+        if name in CRASHES:
             return Interrupted(task, f"its process crashed ({name}): a fault in PyTorch, or in a network of your own")
         return Interrupted(task, f"its process was killed by {name}; out of memory? a smaller --jobs needs less")
     guard = 'in a script of your own, put diascope.run under `if __name__ == "__main__":`'
