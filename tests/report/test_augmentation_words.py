@@ -41,6 +41,6 @@ def test_arms_that_do_the_same_are_told_together() -> None:
     sections = {"a": {}, "b": {"noise": 0.1}, "c": {}}
     arms = {name: {"config": {"augmentation": _plain(**section)}} for name, section in sections.items()}
     noise = "Gaussian noise with an SD of 0 to 0.1 on the scale 0 to 1"
-    assert augmented_arms(arms) == f"Augmentation. a and c: none. b: {noise}."
+    assert augmented_arms(arms) == f"Augmentation: in a and c, none. In b, {noise}."
     assert augmented_arms({"a": arms["a"]}) == "No augmentation."
     assert augmented_arms({"b": arms["b"]}) == f"Augmentation: {noise}."

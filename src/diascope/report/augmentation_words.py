@@ -60,5 +60,7 @@ def augmented_arms(arms: Mapping[str, Any]) -> str:
         return "No augmentation."
     if len(alike) == 1:
         return f"Augmentation: {next(iter(alike))}."
-    told = [f"{joined(names)}: {words or 'none'}" for words, names in alike.items()]
-    return f"Augmentation. {'. '.join(told)}."
+    told = [f"in {joined(names)}, {words or 'none'}" for words, names in alike.items()]
+    return (
+        f"Augmentation: {'. '.join(part[0].upper() + part[1:] if place else part for place, part in enumerate(told))}."
+    )

@@ -25,7 +25,6 @@ NOT_RUN = "No run has finished."
 RUN_IT = "run the study to its end"
 HARDWARE = ("system", "processor", "cores", "device", "threads", "precision")
 NOT_SOFTWARE = (*HARDWARE, "process", "command", "continued")
-MOST_WAYS = 6  # of training that are told in full; more are told for the base alone
 
 
 def finished(summary: Summary) -> int:
@@ -113,7 +112,7 @@ def initialization(summary: Summary) -> Fact:
         return lacking(what, "say it in the manuscript")
     earlier = [name for name, config in configs.items() if config["training"].get("start_from")]
     seeds = "" if len(earlier) == len(rules) else "What is random of it is drawn from each run's own seed"
-    folds = ", and the same in all folds of a seed" if len(summary["data"]["folds"]) > 1 else ""
+    folds = " and is the same in all folds of a seed" if len(summary["data"]["folds"]) > 1 else ""
     pretrained = "" if earlier else "No pretrained weights."
     return determined(sentences(_by_arm(rules), f"{seeds}{folds}." if seeds else "", pretrained))
 
@@ -158,13 +157,15 @@ def training(summary: Summary) -> Fact:
 
 
 def _ways(summary: Summary) -> str:
-    """How the arms are trained; of many different ones, how the base is."""
+    """How the arms are trained: first what is the same in all of them, then what is not."""
     classes = len(summary["data"]["classes"])
     ways = {name: training_words(arm["config"]["training"], classes) for name, arm in summary["arms"].items()}
-    if len(set(ways.values())) <= MOST_WAYS:
-        return _by_arm(ways)
-    base = training_words(summary["study"]["config"]["training"], classes)
-    return f"Base: {base}. What the arms change is listed with the networks."
+    shared = [clause for clause in next(iter(ways.values())) if all(clause in way for way in ways.values())]
+    own = {name: "; ".join(clause for clause in way if clause not in shared) for name, way in ways.items()}
+    if not any(own.values()):
+        return f"{capital('; '.join(shared))}."
+    same = f"In all arms: {'; '.join(shared)}." if shared else ""
+    return sentences(same, _by_arm({name: words or "nothing else" for name, words in own.items()}))
 
 
 def _product(arms: int, folds: int, seeds: int) -> str:

@@ -27,8 +27,8 @@ def initial_weights(model: Section, training: Section) -> str:
     return f"what the author's function {own[1]} gives them" if own else INITIAL_WEIGHTS.get(model["name"], "")
 
 
-def training_words(training: Section, classes: int) -> str:
-    """One sentence without a full stop: length, optimizer, schedule, loss and all that is switched on besides."""
+def training_words(training: Section, classes: int) -> list[str]:
+    """Clauses without a full stop: length, optimizer, schedule, loss and all that is switched on besides."""
     epochs = training["epochs"]
     parts = [
         f"{'up to ' if training['early_stopping'] else ''}{epochs} epoch{'s' * (epochs != 1)} of batches of "
@@ -43,7 +43,7 @@ def training_words(training: Section, classes: int) -> str:
         _stopping(training),
         "matrix products in bfloat16" if training["precision"] == "bf16" else "",
     ]
-    return "; ".join(part for part in parts if part)
+    return [part for part in parts if part]
 
 
 def _optimizer(training: Section) -> str:
