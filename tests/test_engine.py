@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 from diascope.engine import RunTask, Stopped, execute, load_model, pick_device
+from diascope.engine.network import new_network
+from diascope.engine.task import run_seed
 from diascope.errors import RunError
 from diascope.runs.folder import RunFolder
 
@@ -169,3 +172,12 @@ def test_what_is_no_device_is_said(name: str) -> None:
 def test_a_checkpoint_of_another_name_is_refused(make_task: MakeTask) -> None:
     with pytest.raises(RunError, match="no checkpoint 'Best'"):
         load_model(make_task().folder, "Best")
+
+
+def test_the_folds_of_a_seed_begin_with_weights_of_their_own(make_task: MakeTask) -> None:
+    first, again = make_task(), make_task()
+    other = replace(again, config=again.config.model_copy(update={"fold": 1}))
+    assert run_seed(first.config) == first.config.seed
+    one, same, third = (new_network(task).state_dict() for task in (first, again, other))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["features.conv1.weight"], third["features.conv1.weight"])

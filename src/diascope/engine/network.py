@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from diascope.config import RunConfig
 from diascope.data.statistics import pixel_statistics
-from diascope.engine.task import RunTask, open_pixels
+from diascope.engine.task import RunTask, open_pixels, run_seed
 from diascope.errors import RunError
 from diascope.models import build_model
 from diascope.models.scaling import imagenet_statistics, scaled
@@ -60,7 +60,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 def _build(config: RunConfig, classes: int, mean: Tensor | None = None, sd: Tensor | None = None) -> nn.Module:
     """`mean` and `sd` are for data.normalize standard; where they are left out, weights to be loaded hold them."""
     channels, size = config.data.channels, (config.data.height, config.data.width)
-    model = build_model(config.model, channels=channels, classes=classes, image_size=size, seed=config.seed)
+    model = build_model(config.model, channels=channels, classes=classes, image_size=size, seed=run_seed(config))
     if config.data.normalize == "none":
         return model
     if config.data.normalize == "imagenet":

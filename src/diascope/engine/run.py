@@ -16,7 +16,7 @@ from diascope.data.batches import EvaluationBatches, TrainingBatches, subset_row
 from diascope.engine.checkpoint import read_checkpoint, save_checkpoint
 from diascope.engine.device import pick_device
 from diascope.engine.network import new_network
-from diascope.engine.task import RunData, RunTask, open_pixels
+from diascope.engine.task import RunData, RunTask, open_pixels, run_seed
 from diascope.errors import RunError
 from diascope.runs.folder import RunFolder, write_atomic, write_json
 from diascope.runs.provenance import continued, now, provenance
@@ -81,13 +81,13 @@ class _Sides:
         data, config = task.data, task.config
         pixels = open_pixels(data.pixels)
         self.steps = ceil(len(data.training) / config.training.batch_size)
-        subset = subset_rows(data.training, len(data.validation), config.seed)
+        subset = subset_rows(data.training, len(data.validation), run_seed(config))
         self.training = TrainingBatches(
             pixels,
             data.labels,
             data.training,
             batch_size=config.training.batch_size,
-            seed=config.seed,
+            seed=run_seed(config),
             device=device,
             augmentation=config.augmentation,
             sampler=config.training.sampler,
@@ -97,7 +97,7 @@ class _Sides:
 
 
 def _new_state(task: RunTask, device: torch.device) -> TrainingState:
-    return TrainingState(new_network(task), task.config.training, seed=task.config.seed, device=device)
+    return TrainingState(new_network(task), task.config.training, seed=run_seed(task.config), device=device)
 
 
 def _class_weights(task: RunTask) -> Tensor | None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from diascope.config import RunConfig
 from diascope.errors import RunError
+from diascope.seeding import stream_seed
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,15 @@ class RunData:
     classes: tuple[str, ...]
     training: NDArray[np.int64]  # row numbers
     validation: NDArray[np.int64]
+
+
+def run_seed(config: RunConfig) -> int:
+    """What a run's random streams derive from: its seed and its fold.
+
+    The folds of a seed begin with weights and orders of their own: a start that fails then counts as one run that
+    failed, not as all folds of a seed, and the spread over folds holds what it is taken to hold.
+    """
+    return config.seed if config.fold == 0 else stream_seed(config.seed, "fold", config.fold)
 
 
 @dataclass(frozen=True)
