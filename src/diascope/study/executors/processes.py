@@ -16,7 +16,6 @@ from diascope.study.executors import ENDED, Event, Failed, Interrupted, once_mor
 from diascope.study.executors.feed import Feed, Queue
 from diascope.study.executors.task import run_task
 
-
 CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")  # by name: Windows lacks some
 
 
