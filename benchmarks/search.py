@@ -133,13 +133,13 @@ and its own comparison, beside other work on two processor cores.
 
 ## Killed and continued
 
-Killed (SIGKILL) when {at_kill} trials had ended and {in_the_making} runs were in the making. The same command went on:
+Killed (SIGKILL) when {at_kill} trials had ended; runs in the making: {in_the_making}. The same command went on:
 {search["begun_again"]} trials were queued again, and {len(rows)} of {size.trials} ended, {different} different ones:
 {words(Counter(row["state"] for row in rows))}.
 
 ## Found
 
-{"  ".join(search_sentences(own))}
+{chr(10).join(f"- {sentence}" for sentence in own["search"]["sentences"][1:])}
 
 ## On {FRESH:,} fresh phantoms
 
@@ -154,10 +154,6 @@ The verdict on the tuned configuration against the default is {verdict or "none:
 
 def words(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {state}" for state, count in counts.items())
-
-
-def search_sentences(summary: dict[str, Any]) -> list[str]:
-    return [*summary["search"]["sentences"][1:]]
 
 
 def table(summary: dict[str, Any]) -> str:
