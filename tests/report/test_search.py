@@ -85,6 +85,7 @@ def test_inner_minus_outer_is_of_the_first_fold_over_seeds(make_study: MakeStudy
         found = summary["search"]["optimism"][arm]
         assert len(scores) == found["seeds"] == 2
         assert found["outer"] == pytest.approx(sum(scores) / 2)
+        assert found["sd"] == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
         assert found["difference"] == pytest.approx(inner - sum(scores) / 2)
     assert any("Only fold 0 is free of that" in sentence for sentence in summary["warnings"])
 

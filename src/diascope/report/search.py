@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from diascope.errors import RunError
@@ -83,7 +84,8 @@ def _optimism(found: dict[str, Any], arm: str, arms: dict[str, Any]) -> Row:
     scores = [value for value in runs if value is not None]
     outer = sum(scores) / len(scores) if scores else None
     difference = None if inner is None or outer is None else inner - outer
-    return {"inner": inner, "outer": outer, "difference": difference, "seeds": len(scores)}
+    sd = stdev(scores) if len(scores) > 1 else None
+    return {"inner": inner, "outer": outer, "sd": sd, "difference": difference, "seeds": len(scores)}
 
 
 # ---- words ----
@@ -141,14 +143,17 @@ def _what_was_found(found: dict[str, Any]) -> str:
 
 def _inner_and_outer(found: dict[str, Any], tuned: Row) -> str:
     label = REGISTRY[found["metric"]].label
-    seeds = "one run" if tuned["seeds"] == 1 else f"the mean of {tuned['seeds']} runs"
+    seeds = "one run" if tuned["sd"] is None else f"the mean of {tuned['seeds']} runs, SD {score(tuned['sd'])}"
     text = (
         f"Trained anew on the whole training side and judged on the validation side, which no trial saw, its {label} "
         f"is {score(tuned['outer'])} ({seeds}): inner minus outer is {signed(tuned['difference'])}."
     )
     flattering = tuned["difference"] < 0 if found["lower_is_better"] else tuned["difference"] > 0
     if flattering:
-        text += " The inner score flatters, as that of the best of many trials tends to; believe the outer one."
+        text += (
+            " The inner score is the better one, as that of the best of many trials tends to be; "
+            "rather believe the outer one, with its interval above."
+        )
     else:
         text += " The outer score is no worse: its networks learned from more images than those of the inner folds."
     default = found["optimism"].get(DEFAULT)
