@@ -82,7 +82,7 @@ def _changed(record: StudyRecord, index: ImageIndex, runs: Sequence[RunRecord]) 
 
 def _written_since(index: ImageIndex, since: str) -> list[str]:
     """The images whose files were last written after this time, by their clock."""
-    limit = datetime.fromisoformat(since).astimezone(UTC).timestamp()
+    limit = datetime.fromisoformat(since).astimezone(UTC).timestamp() + 1  # it is cut off to the second
     found = []
     for row, path in enumerate(index.paths):
         location = index.locate(row)
