@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from diascope.cli import app
 from diascope.config import AugmentationConfig
 from diascope.config.augmentation import LIMITS
-from diascope.data.augment.samples import SWEEPS, augmented_samples, sample_rows, sweep_rows
+from diascope.data.augment.samples import SWEEPS, sample_rows, sweep_rows
 from diascope.data.augment.sheets import Row, write_sheet
 from diascope.errors import ConfigError
 
@@ -116,21 +116,6 @@ def test_sample_rows_are_a_new_draw_each_time():
     (row,) = sample_rows([noise()[0]], ["nevus"], config, seed=0, draws=5)
     assert [caption for caption, _ in row.pictures] == ["original", "1", "2", "3", "4", "5"]
     assert len({picture.tobytes() for _, picture in row.pictures}) == 6
-
-
-def test_augmented_samples_are_the_first_images_of_the_first_epoch():
-    from augmenting import CPU, to_images
-
-    from diascope.data.batches import TrainingBatches
-
-    pixels, rows = noise(20, channels=3), np.arange(4, 20)
-    config = AugmentationConfig.model_validate({"shift": 0.3, "horizontal_flip": 0.5})
-    samples = augmented_samples(pixels, rows, np.arange(20), config, seed=3, n=5)
-    batches = TrainingBatches(pixels, np.arange(20), rows, batch_size=5, seed=3, device=CPU, augmentation=config)
-    seen, _ = next(batches(0))
-    assert len(samples) == 5
-    assert samples[0].dtype == np.uint8
-    np.testing.assert_array_equal(np.stack(samples), np.rint(to_images(seen) * 255))
 
 
 def test_a_sheet_holds_names_captions_and_pictures_whatever_their_sizes(tmp_path):

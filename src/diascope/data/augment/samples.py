@@ -1,7 +1,6 @@
 """What augmentation does to images: sweeps of each transformation's strength, and random samples."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -11,7 +10,6 @@ from torch import Tensor
 from diascope.config import AugmentationConfig
 from diascope.data.augment import build_augmentation
 from diascope.data.augment.sheets import Row
-from diascope.data.batches import TrainingBatches
 
 Pixels = NDArray[np.uint8]
 _CPU = torch.device("cpu")
@@ -70,24 +68,6 @@ def sample_rows(images: list[Pixels], names: list[str], config: AugmentationConf
         for row, image in zip(rows, _to_pixels(changes(batch, 0)), strict=True):
             row.append((str(epoch + 1), image))
     return [Row(name, "", row) for name, row in zip(names, rows, strict=True)]
-
-
-def augmented_samples(
-    pixels: Pixels,
-    rows: NDArray[np.int64],
-    labels: NDArray[np.int64],
-    config: AugmentationConfig,
-    seed: int,
-    n: int,
-    *,
-    sampler: Literal["shuffle", "balanced"] = "shuffle",
-) -> list[Pixels]:
-    """The first `n` images (H, W, C) that a run with this seed sees of its training side `rows`."""
-    batches = TrainingBatches(
-        pixels, labels, rows, batch_size=n, seed=seed, device=_CPU, augmentation=config, sampler=sampler
-    )
-    images, _ = next(batches(0))
-    return _to_pixels(images)
 
 
 def _sweep_row(sweep: Sweep, pixels: Pixels, how: dict[str, object], seed: int) -> Row:
