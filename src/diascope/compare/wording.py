@@ -116,7 +116,7 @@ def needed(facts: Facts) -> str:
         if not facts.margin:  # the observed one, which was not shown: luck, and no news
             return ""
         return f"These {'runs' if facts.fixed else 'seeds'} and {facts.unit} would have shown {target} with 80% power."
-    ways = [] if seeds is None else [f"{seeds:,} seeds instead of {facts.seeds:,}"]
+    ways = [] if seeds is None else [f"{_rounded(seeds)} seeds instead of {facts.seeds:,}"]
     ways += [] if cases is None else [f"{_rounded(cases)} {facts.unit} instead of {facts.cases:,}"]
     if not ways:
         if facts.fixed:
