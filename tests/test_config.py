@@ -142,3 +142,19 @@ def test_depths_count_the_layers_of_their_plans(depth: int, block: str, stages: 
     assert all(residual_plan(near, block=block, stages=stages) for near in nearest)
     between = range(min([near for near in nearest if near < depth], default=0) + 1, max(nearest))
     assert not [near for near in between if near != depth and residual_plan(near, block=block, stages=stages)]
+
+
+def test_every_kind_of_schedule_has_a_run_id_of_its_own() -> None:
+    """At their defaults, and where they share a key with the same value."""
+    kinds = ("constant", "step", "exponential", "cosine", "plateau", "one_cycle")
+    told = [kind if not factor else f"{{kind: {kind}, factor: 0.5}}" for factor in (False, True) for kind in kinds]
+    told = [text for text in told if "factor" not in text or any(k in text for k in ("step", "exponential", "plateau"))]
+    ids = {run_id(config(f"training.schedule={text}"), "content") for text in told}
+    assert len(ids) == len(told) == 9
+
+
+def test_how_images_are_filled_counts_only_where_they_are_moved() -> None:
+    plain, filled = config(), config("augmentation.fill=constant")
+    assert run_id(plain, "content") == run_id(filled, "content")
+    moved = [config("augmentation.shift=0.1", f"augmentation.fill={fill}") for fill in ("nearest", "constant")]
+    assert run_id(moved[0], "content") != run_id(moved[1], "content")

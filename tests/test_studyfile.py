@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diascope.config import Cosine, EarlyStopping, StudyConfig, Transformation
+from diascope.config import Cosine, EarlyStopping, Exponential, Step, StudyConfig, Transformation
 from diascope.errors import ConfigError
 from diascope.recipes import recipe_names, recipe_text
 from diascope.studyfile import Study, dump_study, load_study, parse_study
@@ -164,7 +164,7 @@ search: {space: {training.batch_size: [2, 4], training.learning_rate: {low: 1e-5
     assert a.augmentation.zoom == Transformation(range=(-0.2, 0))
     assert a.augmentation.downscale == Transformation(range=(0.5, 1))
     assert a.augmentation.blur == Transformation(range=(0, 2), probability=0.3)
-    assert a.training.schedule == Cosine()
+    assert a.training.schedule == Cosine(kind="cosine")
     assert a.training.early_stopping == EarlyStopping(patience=5)
     assert a.training.start_from == "/home/me/a/runs/b/fold{fold}-seed{seed}"
     assert (a.model.filled()["depth"], a.model.filled()["normalization"]) == (20, "batch")
@@ -180,6 +180,20 @@ def test_arms_may_share_overrides_by_a_yaml_merge() -> None:
     assert (b.model.dropout, b.training.epochs) == (0.2, 3)
     twice = arms.replace("model: {dropout: 0.2}", "model.dropout: 0.2").replace("epochs: 3", "epochs: 0")
     assert problem(TEXT[: TEXT.index("arms:")] + twice).startswith("x.yaml:9: arm 'b': training.epochs is 0")
+
+
+def test_a_schedule_of_another_kind_replaces_the_first() -> None:
+    base = "training: {epochs: 9, schedule: {kind: step, every: 3}}"
+    text = f"name: a\ndata: {{source: b.csv}}\n{base}\narms:\n  a: {{}}\n"
+    text += "  b: {training.schedule: {warmup: 2, kind: cosine}}\n  c: {training.schedule.every: 2}\n"
+    a, b, c = parse(text).arms
+    assert (a.training.schedule, c.training.schedule) == (Step(kind="step", every=3), Step(kind="step", every=2))
+    assert b.training.schedule == Cosine(kind="cosine", warmup=2)
+    wanted = "training.schedule={kind: exponential, factor: 0.5}"
+    alone = parse(text.partition("  b:")[0], wanted).arms[0].training.schedule
+    assert alone == Exponential(kind="exponential", factor=0.5)
+    said = problem(text, wanted)
+    assert "arm 'c': training.schedule.every is for another kind of schedule; remove it" in said
 
 
 def test_errors_of_settings_name_the_setting() -> None:

@@ -42,7 +42,6 @@ STUDY_WIDE = (
     *("split", "seeds"),
 )
 
-# Values of the agreed format whose feature this version does not have: refused by name, never ignored.
 # Keys whose values may be paths, and when they are.
 PATHS: dict[tuple[str, ...], Callable[[str], bool]] = {
     ("data", "source"): lambda value: not value.startswith("phantom:"),
@@ -50,6 +49,7 @@ PATHS: dict[tuple[str, ...], Callable[[str], bool]] = {
     ("training", "start_from"): bool,
 }
 SCHEDULES = ("constant", "step", "exponential", "cosine", "plateau", "one_cycle")
+# Values of the agreed format whose feature this version does not have: refused by name, never ignored.
 LATER_VALUES = {"compare.at": ("best",)}
 
 
@@ -186,10 +186,13 @@ def _put(tree: Tree, key: tuple[str, ...], value: Any) -> None:
         if not value:
             tree_at = _section(tree, key[:-1])
             tree_at.setdefault(key[-1], {})
-        for name, inner in value.items():
+        for name, inner in sorted(value.items(), key=lambda item: item[0] != "kind"):
             _put(tree, (*key, *name.split(".")), inner)
         return
-    _section(tree, key[:-1])[key[-1]] = value
+    section = _section(tree, key[:-1])
+    if key[-2:] == ("schedule", "kind") and section.get("kind", value) != value:
+        section.clear()  # another kind of schedule has other keys
+    section[key[-1]] = value
 
 
 def _section(tree: Tree, key: tuple[str, ...]) -> Tree:
@@ -236,7 +239,7 @@ class _Lines:
 def _resolve_arm(name: str, overrides: Tree, tree: Tree, lines: _Lines) -> Arm:
     merged = json.loads(json.dumps(tree))
     places = {}
-    for key, value, written in _leaves(overrides):
+    for key, value, written in sorted(_leaves(overrides), key=lambda leaf: leaf[0][-1] != "kind"):
         place = lines.place(("arms", name, *written))
         _check_arm_key(f"arm {name!r}", key, place)
         _put(merged, key, value)
@@ -344,9 +347,10 @@ def _explain(problem: Any, lines: _Lines, prefix: str) -> ConfigError:
     place = lines.place(key)
     kind, given = problem["type"], problem.get("input")
     if kind == "extra_forbidden":
-        return ConfigError(
-            f"{prefix}unknown key {dotted}", where=place, remedy=_nearest(dotted, [*_known_keys(StudyConfig)])
-        )
+        remedy = _nearest(dotted, [*_known_keys(StudyConfig)])
+        if remedy == f"did you mean {dotted}?":
+            return ConfigError(f"{prefix}{dotted} is for another kind of schedule", where=place, remedy="remove it")
+        return ConfigError(f"{prefix}unknown key {dotted}", where=place, remedy=remedy)
     if kind == "literal_error" and given in LATER_VALUES.get(dotted, ()):
         expected = problem["ctx"]["expected"]
         what = f"{prefix}{dotted}: {given} is refused: this version does not have it yet"

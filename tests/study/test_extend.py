@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from diascope.engine import RunTask, execute, load_model
+from diascope.engine import RunTask, Stopped, execute, load_model
 from diascope.errors import ConfigError, RunError
 from diascope.runs.folder import HISTORY_COLUMNS, RunFolder
 from diascope.study.plan import Cell, check_stale, plan, read_images, write_study
@@ -82,6 +83,12 @@ def test_more_epochs_equal_as_many_from_the_start_bit_for_bit(tmp_path: Path, se
     assert cells_of(make_study(*settings, "training.epochs=6"), tmp_path / "parts")[0].state == "done"
 
 
+def test_another_schedule_makes_a_run_stale(tmp_path: Path) -> None:
+    run(tmp_path, "training.schedule=step")
+    for settings in (("training.schedule=exponential",), ("training.schedule=exponential", "training.epochs=4")):
+        assert cells_of(make_study(*settings), tmp_path)[0].state == "stale"
+
+
 @pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
 def test_a_schedule_with_a_horizon_is_not_extended(tmp_path: Path, schedule: str) -> None:
     run(tmp_path, f"training.schedule={schedule}")
@@ -110,6 +117,18 @@ def test_an_extension_that_is_cut_short_goes_on(tmp_path: Path) -> None:
     train(again.task)
     whole = run(tmp_path / "whole", "training.epochs=5")
     assert results(again.task.folder) == results(whole.task.folder)
+
+
+def test_an_extension_that_is_cut_in_its_first_epoch_keeps_the_epochs_before(tmp_path: Path) -> None:
+    run(tmp_path / "parts", "training.epochs=4")
+    study = make_study("training.epochs=6")
+    (cell,) = cells_of(study, tmp_path / "parts")
+    asked = iter(range(100))
+    with pytest.raises(Stopped):
+        list(execute(cell.task, device="cpu", stop=lambda: next(asked) >= 1))
+    (again,) = cells_of(study, tmp_path / "parts")
+    assert [epoch.epoch for epoch in execute(again.task, device="cpu")] == [5, 6]
+    assert results(again.task.folder) == results(run(tmp_path / "whole", "training.epochs=6").task.folder)
 
 
 def test_a_crash_before_the_first_write_of_an_extension_loses_nothing(tmp_path: Path) -> None:
@@ -168,3 +187,34 @@ def test_a_start_that_is_not_there_is_refused(tmp_path: Path) -> None:
         cells_of(make_study(f"training.start_from={tmp_path}/nothing"), tmp_path)
     with pytest.raises(ConfigError, match=r"there are \{fold\} and \{seed\}"):
         cells_of(make_study(f"training.start_from={tmp_path}/fold{{number}}"), tmp_path)
+
+
+def manifest(folder: Path, name: str, validation: tuple[int, ...]) -> Path:
+    """A manifest of 12 images that lie in the folder, with these on the validation side."""
+    lines = ["path,label,split"]
+    for number in range(12):
+        file = folder / f"{number}.png"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (16, 16), 20 * number).save(file)
+        lines.append(f"{file.name},{'ab'[number % 2]},{'val' if number in validation else 'train'}")
+    (folder / name).write_text("\n".join(lines) + "\n")
+    return folder / name
+
+
+def test_a_leak_is_seen_through_other_manifests_and_earlier_runs(tmp_path: Path) -> None:
+    base = ("split={kind: given}", "training.epochs=1")
+    one = manifest(tmp_path / "images", "one.csv", (0, 1, 2))
+    two = manifest(tmp_path / "images", "two.csv", (3, 4, 5))
+    run(tmp_path / "first", f"data.source={one}", *base)
+    first = f"training.start_from={tmp_path}/first/runs/only/fold0-seed0"
+    with pytest.raises(RunError, match="learned from 3 of the 3 images"):
+        cells_of(make_study(f"data.source={two}", *base, first), tmp_path / "other")
+    run(tmp_path / "second", f"data.source={one}", *base, first)
+    second = f"training.start_from={tmp_path}/second/runs/only/fold0-seed0"
+    cells_of(make_study(f"data.source={one}", *base, second), tmp_path / "third")  # nothing new was learned from
+    elsewhere = manifest(tmp_path / "others", "one.csv", (0, 1, 2))
+    run(tmp_path / "between", f"data.source={elsewhere}", *base, second)
+    between = f"training.start_from={tmp_path}/between/runs/only/fold0-seed0"
+    with pytest.raises(RunError, match=r"first/runs/only/fold0-seed0|second/runs/only/fold0-seed0"):
+        cells_of(make_study(f"data.source={two}", *base, between), tmp_path / "fourth")

@@ -141,7 +141,7 @@ def test_plateau(losses, patience, factor, min_delta, minimum):
 
 
 def test_a_plateau_counter_goes_on_where_it_was():
-    rule = Plateau(patience=1)
+    rule = Plateau(kind="plateau", patience=1)
     whole, first = PlateauCounter(), PlateauCounter()
     for loss in LOSSES:
         whole.note(loss, rule)

@@ -78,11 +78,9 @@ def _study(source: str, study: str | None, settings: list[str], given: list[str]
 
 def _augmentations(study: "Study") -> "dict[str, AugmentationConfig]":
     """The different augmentations of a study, each by the first arm that has it."""
-    from diascope.config import AugmentationConfig
-
     found: dict[str, AugmentationConfig] = {}
     for arm in study.arms:
-        if arm.augmentation != AugmentationConfig() and arm.augmentation not in found.values():
+        if arm.augmentation.changes and arm.augmentation not in found.values():
             found[arm.name] = arm.augmentation
     if not found:
         remedy = "give --set augmentation.rotation=20, say"

@@ -67,7 +67,7 @@ def read_strength(name: str, value: Any) -> Any:
         tree["range"] = (float(found[0]), float(found[1]))
     elif found is not None:
         raise ValueError(f"{found!r} is no range: write a number, or [low, high]")
-    if not all(low <= end <= high for end in tree.get("range", ())):
+    if not all(low <= end <= high for end in tree.get("range") or ()):
         raise ValueError(f"range is {list(tree['range'])}: its ends lie between {low:g} and {high:g}")
     return tree
 
@@ -111,6 +111,15 @@ class AugmentationConfig(Section):
     @classmethod
     def _read(cls, value: Any, info: ValidationInfo) -> Any:
         return read_strength(info.field_name or "", value)
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is done to the images."""
+        return bool(self.horizontal_flip or self.vertical_flip) or any(getattr(self, name) for name in LIMITS)
+
+    def identity(self) -> dict[str, Any]:
+        """What decides which images come out, defaults left out: nothing where no transformation is on."""
+        return self.model_dump(mode="json", exclude_defaults=True) if self.changes else {}
 
     @model_validator(mode="after")
     def _one_way_to_shift(self) -> Self:

@@ -89,7 +89,12 @@ def run_id(config: RunConfig, content: str) -> str:
     version adds leaves the old runs valid (a default that changes its meaning would need a new name).
     """
     told = {"source", "label", "group", "where", "positive", "classes", "phantom"}  # by `content`, or of no consequence
-    elsewhere: Any = {"split": True, "model": True, "data": told, "training": {"start_from"}}
+    elsewhere: Any = {"split": True, "model": True, "augmentation": True, "data": told, "training": {"start_from"}}
     tree = config.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
-    identity = {"content": content, **tree, "model": config.model.identity()}
+    identity = {
+        "content": content,
+        **tree,
+        "model": config.model.identity(),
+        "augmentation": config.augmentation.identity(),
+    }
     return sha256(canonical_json(identity).encode()).hexdigest()[:16]

@@ -8,15 +8,15 @@ from diascope.config.section import Section
 
 
 class Constant(Section):
-    """The same learning rate throughout."""
+    """The same learning rate throughout. No schedule has a default for `kind`: an identity never leaves it out."""
 
-    kind: Literal["constant"] = "constant"
+    kind: Literal["constant"]
 
 
 class Step(Section):
     """The learning rate times `factor` every `every` epochs."""
 
-    kind: Literal["step"] = "step"
+    kind: Literal["step"]
     every: int = Field(30, ge=1, description="epochs from one change to the next")
     factor: float = Field(0.1, gt=0, lt=1)
 
@@ -24,14 +24,14 @@ class Step(Section):
 class Exponential(Section):
     """The learning rate times `factor` each epoch."""
 
-    kind: Literal["exponential"] = "exponential"
+    kind: Literal["exponential"]
     factor: float = Field(0.95, gt=0, lt=1)
 
 
 class Cosine(Section):
     """Up in a straight line over `warmup` epochs, then down along half a cosine to the end of the training."""
 
-    kind: Literal["cosine"] = "cosine"
+    kind: Literal["cosine"]
     warmup: float = Field(0, ge=0, description="epochs")
     minimum: float = Field(0.0, ge=0, lt=1, description="where it ends, as a share of learning_rate")
 
@@ -39,7 +39,7 @@ class Cosine(Section):
 class Plateau(Section):
     """The learning rate times `factor` when the validation loss has not improved for more than `patience` epochs."""
 
-    kind: Literal["plateau"] = "plateau"
+    kind: Literal["plateau"]
     patience: int = Field(10, ge=0, description="epochs")
     factor: float = Field(0.1, gt=0, lt=1)
     min_delta: float = Field(1e-4, ge=0, description="an improvement is larger than this")
@@ -49,7 +49,7 @@ class Plateau(Section):
 class OneCycle(Section):
     """Up to learning_rate over the share `rise` of the training, and down again (Smith 2018)."""
 
-    kind: Literal["one_cycle"] = "one_cycle"
+    kind: Literal["one_cycle"]
     rise: float = Field(0.3, gt=0, lt=1, description="share of the training in which it rises")
     start: float = Field(0.04, gt=0, lt=1, description="where it starts, as a share of learning_rate")
     end: float = Field(1e-4, gt=0, lt=1, description="where it ends, as a share of where it starts")
@@ -95,7 +95,9 @@ class TrainingConfig(Section):
         ge=0,
         description="not on normalization and biases. adamw: decoupled (Loshchilov and Hutter 2019); others: L2",
     )
-    schedule: Schedule = Field(Constant(), description="of the learning rate: a kind, or a section with kind")
+    schedule: Schedule = Field(
+        Constant(kind="constant"), description="of the learning rate: a kind, or a section with kind"
+    )
     gradient_clipping: float | None = Field(None, gt=0, description="the largest norm of all gradients together")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
     mixup: float = Field(0.0, ge=0, description="alpha of the Beta distribution; 0: no mixup (Zhang et al. 2018)")
@@ -105,7 +107,8 @@ class TrainingConfig(Section):
         "images; effective: to their effective number (Cui et al. 2019, beta 0.999); or {class: weight}",
     )
     sampler: Literal["shuffle", "balanced"] = Field(
-        "shuffle", description="balanced: each class equally often, drawn from the training side with replacement"
+        "shuffle",
+        description="balanced: each class equally often; images take turns, those of a rare class come several times",
     )
     early_stopping: Annotated[EarlyStopping, BeforeValidator(_metric)] | None = Field(
         None, description="a number of epochs (patience), or a section"

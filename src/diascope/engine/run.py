@@ -123,6 +123,8 @@ def _resume(folder: RunFolder, task: RunTask, state: TrainingState) -> list[dict
             except ValueError:  # another version of Diascope wrote it
                 continue
             folder.error.unlink(missing_ok=True)
+            if saved["run_id"] != task.run_id:  # before config.json has the new name: else nobody would know it again
+                save_checkpoint(folder, task, state, list(saved["history"]))
             return list(saved["history"])
     folder.clear()
     return []

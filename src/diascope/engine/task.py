@@ -24,6 +24,12 @@ class RunData:
     validation: NDArray[np.int64]
 
 
+def start_folder(config: RunConfig) -> Path | None:
+    """The folder of the run whose weights a run begins with."""
+    pattern = config.training.start_from
+    return Path(pattern.format(fold=config.fold, seed=config.seed)) if pattern else None
+
+
 def run_seed(config: RunConfig) -> int:
     """What a run's random streams derive from: its seed and its fold.
 
@@ -50,8 +56,7 @@ class RunTask:
     @property
     def start(self) -> Path | None:
         """The folder of the run whose weights this one begins with."""
-        pattern = self.config.training.start_from
-        return Path(pattern.format(fold=self.config.fold, seed=self.config.seed)) if pattern else None
+        return start_folder(self.config)
 
     @property
     def name(self) -> str:

@@ -73,6 +73,7 @@ def restored_warning(arms: Mapping[str, Any]) -> str:
     alone = "" if len(names) == len(arms) else " This favours them over the arms that are judged at their last epoch."
     return (
         f"Optimistic: the runs of {joined(names)} ended with the weights of their best epoch, and that epoch was "
-        f"chosen on the validation images on which they are judged here; “last epoch” means that one for them.{alone} "
+        "chosen on the validation images on which they are judged here. In scores and verdicts “last epoch” means that "
+        f"one for them; learning curves, and what is said of them, go on to the last epoch that was trained.{alone} "
         "The remedy is the test side (split.test, then diascope test)."
     )

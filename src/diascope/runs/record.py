@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from diascope.config import ModelConfig, RunConfig, Section, StudyConfig
+from diascope.config import AugmentationConfig, ModelConfig, RunConfig, Section, StudyConfig
 from diascope.errors import RunError
 from diascope.findings import Finding
 from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS, run_path
@@ -289,9 +289,9 @@ def sample_stem(class_name: str) -> str:
 
 def _decisive(section: Section) -> dict[str, Any]:
     """The keys of a section that decide what a run computes: where the images lie does not."""
-    if isinstance(section, ModelConfig):
+    if isinstance(section, AugmentationConfig | ModelConfig):
         return section.identity()
-    return section.model_dump(exclude={"source", "label", "group", "where", "positive", "start_from"})
+    return section.model_dump(exclude={"source", "label", "group", "where", "positive", "classes", "start_from"})
 
 
 def predicted_classes(predictions: "DataFrame") -> tuple[str, ...]:

@@ -3,23 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from diascope.config import AugmentationConfig, canonical_json
+from diascope.config import canonical_json
 from diascope.runs.record import sample_stem
 from diascope.studyfile import Arm
-
-_MANNER = {"fill", "fill_value", "interpolation"}  # how something is done, if anything is
-
-
-def augments(config: AugmentationConfig) -> bool:
-    """Whether any transformation is switched on."""
-    return any(config.model_dump(exclude=_MANNER).values())
 
 
 def augmenting_arms(arms: Sequence[Arm]) -> list[list[Arm]]:
     """The arms that augment; those that do the same to the same pixels together, in the study's order."""
     alike: dict[str, list[Arm]] = {}
     for arm in arms:
-        if augments(arm.augmentation):
+        if arm.augmentation.changes:
             alike.setdefault(canonical_json(arm.augmentation) + canonical_json(arm.data), []).append(arm)
     return list(alike.values())
 

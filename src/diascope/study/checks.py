@@ -1,16 +1,18 @@
 """What can be found wrong with an arm before anything is trained, and what its identity needs to know of its files."""
 
 import json
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from diascope.config import ModelConfig, RunConfig, own_model
+from diascope.config import DataConfig, ModelConfig, RunConfig, own_model
 from diascope.data.index import ImageIndex
 from diascope.data.split import Folds
 from diascope.engine import RunTask
+from diascope.engine.task import start_folder
 from diascope.errors import ConfigError, DiascopeError, RunError
 from diascope.models import check_model
 from diascope.runs.folder import RunFolder
@@ -82,21 +84,42 @@ class StartingWeights:
         return self._digests[folder]
 
     def _refuse_leak(self, task: RunTask, folder: Path) -> None:
-        """An image that the earlier run learned from is known to the network that would be judged on it."""
-        before = _read_config(folder)
-        here = task.config.data
-        if before is None or (before.data.source, before.data.phantom) != (here.source, here.phantom):
-            return  # images of another source, which are told apart by their names no longer
-        learned = set(_training_paths(folder, before.fold))
-        judged = [*task.data.validation, *self._folds.test]
-        known = [self._index.paths[row] for row in judged if self._index.paths[row] in learned]
-        if known:
-            what = (
-                f"training.start_from: this run learned from {len(known):,} of the {len(judged):,} images that "
-                f"{task.name} is to be judged on, {known[0]} among them"
-            )
-            remedy = "start from a run of the same fold ({fold} in the path) of a study with the same split"
-            raise RunError(what, where=str(folder), remedy=remedy)
+        """An image that the earlier run learned from, or one before it, is known to the network to be judged on it."""
+        paths = [self._index.paths[row] for row in (*task.data.validation, *self._folds.test)]
+        judged = {_place(task.config.data, path): path for path in paths}
+        for ancestor, before in _ancestors(folder):
+            learned = {_place(before.data, path) for path in _training_paths(ancestor, before.fold)}
+            known = [path for place, path in judged.items() if place in learned]
+            if known:
+                what = (
+                    f"training.start_from: this run learned from {len(known):,} of the {len(judged):,} images that "
+                    f"{task.name} is to be judged on, {known[0]} among them"
+                )
+                remedy = "start from a run of the same fold ({fold} in the path) of a study with the same split"
+                raise RunError(what, where=str(ancestor), remedy=remedy)
+
+
+def _ancestors(folder: Path) -> Iterator[tuple[Path, RunConfig]]:
+    """The run in `folder`, the run that it began with, and so on."""
+    start: Path | None = folder
+    while start is not None:
+        config = _read_config(start)
+        if config is None:
+            what = "training.start_from: what this run learned from is not known, its config.json cannot be read"
+            raise RunError(what, where=str(start), remedy="leave the run in its study folder")
+        yield start, config
+        start = start_folder(config)
+
+
+def _place(data: DataConfig, path: str) -> str:
+    """What tells an image from all others, whatever manifest lists it: copies of a file elsewhere are not seen."""
+    if data.source.startswith("phantom:"):
+        drawn = data.phantom.model_dump_json(exclude={"images", "size"})
+        return f"{data.source} {drawn} {path}"
+    source = Path(data.source)
+    if source.suffix.lower() == ".npz":
+        return f"{source.resolve()} {path}"
+    return str(((source if source.is_dir() else source.parent) / path).resolve())
 
 
 def _start(task: RunTask) -> Path | None:

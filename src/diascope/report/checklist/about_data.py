@@ -192,7 +192,7 @@ def _balancing(found: dict[str, Any], folds: int) -> str:
     """What arms do about unequal classes, with the weights of the first fold."""
     setting = found["class_weights"]
     if found["sampler"] == "balanced":
-        return "every epoch draws each class equally often from the training side, with replacement"
+        return "every epoch draws each class equally often from the training side: images of rare classes several times"
     if setting == "none":
         return "no weighting and no repeated drawing"
     how = WEIGHTINGS[setting if isinstance(setting, str) else "explicit"]

@@ -92,7 +92,7 @@ def _weight_decay(training: Section) -> str:
 
 def _sampling(training: Section) -> str:
     if training["sampler"] == "balanced":
-        return "classes drawn equally often, with replacement"
+        return "classes drawn equally often, images of rare ones several times"
     return "every image of the training side once an epoch, in random order"
 
 

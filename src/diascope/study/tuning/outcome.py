@@ -132,6 +132,8 @@ def _header(study: Study, found: Found) -> str:
         f"Inner scores are means over {search.folds} folds of the training side alone. That of the best of many trials",
         "is too good: only the study's own validation side, which no trial saw, tells what the configuration is worth.",
     ]
+    if study.split.kind == "kfold":
+        lines += ["Of several folds that holds of the first alone: the others' validation sides were searched on."]
     return "".join(f"# {line}".rstrip() + "\n" for line in lines) + "\n"
 
 
