@@ -128,3 +128,13 @@ def test_a_sheet_holds_names_captions_and_pictures_whatever_their_sizes(tmp_path
 
 def test_help_has_an_example():
     assert "Example: diascope augment" in run("--help").output
+
+
+def test_an_npz_with_sides_has_sheets_whatever_images_are_drawn(tmp_path):
+    arrays = {f"{side}_images": noise(8)[..., 0] for side in ("train", "val", "test")}
+    labels = {f"{side}_labels": np.arange(8)[:, None] % 2 for side in ("train", "val", "test")}
+    np.savez(tmp_path / "some.npz", **arrays, **labels)
+    for seed in ("0", "1"):
+        said = run(str(tmp_path / "some.npz"), "--out", str(tmp_path / seed), "--images", "6", "--seed", seed)
+        assert said.exit_code == 0, said.output
+        assert (tmp_path / seed / "samples.png").exists()

@@ -100,12 +100,12 @@ def _some_images(study: "Study", count: int, seed: int) -> "tuple[list[str], lis
     of_class = [[row for row in order if index.labels[row] == number] for number in range(len(index.classes))]
     turn = {row: place for rows in of_class for place, row in enumerate(rows)}
     rows = sorted(order, key=lambda row: (turn[row], index.labels[row]))[:count]
-    prepared = list(prepared_images(index, rows, config, jobs=1))
-    for row, image in zip(rows, prepared, strict=True):
+    pixels = {}
+    for row, image in zip(sorted(rows), prepared_images(index, sorted(rows), config, jobs=1), strict=True):
         if isinstance(image, str):
             raise DataError(image, where=index.paths[row], remedy="remove it, or give another --seed")
-    names = [index.classes[index.labels[row]] for row in rows]
-    return names, [image.pixels for image in prepared if not isinstance(image, str)]
+        pixels[row] = image.pixels
+    return [index.classes[index.labels[row]] for row in rows], [pixels[row] for row in rows]
 
 
 def _described(config: "AugmentationConfig") -> str:

@@ -190,6 +190,9 @@ def _files(summary: dict[str, Any], tables: Tables) -> Iterator[tuple[str, Spec]
             yield f"{arm}-{kind}", {**spec, "title": arm, "datasets": {**spec["datasets"], **own}}
 
 
+_SAME, _AROUND = 1e-3, 0.05  # runs that score alike are shown in the middle of an axis of this half width
+
+
 def _scored(summary: dict[str, Any]) -> dict[str, str]:
     """The metrics with a dot for every run, by the chart's name: the leading one; with unequal classes, two."""
     leading = summary["primary"]["leading"]
@@ -198,7 +201,11 @@ def _scored(summary: dict[str, Any]) -> dict[str, str]:
 
 def _scores(summary: dict[str, Any], metric: str) -> Panel:
     title = f"validation {REGISTRY[metric].label}, last epoch"
-    return panels.score_dots(metric, title, list(summary["arms"]), folds=_folds(summary) > 1)
+    runs = [run["last"][metric] for arm in summary["arms"].values() for run in arm["runs"] if run["last"]]
+    values = [value for value in runs if value is not None]
+    same = bool(values) and max(values) - min(values) < _SAME
+    around = (values[0] - _AROUND, values[0] + _AROUND) if same else None
+    return panels.score_dots(metric, title, list(summary["arms"]), folds=_folds(summary) > 1, domain=around)
 
 
 def _scores_height(summary: dict[str, Any]) -> int:

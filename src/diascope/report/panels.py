@@ -122,15 +122,19 @@ def overlaid_curves(column: str, title: str, arms: Sequence[str], axes: Axes, *,
     ).add_params(alt.param(name="shown", value=list(arms)), alt.param(name="show_spread", value=len(arms) <= 4))
 
 
-def score_dots(metric: str, title: str, arms: Sequence[str], *, folds: bool) -> Panel:
-    """A dot for every run and a bar at their mean, a row an arm; table `scores`. Folds lie below one another."""
+def score_dots(
+    metric: str, title: str, arms: Sequence[str], *, folds: bool, domain: tuple[float, float] | None = None
+) -> Panel:
+    """A dot for every run and a bar at their mean, a row an arm; table `scores`. Folds lie below one another.
+
+    The axis fits the scores where `domain` does not say how far it reaches.
+    """
     base = alt.Chart(alt.NamedData("scores")).transform_filter(f"isValid(datum.{metric})")
     y = alt.Y(
         "arm:N", sort=list(arms), title=None, axis=alt.Axis(ticks=False, domain=False, labelPadding=8, labelFontSize=12)
     )
-    x = alt.X(
-        f"{metric}:Q", title=title, scale=alt.Scale(zero=False, nice=False, padding=10), axis=alt.Axis(tickCount=6)
-    )
+    scale = alt.Scale(zero=False, nice=False, padding=10) if domain is None else alt.Scale(domain=list(domain))
+    x = alt.X(f"{metric}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6))
     tooltip = ["arm:N", "run:N", alt.Tooltip(f"{metric}:Q", title=title, format=".3f")]
     dots = base.mark_circle(size=70, opacity=0.75).encode(x, y, arm_colour(arms), tooltip=tooltip)
     if folds:
@@ -214,7 +218,7 @@ def confusion(classes: Sequence[str]) -> Panel:
     cells = base.mark_rect().encode(alt.Color("share:Q", scale=scale, legend=None), tooltip=tooltip)
     few = len(classes) <= 4
     shares = base.mark_text(fontSize=13 if few else 10, dy=-7 if few else 0).encode(
-        text=alt.Text("share:Q", format=".0%" if few else ".2f")
+        text=alt.Text("share:Q", format=".0%")
     )
     counts = base.mark_text(fontSize=11, dy=10, opacity=0.75).encode(text=alt.Text("images:Q", format=","))
     return _layered(cells, shares, counts) if few else _layered(cells, shares)

@@ -120,7 +120,7 @@ def _header(study: Study, found: Found) -> str:
     lines = [
         f"What a search of {len(found.results)} trials found for {study.config.name}, beside what it started from",
         "",
-        "  diascope run tuned.yaml",
+        "  diascope run tuned.yaml --out .",
         "",
         f"default: the first arm of the study that was searched; inner score {_score(found.default)}.",
     ]
