@@ -290,7 +290,7 @@ def test_real_sources() -> None:
 def test_where_chooses_images_by_their_columns(manifest: Callable[..., Path], tmp_path: Path) -> None:
     lines = ("path,label,site,kept", "a.png,x,leg,1", "b.png,y,leg,0", "c d.png,y,arm,1", "sub/é.png,z,hip,1")
     file = manifest(*lines)
-    index = open_index(DataConfig(source=str(file), where={"kept": 1, "site": ("leg", "arm")}))
+    index = open_index(DataConfig(source=str(file), where={"kept": 1, "site": ["leg", "arm"]}))
     assert index.paths == ["a.png", "c d.png"]
     assert index.classes == ("x", "y")  # no class of which nothing is left
     assert index.columns == {"site": ["leg", "arm"], "kept": ["1", "1"]}
@@ -298,4 +298,8 @@ def test_where_chooses_images_by_their_columns(manifest: Callable[..., Path], tm
     refused(file, "data.where names 'sit'", "did you mean 'site'?", where={"sit": "leg"})
     refused(file, "no image has 'foot' in column 'site'", "arm, hip, leg", where={"site": "foot"})
     refused(file, "data.where leaves no image", where={"site": "hip", "kept": 0})
-    refused("phantom:skin", "data.where names 'site'", "only a CSV manifest has columns", where={"site": "leg"})
+    refused("phantom:skin", "data.where names 'site'", "only a CSV manifest", where={"site": "leg"})
+    assert open_index(DataConfig(source=str(file), where={"kept": 1.0, "label": ["x", "y"]})).paths == [
+        "a.png",
+        "c d.png",
+    ]

@@ -10,6 +10,7 @@ from PIL import Image
 from diascope.errors import ConfigError, RunError
 from diascope.runs.claim import Claim
 from diascope.runs.folder import RunFolder, write_json
+from diascope.study.changes import same_arms
 from diascope.study.plan import Cell, check_stale, plan, read_images, write_study
 from diascope.studyfile import Study, parse_study
 
@@ -175,3 +176,27 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"file.*give another --out"):
         write_study(study, read_images(study), tmp_path / "file" / "out")
+
+
+def test_a_stale_run_tells_what_is_different(tmp_path: Path) -> None:
+    def trained(*settings: str) -> list[Cell]:
+        return cells_of(make_study("seeds=1", *settings), tmp_path)
+
+    for cell in trained():
+        finish(cell)
+        config = {"run_id": cell.task.run_id, "config": cell.task.config.model_dump(mode="json")}
+        write_json(RunFolder(cell.task.folder).config, config)
+    gray, *_ = trained("training.epochs=1", "augmentation.rotation=10")
+    assert "training.epochs was 50 and is 1" in gray.why
+    with pytest.raises(RunError, match="training.epochs was 50 and is 1; give another --out"):
+        check_stale(trained("training.epochs=1"), tmp_path, retrain=False)
+    gray, *_ = trained("data.phantom.seed=1")
+    assert gray.why == "data.phantom.seed was 0 and is 1"
+    gray, *_ = trained("split.seed=1")
+    assert gray.why.startswith("the images, their labels or sides")
+
+
+def test_arms_that_are_the_same_are_warned_of() -> None:
+    (finding,) = same_arms({"a": "1", "b": "2", "c": "1"})
+    assert finding.sentence == "The arms a and c are the same configuration: is an override missing?"
+    assert same_arms({"a": "1", "b": "2"}) == []

@@ -23,8 +23,9 @@ def plan(
 
     from diascope.cli.display import RunDisplay
     from diascope.recipes import find_study
+    from diascope.study.changes import same_arms
     from diascope.study.plan import plan as plan_runs
-    from diascope.study.plan import read_images
+    from diascope.study.plan import read_images, reasons_of
 
     found = find_study(study, settings)
     folder = out or Path(found.config.name)
@@ -43,7 +44,9 @@ def plan(
         console.print(
             "stale: trained with another configuration or other images; nothing is overwritten without --retrain"
         )
-    for why in dict.fromkeys(cell.why for cell in cells if cell.why):
-        console.print(f"stale: {why}", soft_wrap=True)
+    for why in reasons_of(cells):
+        console.print(f"stale: {why}", soft_wrap=True, markup=False)
+    for finding in same_arms({cell.task.arm: cell.task.run_id for cell in cells[: len(found.arms)]}):
+        console.print(f"warning: {finding.sentence}", soft_wrap=True)
     if counts["extend"]:
         console.print("extend: trained for fewer epochs; goes on from the last one")

@@ -9,7 +9,11 @@ from diascope.errors import ConfigError
 
 Setting = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file. Can be given several times."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key of the study file; a section is merged. Can be given several times.",
+    ),
 ]
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a recipe.")]
 OutOption = Annotated[

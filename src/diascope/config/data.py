@@ -34,14 +34,22 @@ class PhantomConfig(Section):
     rate: float = Field(0.9, ge=0, le=1, description="share of the images whose mark agrees with their class")
 
 
+def _values(where: dict[str, Any]) -> dict[str, Any]:
+    for column, wanted in where.items():
+        for value in wanted if isinstance(wanted, list) else [wanted]:
+            if not isinstance(value, str | int | float):
+                raise ValueError(f"{column} is {value!r}: write a text, a number, or a list of these")
+    return where
+
+
 class DataConfig(Section):
     """Which images, how they are labelled, and what the network gets to see of them."""
 
     source: str = Field(min_length=1, description="folder with a folder per class, CSV manifest, npz, or phantom:skin")
     label: str = Field("label", description="column of the manifest that holds the class")
     group: str | None = Field(None, description="column that must not be split between sides: patient, lesion")
-    where: dict[str, str | int | tuple[str | int, ...]] = Field(
-        {}, description="use only the images with this value, or one of these, in further columns of the manifest"
+    where: Annotated[dict[str, Any], AfterValidator(_values)] = Field(
+        {}, description="use only the images with this value, or one of these, in a column of the manifest"
     )
     classes: Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(all_differ)] | None = Field(
         None, description="the classes, in order; default: sorted by name"

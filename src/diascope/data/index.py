@@ -207,20 +207,37 @@ def _assemble(
 
 def _chosen(config: "DataConfig", table: SourceTable, source: str) -> Rows:
     """The rows of the images that data.where asks for; all of them where it asks for nothing."""
+    columns = {**table.columns}
+    if columns or config.group:
+        columns |= {config.label: table.labels} | (
+            {config.group: table.groups} if config.group and table.groups else {}
+        )
     chosen = np.ones(len(table.paths), dtype=bool)
     for name, wanted in config.where.items():
-        if name not in table.columns:
-            remedy = did_you_mean(name, table.columns) if table.columns else "only a CSV manifest has columns"
-            what = f"data.where names {name!r}, which is no further column of it"
-            raise DataError(what, where=source, remedy=remedy)
-        values = [str(value) for value in (wanted if isinstance(wanted, tuple) else (wanted,))]
-        for value in sorted(set(values) - set(table.columns[name])):
-            what = f"data.where: no image has {value!r} in column {name!r}"
-            raise DataError(what, where=source, remedy=f"it holds {shorten(sorted(set(table.columns[name])))}")
-        chosen &= np.isin(table.columns[name], values)
+        if name not in columns:
+            remedy = did_you_mean(name, columns) if columns else "only a CSV manifest with further columns has any"
+            raise DataError(f"data.where names {name!r}, which is no such column of it", where=source, remedy=remedy)
+        any_of = np.zeros(len(table.paths), dtype=bool)
+        for value in wanted if isinstance(wanted, list) else [wanted]:
+            found = np.array([_is(cell, value) for cell in columns[name]])
+            if not found.any():
+                what = f"data.where: no image has {value!r} in column {name!r}"
+                raise DataError(what, where=source, remedy=f"it holds {shorten(sorted(set(columns[name])))}")
+            any_of |= found
+        chosen &= any_of
     if not chosen.any():
         raise DataError("data.where leaves no image", where=source, remedy="ask for less at once")
     return np.flatnonzero(chosen)
+
+
+def _is(cell: str, value: str | float) -> bool:
+    """Whether a cell of a table holds the value; numbers are compared as numbers, 45 with 45.0."""
+    if isinstance(value, str):
+        return cell == value
+    try:
+        return float(cell) == value
+    except ValueError:
+        return False
 
 
 def _class_order(

@@ -54,7 +54,7 @@ def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = l
             raise RunError(
                 f"the training loss is {epoch.training.loss} in epoch {epoch.epoch}",
                 where=task.name,
-                remedy="lower training.learning_rate or use precision fp32",
+                remedy="lower training.learning_rate, or set training.gradient_clipping to 1",
             )
         _stop_if(stop)
         history.append(_history_row(epoch))

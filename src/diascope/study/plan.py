@@ -23,6 +23,7 @@ from diascope.findings import Finding
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
 from diascope.runs.record import sample_stem
+from diascope.study.changes import what_changed
 from diascope.study.checks import StartingWeights, check_arms, check_sides, model_digest
 from diascope.study.samples import write_augmented_samples
 from diascope.studyfile import Arm, Study, dump_study, load_study
@@ -44,7 +45,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the plan, and how far it is; of a stale one, why it cannot go on where there is more to say."""
+    """One run of the plan, and how far it is; of a stale one, what is different now."""
 
     task: RunTask
     state: State
@@ -100,10 +101,14 @@ def check_stale(cells: Sequence[Cell], folder: Path, *, retrain: bool) -> None:
     if stale and not retrain:
         names = ", ".join(stale[:5]) + (f" and {len(stale) - 5} more" if len(stale) > 5 else "")
         what = f"{len(stale)} of {len(cells)} runs were trained with another configuration or other images: {names}"
-        reasons = dict.fromkeys(cell.why for cell in cells if cell.why)
-        what += "".join(f" ({reason})" for reason in reasons)
+        what += "".join(f"; {reason}" for reason in reasons_of(cells))
         remedy = "give another --out, undo the change, or pass --retrain to train them anew"
         raise RunError(what, where=str(folder), remedy=remedy)
+
+
+def reasons_of(cells: Sequence[Cell]) -> list[str]:
+    """Why cells are stale, each reason once."""
+    return list(dict.fromkeys(cell.why for cell in cells if cell.why))
 
 
 def write_study(study: Study, images: Images, folder: Path, cells: Sequence[Cell] = ()) -> None:
@@ -202,7 +207,8 @@ def _cell(
     shorter = _shorter(RunFolder(path), config)
     if shorter is not None and run_id(shorter, content) == RunFolder(path).run_id():
         return _more_epochs(task, shorter)
-    return Cell(task, _state(RunFolder(path), task.run_id))
+    state = _state(RunFolder(path), task.run_id)
+    return Cell(task, state, what_changed(RunFolder(path), config) if state == "stale" else "")
 
 
 def _more_epochs(task: RunTask, shorter: RunConfig) -> Cell:

@@ -12,6 +12,7 @@ import torch
 from diascope.engine import pick_device
 from diascope.errors import ConfigError
 from diascope.findings import Finding
+from diascope.study.changes import same_arms
 from diascope.study.executors import Event, Executor, Failed
 from diascope.study.executors.processes import ProcessExecutor
 from diascope.study.executors.ray import RayExecutor, Resources
@@ -63,6 +64,7 @@ def run_study(study: Study, folder: Path, options: Options, display: Display) ->
     images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
     images.findings.extend(slow_precision(study, _device_type(options)))
     cells = plan(study, images, folder)
+    images.findings.extend(same_arms({cell.task.arm: cell.task.run_id for cell in cells[: len(study.arms)]}))
     check_stale(cells, folder, retrain=options.retrain)
     write_study(study, images, folder, cells)
     display.planned(cells, images.findings)

@@ -1,0 +1,53 @@
+"""What is different between a run as it was trained and as it is asked for now, and arms that do not differ."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from diascope.config import RunConfig
+from diascope.findings import Finding
+from diascope.runs.folder import RunFolder
+
+MOST = 4  # changes that are named
+_ELSEWHERE = {"fold", "seed", "split"}  # told by the folder's name, and by its sides
+_FILES = "the images, their labels or sides, the code of a network, or the weights to begin with have changed"
+
+
+def what_changed(folder: RunFolder, config: RunConfig) -> str:
+    """`training.epochs was 6 and is 2`; where the configuration is the same, it is the files."""
+    try:
+        before = dict(_leaves(json.loads(folder.config.read_text(encoding="utf-8"))["config"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    now = dict(_leaves(config.model_dump(mode="json", exclude=_ELSEWHERE)))
+    keys = [key for key in now if key in before and before[key] != now[key]]
+    keys += [key for key in before if key not in now and key.partition(".")[0] not in _ELSEWHERE]
+    named = [f"{key} was {json.dumps(before[key])} and is {json.dumps(now.get(key))}" for key in keys[:MOST]]
+    rest = f" and {len(keys) - MOST} more" if len(keys) > MOST else ""
+    return ", ".join(named) + rest if named else _FILES
+
+
+def _leaves(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def same_arms(identities: Mapping[str, str]) -> list[Finding]:
+    """A warning for arms, by name, whose runs have the same identity: they would be trained twice, and compared."""
+    alike: dict[str, list[str]] = {}
+    for name, identity in identities.items():
+        alike.setdefault(identity, []).append(name)
+    return [
+        Finding(
+            code="same-arms",
+            severity="warning",
+            outcome="issue",
+            sentence=f"The arms {' and '.join(names)} are the same configuration: is an override missing?",
+            evidence={"arms": names},
+        )
+        for names in alike.values()
+        if len(names) > 1
+    ]
