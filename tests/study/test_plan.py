@@ -188,7 +188,7 @@ def test_a_stale_run_tells_what_is_different(tmp_path: Path) -> None:
         write_json(RunFolder(cell.task.folder).config, config)
     gray, *_ = trained("training.epochs=1", "augmentation.rotation=10")
     assert "training.epochs was 50 and is 1" in gray.why
-    with pytest.raises(RunError, match="training.epochs was 50 and is 1; give another --out"):
+    with pytest.raises(RunError, match=r"training\.epochs was 50 and is 1; give another --out"):
         check_stale(trained("training.epochs=1"), tmp_path, retrain=False)
     gray, *_ = trained("data.phantom.seed=1")
     assert gray.why == "data.phantom.seed was 0 and is 1"

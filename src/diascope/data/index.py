@@ -207,11 +207,11 @@ def _assemble(
 
 def _chosen(config: "DataConfig", table: SourceTable, source: str) -> Rows:
     """The rows of the images that data.where asks for; all of them where it asks for nothing."""
-    columns = {**table.columns}
-    if columns or config.group:
-        columns |= {config.label: table.labels} | (
-            {config.group: table.groups} if config.group and table.groups else {}
-        )
+    columns = dict(table.columns)
+    if config.source.lower().endswith((".csv", ".tsv", ".txt")):
+        columns[config.label] = table.labels
+        if config.group is not None and table.groups is not None:
+            columns[config.group] = table.groups
     chosen = np.ones(len(table.paths), dtype=bool)
     for name, wanted in config.where.items():
         if name not in columns:
