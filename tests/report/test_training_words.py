@@ -41,7 +41,7 @@ def _words(classes: int = 2, **options: Any) -> str:
         ({"label_smoothing": 0.1}, "label smoothing 0.1"),
         ({"mixup": 0.2}, "mixup of images and classes (alpha 0.2"),
         ({"class_weights": "balanced"}, "weighted by class"),
-        ({"sampler": "balanced"}, "classes drawn equally often, with replacement"),
+        ({"sampler": "balanced"}, "classes drawn equally often, images of rare ones several times"),
         ({"precision": "bf16"}, "bfloat16"),
         ({"early_stopping": 4}, "ended when the lowest validation loss so far had not been improved for 4 epochs"),
         ({"early_stopping": {"metric": "auroc", "min_delta": 0.01, "restore_best": True}},
