@@ -23,28 +23,32 @@ OutOption = Annotated[
 OnUnreadableOption = Annotated[
     Literal["error", "skip"], typer.Option(help="Images that cannot be read: list them and stop, or leave them out.")
 ]
+JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time. Default: one a core.")]
+ExecutorOption = Annotated[
+    Literal["processes", "serial", "ray"],
+    typer.Option(help="Several runs at a time, one by one, or on a Ray cluster."),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(help="Ray cluster that this machine is part of: auto, HOST:PORT. Default: one on it alone."),
+]
+CpusOption = Annotated[
+    float | None, typer.Option(help="Ray: processors that a run gets. Default: its training.threads.", min=0.01)
+]
+GpusOption = Annotated[float, typer.Option(help="Ray: GPUs that a run gets; 0.25 lets four runs share one.", min=0)]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")]
 
 
 def run(
     study: StudyArgument,
     out: OutOption = None,
     settings: Setting = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time. Default: one a core.")] = None,
-    executor: Annotated[
-        Literal["processes", "serial", "ray"],
-        typer.Option(help="Several runs at a time, one by one, or on a Ray cluster."),
-    ] = "processes",
-    address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster that this machine is part of: auto, HOST:PORT. Default: one on it alone."),
-    ] = None,
-    cpus_per_run: Annotated[
-        float | None, typer.Option(help="Ray: processors that a run gets. Default: its training.threads.", min=0.01)
-    ] = None,
-    gpus_per_run: Annotated[
-        float, typer.Option(help="Ray: GPUs that a run gets; 0.25 lets four runs share one.", min=0)
-    ] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
+    jobs: JobsOption = None,
+    executor: ExecutorOption = "processes",
+    address: AddressOption = None,
+    cpus_per_run: CpusOption = None,
+    gpus_per_run: GpusOption = 0,
+    device: DeviceOption = "auto",
     on_unreadable: OnUnreadableOption = "error",
     retrain: Annotated[bool, typer.Option("--retrain", help="Train runs anew whose configuration changed.")] = False,
 ) -> None:

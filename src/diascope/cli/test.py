@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from diascope.cli.run import DeviceOption
+
 
 def test(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A study folder.")],
@@ -15,7 +17,7 @@ def test(
         Literal["best", "last"],
         typer.Option(help="The weights of the epoch that the validation side chose, or those of the last epoch."),
     ] = "best",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Judge the finished runs of a study on its test side, which no training has seen, and rebuild the report.
 

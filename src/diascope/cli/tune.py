@@ -1,11 +1,22 @@
 """diascope tune: search hyper-parameters, then compare what was found with the default."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from diascope.cli.run import OnUnreadableOption, OutOption, Setting, StudyArgument
+from diascope.cli.run import (
+    AddressOption,
+    CpusOption,
+    DeviceOption,
+    ExecutorOption,
+    GpusOption,
+    JobsOption,
+    OnUnreadableOption,
+    OutOption,
+    Setting,
+    StudyArgument,
+)
 from diascope.errors import ConfigError
 
 
@@ -16,22 +27,12 @@ def tune(
     trials: Annotated[
         int | None, typer.Option("--trials", "-n", min=1, help="Configurations to try. Default: search.trials.")
     ] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time. Default: one a core.")] = None,
-    executor: Annotated[
-        Literal["processes", "serial", "ray"],
-        typer.Option(help="Several runs at a time, one by one, or on a Ray cluster."),
-    ] = "processes",
-    address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster that this machine is part of: auto, HOST:PORT. Default: one on it alone."),
-    ] = None,
-    cpus_per_run: Annotated[
-        float | None, typer.Option(help="Ray: processors that a run gets. Default: its training.threads.", min=0.01)
-    ] = None,
-    gpus_per_run: Annotated[
-        float, typer.Option(help="Ray: GPUs that a run gets; 0.25 lets four runs share one.", min=0)
-    ] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")] = "auto",
+    jobs: JobsOption = None,
+    executor: ExecutorOption = "processes",
+    address: AddressOption = None,
+    cpus_per_run: CpusOption = None,
+    gpus_per_run: GpusOption = 0,
+    device: DeviceOption = "auto",
     on_unreadable: OnUnreadableOption = "error",
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Train the found configuration anew where further trials changed it.")
