@@ -65,7 +65,7 @@ def run(
 
     found = find_study(study, settings)
     folder = out or Path(found.config.name)
-    _refuse_file(folder)
+    refuse_file(folder)
 
     from diascope.cli.display import RunDisplay, say_outcome, say_stopped
     from diascope.report.page import write_report
@@ -84,6 +84,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _refuse_file(folder: Path) -> None:
+def refuse_file(folder: Path) -> None:
+    """A study folder cannot lie where a file is: ConfigError."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError("is a file, not a folder", where=f"--out {folder}", remedy="give another --out")

@@ -16,8 +16,8 @@ from diascope.cli.run import (
     OutOption,
     Setting,
     StudyArgument,
+    refuse_file,
 )
-from diascope.errors import ConfigError
 
 
 def tune(
@@ -58,8 +58,7 @@ def tune(
     asked = [f"search.trials={trials}"] if trials else []
     found = find_study(study, [*(settings or []), *asked])
     folder = out or Path(found.config.name)
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError("is a file, not a folder", where=f"--out {folder}", remedy="give another --out")
+    refuse_file(folder)
     options = Options(executor, jobs, device, on_unreadable, retrain, Resources(address, cpus_per_run, gpus_per_run))
     try:
         with SearchDisplay() as display:

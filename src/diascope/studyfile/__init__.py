@@ -3,14 +3,12 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from io import StringIO
 from itertools import combinations, product
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -18,7 +16,6 @@ from diascope.config import (
     AugmentationConfig,
     DataConfig,
     ModelConfig,
-    Section,
     Space,
     SplitConfig,
     StudyConfig,
@@ -26,6 +23,7 @@ from diascope.config import (
     own_model,
 )
 from diascope.errors import ConfigError
+from diascope.studyfile.problems import Lines, explain, known_keys, nearest
 
 Tree = dict[str, Any]
 ARM_SECTIONS = ("data", "model", "augmentation", "training")
@@ -48,9 +46,6 @@ PATHS: dict[tuple[str, ...], Callable[[str], bool]] = {
     ("model", "name"): lambda value: own_model(value) is not None,
     ("training", "start_from"): bool,
 }
-SCHEDULES = ("constant", "step", "exponential", "cosine", "plateau", "one_cycle")
-# Values of the agreed format whose feature this version does not have: refused by name, never ignored.
-LATER_VALUES = {"compare.at": ("best",)}
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,7 @@ def load_study(path: Path, settings: list[str] | None = None) -> Study:
 def parse_study(text: str, settings: list[str], *, where: str, folder: Path) -> Study:
     """Like load_study, of a text; `folder` is what paths in it are relative to."""
     marked = _parse_yaml(text, where)
-    lines = _Lines(marked, where)
+    lines = Lines(marked, where)
     tree = json.loads(json.dumps(_plain(marked, where)))
     _make_absolute(tree, folder)
     for overrides in (tree.get("arms") or {}).values() if isinstance(tree.get("arms"), dict) else ():
@@ -203,40 +198,7 @@ def _section(tree: Tree, key: tuple[str, ...]) -> Tree:
     return tree
 
 
-class _Lines:
-    """Where a key stands: in the file, in an arm, or in a --set."""
-
-    def __init__(self, marked: Any, where: str) -> None:
-        self.marked, self.where = marked, where
-        self.set_by: dict[tuple[str, ...], str] = {}
-
-    def place(self, key: tuple[Any, ...]) -> str:
-        for length in range(len(key), 0, -1):
-            if key[:length] in self.set_by:
-                return self.set_by[key[:length]]
-        line = self._line(key)
-        if not line:  # the key came into being by a setting of something inside it
-            inside = [place for known, place in self.set_by.items() if known[: len(key)] == key]
-            return inside[0] if inside else self.where
-        return f"{self.where}:{line}"
-
-    def _line(self, key: tuple[Any, ...]) -> int | None:
-        """The line of the longest part of `key` that stands in the file, counted from 1."""
-        node, line = self.marked, None
-        for name in key:
-            if isinstance(node, Mapping) and name in node:
-                if name not in (node.lc.data or {}):  # type: ignore[attr-defined]
-                    return line  # it came in by a merge (<<), and stands elsewhere
-                line = node.lc.key(name)[0] + 1  # type: ignore[attr-defined]
-            elif isinstance(node, list) and isinstance(name, int) and name < len(node):
-                line = node.lc.item(name)[0] + 1  # type: ignore[attr-defined]
-            else:
-                break
-            node = node[name]
-        return line
-
-
-def _resolve_arm(name: str, overrides: Tree, tree: Tree, lines: _Lines) -> Arm:
+def _resolve_arm(name: str, overrides: Tree, tree: Tree, lines: Lines) -> Arm:
     merged = json.loads(json.dumps(tree))
     places = {}
     for key, value, written in sorted(_leaves(overrides), key=lambda leaf: leaf[0][-1] != "kind"):
@@ -244,13 +206,13 @@ def _resolve_arm(name: str, overrides: Tree, tree: Tree, lines: _Lines) -> Arm:
         _check_arm_key(f"arm {name!r}", key, place)
         _put(merged, key, value)
         places[key] = place
-    arm_lines = _Lines(lines.marked, lines.where)
+    arm_lines = Lines(lines.marked, lines.where)
     arm_lines.set_by = {**lines.set_by, **places}
     config = _validate(StudyConfig, merged, arm_lines, prefix=f"arm {name!r}: ")
     return Arm(name, config.data, config.model, config.augmentation, config.training)
 
 
-def _check_spaces(config: StudyConfig, tree: Tree, lines: _Lines) -> None:
+def _check_spaces(config: StudyConfig, tree: Tree, lines: Lines) -> None:
     """Every value that a search may try must make a valid configuration: each by itself, and the ends in pairs."""
     if config.search is None:
         return
@@ -273,7 +235,7 @@ def _check_spaces(config: StudyConfig, tree: Tree, lines: _Lines) -> None:
         _check_values(values, base, places, lines)
 
 
-def _check_values(values: Tree, base: Tree, places: dict[str, str], lines: _Lines) -> None:
+def _check_values(values: Tree, base: Tree, places: dict[str, str], lines: Lines) -> None:
     merged = json.loads(json.dumps(base))
     for dotted, value in values.items():
         _put(merged, tuple(dotted.split(".")), value)
@@ -314,13 +276,13 @@ def _check_arm_key(who: str, key: tuple[str, ...], place: str) -> None:
             remedy="set it at the top of the file, or make another study",
         )
     if key[0] not in ARM_SECTIONS:
-        nearest = _nearest(dotted, [name for name in _known_keys(StudyConfig) if name.split(".")[0] in ARM_SECTIONS])
+        close = nearest(dotted, [name for name in known_keys(StudyConfig) if name.split(".")[0] in ARM_SECTIONS])
         raise ConfigError(
-            f"{who} sets {dotted}, which is not a key of {', '.join(ARM_SECTIONS)}", where=place, remedy=nearest
+            f"{who} sets {dotted}, which is not a key of {', '.join(ARM_SECTIONS)}", where=place, remedy=close
         )
 
 
-def _validate(model: type[StudyConfig], tree: Tree, lines: _Lines, prefix: str = "") -> StudyConfig:
+def _validate(model: type[StudyConfig], tree: Tree, lines: Lines, prefix: str = "") -> StudyConfig:
     tree = {key: {} if value is None and key in (*ARM_SECTIONS, "split", "compare") else value
             for key, value in tree.items()}  # fmt: skip
     arms = tree.get("arms")
@@ -329,75 +291,10 @@ def _validate(model: type[StudyConfig], tree: Tree, lines: _Lines, prefix: str =
     try:
         return model.model_validate_json(json.dumps(tree), strict=True)
     except ValidationError as error:
-        problems = [_explain(problem, lines, prefix) for problem in error.errors()]
+        problems = [explain(problem, lines, prefix) for problem in error.errors()]
         first = problems[0]
         if len(problems) > 1:
             rest = "".join(f"\n{problem}" for problem in problems[1:])
             raise ConfigError(f"{first.what}{f'; {first.remedy}' if first.remedy else ''}{rest}",
                               where=first.where) from None  # fmt: skip
         raise first from None
-
-
-def _explain(problem: Any, lines: _Lines, prefix: str) -> ConfigError:
-    """One validation problem as an error with its place, its cause and the remedy."""
-    key = tuple(part for part in problem["loc"] if part != "[key]")
-    if "schedule" in key:  # pydantic puts the kind of the schedule after it
-        key = tuple(part for part in key if part not in SCHEDULES or key[-1] == "schedule")
-    dotted = ".".join(map(str, key))
-    place = lines.place(key)
-    kind, given = problem["type"], problem.get("input")
-    if kind == "extra_forbidden":
-        remedy = _nearest(dotted, [*_known_keys(StudyConfig)])
-        if remedy == f"did you mean {dotted}?":
-            return ConfigError(f"{prefix}{dotted} is for another kind of schedule", where=place, remedy="remove it")
-        return ConfigError(f"{prefix}unknown key {dotted}", where=place, remedy=remedy)
-    if kind == "literal_error" and given in LATER_VALUES.get(dotted, ()):
-        expected = problem["ctx"]["expected"]
-        what = f"{prefix}{dotted}: {given} is refused: this version does not have it yet"
-        return ConfigError(what, where=place, remedy=f"it has {expected}")
-    if kind == "union_tag_invalid":
-        what = f"{prefix}{dotted}: {problem['ctx']['tag']!r} is none; there are {', '.join(SCHEDULES)}"
-        return ConfigError(what, where=place)
-    if kind == "missing":
-        return ConfigError(f"{prefix}{dotted} is missing", where=place, remedy=_how_to_give(dotted))
-    if problem["loc"] and problem["loc"][-1] == "[key]":
-        what = f"{prefix}{given!r} cannot be the name of an arm"
-        return ConfigError(what, where=place, remedy="use letters, digits, '.', '_', '+' and '-'; it names a folder")
-    if kind == "value_error":
-        what = f"{dotted}: {problem['ctx']['error']}" if dotted else str(problem["ctx"]["error"])
-        return ConfigError(f"{prefix}{what}", where=place)
-    message = problem["msg"][0].lower() + problem["msg"][1:]
-    return ConfigError(f"{prefix}{dotted} is {json.dumps(given)}: {message}", where=place)
-
-
-def _how_to_give(dotted: str) -> str:
-    if dotted == "data.source" or dotted == "data":
-        return "add `data: {source: FOLDER}` to the file, or pass --set data.source=FOLDER"
-    return f"add `{dotted}:`"
-
-
-def _nearest(dotted: str, known: list[str]) -> str:
-    close = get_close_matches(dotted, known, n=1, cutoff=0.6)
-    if not close:
-        last = dotted.rsplit(".", 1)[-1]
-        close = [name for name in known if name.rsplit(".", 1)[-1] == last][:1]
-    if close:
-        return f"did you mean {close[0]}?"
-    section = dotted.rpartition(".")[0]
-    inside = [name for name in known if name.rpartition(".")[0] == section]
-    return f"known here: {', '.join(inside)}" if inside else "`diascope schema` lists the keys"
-
-
-def _known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        yield prefix + name
-        for inner in _section_types(field.annotation):
-            yield from _known_keys(inner, f"{prefix}{name}.")
-
-
-def _section_types(annotation: Any) -> Iterator[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    elif get_origin(annotation) in (Union, UnionType):
-        for part in get_args(annotation):
-            yield from _section_types(part)
