@@ -42,6 +42,11 @@ def vgg(depth: int, base: int = 8, **keys: Any) -> Case:
     return Case(32, {"name": "vgg", "depth": depth, "base_channels": base, **keys}, 1e-3)
 
 
+def pretrained(smallest: int, backbone: str, learning_rate: float, **keys: Any) -> Case:
+    told = {"name": "pretrained", "backbone": backbone, "weights": "random", "dropout": 0.1, **keys}
+    return Case(smallest, told, learning_rate)
+
+
 def resnet(smallest: int, depth: int, **keys: Any) -> Case:
     return Case(smallest, {"name": "resnet", "depth": depth, "base_channels": 4, **keys})
 
@@ -59,6 +64,10 @@ CASES = {
     "bottleneck-small": resnet(4, 11, block="bottleneck"),
     "bottleneck-four-stages": resnet(32, 14, block="bottleneck", stages=4),
     "resnet-plain": resnet(4, 8, normalization="none"),
+    "pretrained-features": pretrained(8, "test_resnet", 3e-3, layer=1, pooling="flatten", dense=(64,)),
+    "pretrained-adapted-to-gray": pretrained(8, "test_efficientnet", 3e-2, gray="adapt", pooling="both", dense=(64,)),
+    "pretrained-last-block": pretrained(8, "test_resnet", 3e-3, mode="finetune", dense=(16,)),
+    "pretrained-all": pretrained(32, "vgg11", 3e-4, mode="finetune", unfreeze="all", dense=(16,)),
     "own": Case(4),
 }
 
@@ -93,7 +102,7 @@ def images(count: int, size: tuple[int, int], channels: int = 1, seed: int = 0) 
 
 
 def test_every_registered_network_is_here() -> None:
-    assert set(MODELS) == {case.keys["name"] for case in CASES.values() if case.keys}
+    assert {*MODELS, "pretrained"} == {case.keys["name"] for case in CASES.values() if case.keys}
 
 
 @pytest.mark.parametrize(("channels", "classes", "outputs"), [(1, 2, 1), (3, 2, 1), (1, 5, 5), (3, 5, 5)])
@@ -113,7 +122,7 @@ def test_the_smallest_image_and_one_above_and_sides_that_differ(case: Case) -> N
 
 def test_below_the_smallest_image_is_an_error_that_names_it(case: Case) -> None:
     config = ModelConfig(**case.keys)
-    if config.kind == "own":
+    if config.kind in ("own", "pretrained"):
         assert smallest_image(config) == 1, "its code alone knows more"
         return
     assert smallest_image(config) == case.smallest
@@ -167,7 +176,7 @@ def test_what_the_cam_layer_gave_is_not_written_over(case: Case) -> None:
         copies.append(output.detach().clone())
 
     model.get_submodule(cam_layer(model)).register_forward_hook(keep)
-    logits = model(images(2, (64, 64)))
+    logits = model(images(2, (64, 64)).requires_grad_())  # else nothing leads through a frozen backbone
     assert torch.equal(kept[0].detach(), copies[0])
     assert torch.autograd.grad(logits.sum(), kept[0])[0].shape == kept[0].shape
 
@@ -205,7 +214,7 @@ def test_weights_lie_channels_last(case: Case) -> None:
 
 def test_dropout_draws_from_the_generator_that_it_is_given(case: Case) -> None:
     size = (max(16, case.smallest),) * 2
-    model = build(case, size, **({"dropout": 0.5} if case.keys["name"] in MODELS else {})).train()
+    model = build(case, size, **({"dropout": 0.5} if "dropout" in ModelConfig(**case.keys).filled() else {})).train()
     layers = [module for module in model.modules() if isinstance(module, Stochastic)]
     assert layers
     nn.init.normal_(list(model.parameters())[-2], generator=torch.Generator().manual_seed(0))

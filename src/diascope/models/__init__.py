@@ -10,9 +10,10 @@ from diascope.errors import ConfigError
 from diascope.models import alexnet, resnet, vgg
 from diascope.models.cam import cam_layer
 from diascope.models.own import check_own, own_network
+from diascope.models.pretrained import build_pretrained, has_frozen_part
 from diascope.seeding import stream_seed
 
-__all__ = ["MODELS", "build_model", "cam_layer", "check_model", "smallest_image"]
+__all__ = ["MODELS", "build_model", "cam_layer", "check_model", "output_count", "smallest_image"]
 
 
 def _alexnet(config: ModelConfig, channels: int, outputs: int, image_size: tuple[int, int]) -> nn.Module:
@@ -42,11 +43,13 @@ def build_model(
     Two classes give one logit (B, 1), that of the second class; K > 2 classes give (B, K). Draws from the stream "init"
     of `seed` alone. Raises ConfigError where the images are too small for the network.
     """
-    outputs = _outputs(classes)
+    outputs = output_count(classes)
     _check_size(config, image_size)
     start = stream_seed(seed, "init")
     if config.kind == "own":
         model = own_network(config, channels, outputs, image_size, start)
+    elif config.kind == "pretrained":
+        model = build_pretrained(config, channels, outputs, image_size, seed)
     else:
         with torch.device("meta"):  # PyTorch's own initial weights, drawn from the global stream, are never made
             model = MODELS[config.name](config, channels, outputs, image_size)
@@ -58,12 +61,15 @@ def build_model(
 def check_model(config: ModelConfig, *, channels: int, classes: int, image_size: tuple[int, int]) -> None:
     """Raises ConfigError for a network that could not be trained on such images: before any training, and cheaply.
 
-    For a built-in network that is arithmetic; one of the user's own is built, and sees two images in either mode.
+    For a built-in network that is arithmetic; one of the user's own is built, and sees two images in either mode; of a
+    pretrained one the weights are read.
     """
     _check_size(config, image_size)
+    if config.kind == "pretrained":
+        has_frozen_part(config, channels, image_size)
     if config.kind == "own":
         model = build_model(config, channels=channels, classes=classes, image_size=image_size, seed=0)
-        check_own(model, config.name, channels=channels, outputs=_outputs(classes), image_size=image_size)
+        check_own(model, config.name, channels=channels, outputs=output_count(classes), image_size=image_size)
 
 
 def smallest_image(config: ModelConfig) -> int:
@@ -75,7 +81,8 @@ def smallest_image(config: ModelConfig) -> int:
     return sizes.get(config.kind, 1)
 
 
-def _outputs(classes: int) -> int:
+def output_count(classes: int) -> int:
+    """Logits of a network: one for two classes, else one a class."""
     return 1 if classes == 2 else classes
 
 

@@ -1,0 +1,118 @@
+"""A backbone cut in two between its blocks: what stays as it is, and can be computed once, and what learns.
+
+The cut is made in the graph that torch.fx traces, at the last place before the learning blocks where a single tensor
+passes: after the pooling that precedes them, say, where the maps are smallest.
+"""
+
+from collections.abc import Sequence
+from inspect import signature
+from typing import Any
+
+from torch import fx, nn
+
+Blocks = list[list[str]]  # names of the parameters of each block, in the order of the computation
+
+
+class _Tracer(fx.Tracer):
+    """Traces `forward_features` of a timm model; what timm marks as untraceable stays one node."""
+
+    traced_func_name = "forward_features"
+
+    def __init__(self) -> None:
+        from timm.models import get_notrace_functions, get_notrace_modules
+
+        super().__init__(autowrap_functions=tuple(get_notrace_functions()))  # type: ignore[no-untyped-call]
+        self._opaque = tuple(get_notrace_modules())  # type: ignore[no-untyped-call]
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        return isinstance(module, self._opaque) or bool(super().is_leaf_module(module, name))
+
+
+def blocks_of(backbone: nn.Module) -> Blocks:
+    """The blocks as timm counts them in `feature_info`, each with all parameters since the one before.
+
+    Blocks without parameters are none of their own. What comes after the last one belongs to it.
+    """
+    order = {name: place for place, (name, _) in enumerate(backbone.named_modules())}
+    ends = [_end(order, info["module"]) for info in backbone.feature_info]  # type: ignore[union-attr]
+    used = {name for node in _trace(backbone).nodes for name in _parameters_of(node, backbone)}
+    blocks: Blocks = [[] for _ in ends]
+    for name, _ in backbone.named_parameters():
+        if name in used:
+            place = order[name.rpartition(".")[0]]
+            blocks[next((number for number, end in enumerate(ends) if place <= end), len(ends) - 1)].append(name)
+    return [block for block in blocks if block]
+
+
+def cut(backbone: nn.Module, learning: Sequence[str]) -> tuple[nn.Module | None, nn.Module]:
+    """`backbone.forward_features` as (before, after) the latest place with no parameter in `learning` before it.
+
+    Each takes and gives one tensor; they share the parameters of `backbone`. (None, all of it) where the first layer
+    learns, or where there is no place at which a single tensor passes.
+    """
+    graph = _trace(backbone)
+    nodes = [node for node in graph.nodes if node.op not in ("placeholder", "get_attr", "output")]
+    names = set(learning)
+    first = next((place for place, node in enumerate(nodes) if _parameters_of(node, backbone) & names), len(nodes))
+    passing = next((node for place in reversed(range(first)) if (node := _passing(nodes, place)) is not None), None)
+    if passing is None:
+        return None, fx.GraphModule(backbone, graph)
+    return _before(backbone, graph, passing), _after(backbone, graph, passing)
+
+
+def _trace(backbone: nn.Module) -> fx.Graph:
+    """The graph of `forward_features` of images alone: its further arguments are left at their defaults."""
+    forward: Any = backbone.forward_features
+    parameters = list(signature(forward).parameters.values())
+    return _Tracer().trace(backbone, {parameter.name: parameter.default for parameter in parameters[1:]})
+
+
+def _end(order: dict[str, int], module: str) -> int:
+    """The place of a module's last part."""
+    return max(place for name, place in order.items() if name == module or name.startswith(f"{module}."))
+
+
+def _parameters_of(node: fx.Node, root: nn.Module) -> set[str]:
+    """The parameters that a node uses: those of the module that it calls, or those that it is given."""
+    own: set[str] = set()
+    if node.op == "call_module":
+        module = root.get_submodule(str(node.target))
+        own = {f"{node.target}.{name}" for name, _ in module.named_parameters()}
+    return own | {str(source.target) for source in node.all_input_nodes if source.op == "get_attr"}
+
+
+def _passing(nodes: list[fx.Node], place: int) -> fx.Node | None:
+    """The one value that passes from the nodes up to `place` to those behind it; None where it is not just one."""
+    before = set(nodes[: place + 1])
+    passing = {source for node in nodes[place + 1 :] for source in node.all_input_nodes if source in before}
+    outside = {source.op for node in nodes[place + 1 :] for source in node.all_input_nodes} & {"placeholder"}
+    if place + 1 == len(nodes):
+        return nodes[place]
+    return next(iter(passing)) if len(passing) == 1 and not outside else None
+
+
+def _before(root: nn.Module, graph: fx.Graph, passing: fx.Node) -> nn.Module:
+    part, copies = fx.Graph(), dict[fx.Node, fx.Node]()
+    _copy_needed(graph, [passing], part, copies)
+    part.output(copies[passing])
+    return fx.GraphModule(root, part)
+
+
+def _after(root: nn.Module, graph: fx.Graph, passing: fx.Node) -> nn.Module:
+    part, copies = fx.Graph(), dict[fx.Node, fx.Node]()
+    copies[passing] = part.placeholder("values")
+    _copy_needed(graph, [node for node in graph.nodes if node.op == "output"], part, copies)
+    return fx.GraphModule(root, part)
+
+
+def _copy_needed(graph: fx.Graph, wanted: list[fx.Node], part: fx.Graph, copies: dict[fx.Node, fx.Node]) -> None:
+    """Copy into `part` what the wanted nodes need, in order, unless `copies` has it already."""
+    needed = set[fx.Node]()
+    while wanted:
+        node = wanted.pop()
+        if node not in needed and node not in copies:
+            needed.add(node)
+            wanted += node.all_input_nodes
+    for node in graph.nodes:
+        if node in needed:
+            copies[node] = part.node_copy(node, copies.__getitem__)
