@@ -34,6 +34,13 @@ class Stochastic(Protocol):
     generator: torch.Generator | None
 
 
+@runtime_checkable
+class Staged(Protocol):
+    """A network whose layers begin to learn in different epochs."""
+
+    def begin_epoch(self, epoch: int) -> None: ...
+
+
 @dataclass(frozen=True)
 class Epoch:
     """What is known after an epoch. `epoch` counts those done; `seconds` include the evaluations."""
@@ -83,7 +90,9 @@ def train_epoch(
     """One pass over the training side. Nothing is read back from the device before the end."""
     if config.has_horizon and steps is None:
         raise ValueError(f"schedule {config.schedule.kind} needs to know how many batches an epoch has: pass steps")
-    _give_generator(state.model, _generator(state))
+    _give_generator(state.model, dropout_generator(state))
+    if isinstance(state.model, Staged):
+        state.model.begin_epoch(state.epoch)
     state.model.train()
     loss = TrainingLoss(config.label_smoothing, None if class_weights is None else class_weights.to(state.device))
     mixup = Mixup(config.mixup, seed=state.seed, epoch=state.epoch) if config.mixup else None
@@ -157,7 +166,7 @@ def _autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def _generator(state: TrainingState) -> torch.Generator:
+def dropout_generator(state: TrainingState) -> torch.Generator:
     """The epoch's generator of random numbers on the device."""
     return torch.Generator(state.device).manual_seed(stream_seed(state.seed, "dropout", state.epoch))
 

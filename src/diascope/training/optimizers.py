@@ -1,8 +1,8 @@
 """Optimizers, with Keras' formulas where they differ from PyTorch's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import sqrt
-from typing import Any, overload
+from typing import Any, Protocol, overload, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,13 @@ RMSPROP_RHO = 0.9  # Keras' default; PyTorch's is 0.99
 NORMALIZATIONS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 Parameters = list[dict[str, Any]]  # groups as torch.optim takes them: parameters and what is their own
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A network whose layers learn at different rates: for each its share of the learning rate, and its parameters."""
+
+    def learning_layers(self) -> Iterator[tuple[float, list[nn.Parameter]]]: ...
 
 
 class KerasAdam(torch.optim.Adam):
@@ -35,8 +42,8 @@ class KerasAdam(torch.optim.Adam):
     def step(self, closure: Callable[[], float]) -> float: ...
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         for group in self.param_groups:
-            group["steps"] += 1
-            group["eps"] = KERAS_EPSILON / sqrt(1 - group["betas"][1] ** group["steps"])
+            group["steps"] += any(parameter.grad is not None for parameter in group["params"])
+            group["eps"] = KERAS_EPSILON / sqrt(1 - group["betas"][1] ** max(group["steps"], 1))
         result: Any = super().step(closure)  # type: ignore[no-untyped-call,unused-ignore]
         return None if result is None else float(result)
 
@@ -118,14 +125,23 @@ def build_optimizer(config: TrainingConfig, model: nn.Module) -> torch.optim.Opt
 def parameter_groups(model: nn.Module, weight_decay: float) -> Parameters:
     """One group without weight decay; with it two: the weights that decay, and those that do not.
 
-    Kernels decay. Normalization layers' parameters, and all of one dimension or none (biases, scales), do not.
+    Kernels decay. Normalization layers' parameters, and all of one dimension or none (biases, scales), do not. A
+    network with layers has these groups for each of them, the one with the full learning rate first.
     """
-    parameters = list(model.parameters())
+    layers = model.learning_layers() if isinstance(model, Layered) else [(1.0, list(model.parameters()))]
+    exempt = _of_normalization(model)
+    groups: Parameters = []
+    for share, parameters in layers:
+        for group in _by_decay(parameters, weight_decay, exempt):
+            groups.append(group if share == 1 else {**group, "rate_share": share})
+    return groups
+
+
+def _by_decay(parameters: list[nn.Parameter], weight_decay: float, exempt: set[int]) -> Parameters:
     if not weight_decay:
         return [{"params": parameters}]
-    exempt = {id(parameter) for parameter in parameters if parameter.ndim < 2} | _of_normalization(model)
-    decayed = [parameter for parameter in parameters if id(parameter) not in exempt]
-    kept = [parameter for parameter in parameters if id(parameter) in exempt]
+    kept = [parameter for parameter in parameters if parameter.ndim < 2 or id(parameter) in exempt]
+    decayed = [parameter for parameter in parameters if parameter.ndim >= 2 and id(parameter) not in exempt]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 

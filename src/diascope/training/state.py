@@ -38,7 +38,7 @@ class TrainingState:
         """Set the learning rate for a step of the epoch to come."""
         rate = learning_rate(config, self.epoch, step, steps, cuts=self.plateau.cuts)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("rate_share", 1.0)
 
     def note_validation(self, scores: ValidationScores, config: TrainingConfig) -> None:
         """Take an epoch's scores into account: best weights, plateau, early stopping.
