@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from diascope.engine import execute
-from diascope.engine.run import _Sides
+from diascope.engine.sides import Sides
 
 SETTINGS = ("augmentation={rotation: 20, shift: 0.2, horizontal_flip: 0.5, noise: 0.1, erasing: 0.3}",)
 
@@ -18,7 +18,7 @@ def side(batches) -> np.ndarray:
 
 def test_validation_and_the_watched_part_of_training_are_never_augmented(make_task):
     task = make_task("arm", *SETTINGS)
-    sides = _Sides(task, torch.device("cpu"))
+    sides = Sides(task, torch.device("cpu"))
     pixels = np.load(task.data.pixels).astype(np.float32) / 255
     np.testing.assert_array_equal(side(sides.validation), pixels[30:])
     watched = side(sides.subset)

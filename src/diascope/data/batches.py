@@ -1,11 +1,14 @@
-"""Batches: pixels of the cache and a side's rows -> tensors on the device, a pure function of (seed, epoch).
+"""Batches: an array and a side's rows -> tensors on the device, a pure function of (seed, epoch).
+
+The array holds the pixels of the cache (N, H, W, C) uint8, or what a frozen network made of them, which is float: maps
+(N, H, W, C), tokens (N, L, C) or features (N, F).
 
 No worker processes: slicing a memory-mapped uint8 array and scaling a whole batch on the device costs less than handing
 batches between processes, and an array larger than memory streams through the page cache all the same.
 """
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +21,8 @@ from diascope.errors import DataError
 from diascope.seeding import stream
 
 Batch = tuple[Tensor, Tensor]
+Values = NDArray[Any]
+Through = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> what a network takes instead of them
 
 EVALUATION_BATCH = 32
 """Images a batch in evaluation, where the size changes no result: large enough to hide overhead, small for caches."""
@@ -31,7 +36,7 @@ class TrainingBatches:
 
     def __init__(
         self,
-        pixels: NDArray[np.uint8],
+        values: Values,
         labels: NDArray[np.int64],
         rows: NDArray[np.int64],
         *,
@@ -40,28 +45,47 @@ class TrainingBatches:
         device: torch.device,
         augmentation: AugmentationConfig = AugmentationConfig(),  # noqa: B008  (frozen)
         sampler: Literal["shuffle", "balanced"] = "shuffle",
+        copies: int = 1,
+        through: Through | None = None,
     ) -> None:
-        """`pixels` (N, H, W, C) uint8 and `labels` (N,) belong to all images, `rows` to this side."""
-        self._side = _Side(pixels, labels, rows, device)
-        self._labels, self._size = labels[rows], (pixels.shape[1], pixels.shape[2])
+        """`values` (N, ...) and `labels` (N,) belong to all images, `rows` to this side.
+
+        With `copies` k the array holds k versions of each image, (k * N, ...), one whole set after the other; an epoch
+        takes for each image one of them. Augmentation is for pixels; `through` is what they go through after it.
+        """
+        sets = [rows + number * len(labels) for number in range(copies)]
+        self._side = _Side(values, np.tile(labels, copies), np.concatenate(sets), device)
+        self._labels, self._copies, self._size = labels[rows], copies, values.shape[1:3]
         self._batch_size, self._seed, self._device, self._sampler = batch_size, seed, device, sampler
-        self._augmentation = build_augmentation(augmentation)
+        self._augmentation, self._through = build_augmentation(augmentation), through
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
-        """Yield images (B, C, H, W) float32 in [0, 1], channels-last, and classes (B,) int64, for epoch 0, 1, ..."""
-        batches = self._side.batches(self._order(epoch), self._batch_size)
-        return batches if self._augmentation is None else self._augmented(batches, epoch)
+        """Yield images (B, C, H, W) float32 in [0, 1], channels-last, and classes (B,) int64, for epoch 0, 1, ...
+
+        Of an array of features these, (B, F) float32, and of maps these, (B, C, H, W).
+        """
+        batches = self._side.batches(self._places(epoch), self._batch_size)
+        batches = batches if self._augmentation is None else self._augmented(batches, epoch)
+        return batches if self._through is None else _sent(batches, self._through)
+
+    def _places(self, epoch: int) -> NDArray[np.int64]:
+        """Where the images of an epoch lie in the side, in the order in which they come."""
+        order = self._order(epoch)
+        if self._copies == 1:
+            return order
+        chosen = stream(self._seed, "augment", epoch).integers(self._copies, size=len(order))
+        return np.asarray(order + chosen * len(self._labels))
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         generator = stream(self._seed, "order", epoch)
         if self._sampler == "balanced":
             return balanced_order(self._labels, generator)
-        return generator.permutation(len(self._side))
+        return generator.permutation(len(self._labels))
 
     def _augmented(self, batches: Iterator[Batch], epoch: int) -> Iterator[Batch]:
         assert self._augmentation is not None
         augment = self._augmentation.epoch(
-            len(self._side), self._size, seed=self._seed, epoch=epoch, device=self._device
+            len(self._labels), self._size, seed=self._seed, epoch=epoch, device=self._device
         )
         first = 0
         for images, targets in batches:
@@ -74,18 +98,26 @@ class EvaluationBatches:
 
     def __init__(
         self,
-        pixels: NDArray[np.uint8],
+        values: Values,
         labels: NDArray[np.int64],
         rows: NDArray[np.int64],
         *,
         device: torch.device,
         batch_size: int = EVALUATION_BATCH,
+        through: Through | None = None,
     ) -> None:
-        self._side = _Side(pixels, labels, rows, device)
-        self._batch_size = batch_size
+        """Arguments as those of TrainingBatches."""
+        self._side = _Side(values, labels, rows, device)
+        self._batch_size, self._through = batch_size, through
 
     def __iter__(self) -> Iterator[Batch]:
-        return self._side.batches(np.arange(len(self._side)), self._batch_size)
+        batches = self._side.batches(np.arange(len(self._side)), self._batch_size)
+        return batches if self._through is None else _sent(batches, self._through)
+
+
+def _sent(batches: Iterator[Batch], through: Through) -> Iterator[Batch]:
+    for images, targets in batches:
+        yield through(images), targets
 
 
 def subset_rows(rows: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
@@ -118,13 +150,13 @@ class _Side:
     """The images of one side, taken by their position in `rows`."""
 
     def __init__(
-        self, pixels: NDArray[np.uint8], labels: NDArray[np.int64], rows: NDArray[np.int64], device: torch.device
+        self, values: Values, labels: NDArray[np.int64], rows: NDArray[np.int64], device: torch.device
     ) -> None:
         if len(rows) == 0:
             raise DataError("a side without images", remedy="check the split: every side needs at least one image")
-        self._pixels, self._rows, self._device = pixels, rows, device
+        self._values, self._rows, self._device = np.asarray(values), rows, device
         self._labels = torch.from_numpy(np.ascontiguousarray(labels[rows])).to(device)
-        self._resident = self._load() if _fits(pixels, rows, device) else None
+        self._resident = self._load() if _fits(values, rows, device) else None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -134,23 +166,27 @@ class _Side:
         for start in range(0, len(order), batch_size):
             batch = slice(start, start + batch_size)
             if self._resident is None:
-                images = torch.from_numpy(self._pixels[self._rows[order[batch]]]).to(self._device)
+                values = torch.from_numpy(self._values[self._rows[order[batch]]]).to(self._device)
             else:
-                images = self._resident[places[batch]]
-            yield _scale(images), self._labels[places[batch]]
+                values = self._resident[places[batch]]
+            yield as_inputs(values), self._labels[places[batch]]
 
     def _load(self) -> Tensor:
-        return torch.from_numpy(self._pixels[self._rows]).to(self._device)
+        return torch.from_numpy(self._values[self._rows]).to(self._device)
 
 
-def _scale(images: Tensor) -> Tensor:
-    """(B, H, W, C) uint8 -> (B, C, H, W) float32 in [0, 1]; a view in channels-last order, no transposition."""
-    return images.permute(0, 3, 1, 2).float().div_(255)
+def as_inputs(values: Tensor) -> Tensor:
+    """(B, H, W, C) -> (B, C, H, W) float32, a view in channels-last order; uint8 from 0 to 255 becomes 0 to 1.
+
+    What has another number of dimensions is no picture, and only becomes float32.
+    """
+    arranged = values.permute(0, 3, 1, 2) if values.ndim == 4 else values
+    return arranged.float().div_(255) if values.dtype == torch.uint8 else arranged.float()
 
 
-def _fits(pixels: NDArray[np.uint8], rows: NDArray[np.int64], device: torch.device) -> bool:
+def _fits(values: Values, rows: NDArray[np.int64], device: torch.device) -> bool:
     """Whether the side should live on the device: on a GPU, when it takes less than half of the free memory."""
     if device.type != "cuda":
         return False  # the memory-mapped file is already in memory, and shared by all runs
     free, _ = torch.cuda.mem_get_info(device)
-    return len(rows) * int(np.prod(pixels.shape[1:])) < free // 2
+    return len(rows) * int(np.prod(values.shape[1:])) * values.itemsize < free // 2

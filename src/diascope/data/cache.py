@@ -155,7 +155,8 @@ def _phantom_identities(index: ImageIndex, origin: Phantoms) -> Iterator[str]:
 def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig", jobs: int, steps: _Steps) -> None:
     """Decode the images of these rows into pixels.npy, originals.csv and manifest.json."""
     steps.next()
-    store.require_space(folder, len(rows) * config.height * config.width * config.channels)
+    size = len(rows) * config.height * config.width * config.channels
+    store.require_space(folder, size, "the decoded images", "a smaller data.image_size")
     originals: list[tuple[int, int, str]] = []
     unreadable: dict[int, str] = {}
     try:

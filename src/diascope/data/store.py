@@ -1,7 +1,8 @@
 """The cache folder: results that cost time, each in a folder named by a digest of what it was made from.
 
 A folder appears whole or not at all: it is built beside its place under a lock and then renamed. A second process
-that wants the same one waits and then reads it. What a killed build left is removed by the next build, or by clear().
+that wants the same one waits and then reads it. What a killed build left is removed by the next build, or by clear();
+of features, which cost much time, it is kept, and the next build of the same ones goes on with it.
 
     ROOT/images/<key>/manifest.json ...     decoded images; other kinds of results lie beside `images`
     ROOT/images/<key>.building/             while it is being built
@@ -24,6 +25,7 @@ from diascope.errors import DataError
 
 MANIFEST = "manifest.json"
 _KINDS = ("images", "features")
+_CONTINUED = ("features",)  # kinds whose build can go on with what a killed one left
 _KEY = re.compile(r"[0-9a-f]{32}")
 _BUILDING = ".building"
 _ELSEWHERE = "set DIASCOPE_CACHE to a folder that you can write to"
@@ -55,7 +57,7 @@ def cache_root() -> Path:
 def obtain(kind: str, key: str, is_whole: Callable[[Path], bool], build: Callable[[Path], None]) -> tuple[Path, State]:
     """The folder of a result, and whether it was there; where no whole one is, `build` fills an empty folder.
 
-    `key` is 32 hexadecimal digits.
+    `key` is 32 hexadecimal digits. A folder of features may hold what a build of the same key left that was cut off.
     """
     folder = cache_root() / kind / key
     if is_whole(folder):
@@ -65,10 +67,11 @@ def obtain(kind: str, key: str, is_whole: Callable[[Path], bool], build: Callabl
     with _locked(kind, key):
         if is_whole(folder):  # another process built it while this one waited
             return folder, "built"
-        _sweep(kind)
+        if kind not in _CONTINUED:
+            _sweep(kind)
         state: State = "rebuilt" if folder.exists() else "built"
         shutil.rmtree(folder, ignore_errors=True)
-        _build(folder, build)
+        _build(folder, build, continued=kind in _CONTINUED)
     return folder, state
 
 
@@ -116,12 +119,12 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def require_space(folder: Path, size: int) -> None:
-    """Raise DataError unless `size` bytes are free on the disk of `folder`."""
+def require_space(folder: Path, size: int, what: str, smaller: str) -> None:
+    """Raise DataError unless `size` bytes are free on the disk of `folder` for `what`, which `smaller` would shrink."""
     free = shutil.disk_usage(folder).free
     if free < size:
-        what = f"the decoded images take {human_size(size)}, but only {human_size(free)} are free"
-        remedy = "free some, `diascope cache --clear`, a smaller data.image_size, or DIASCOPE_CACHE on another disk"
+        what = f"{what} take {human_size(size)}, but only {human_size(free)} are free"
+        remedy = f"free some, `diascope cache --clear`, {smaller}, or DIASCOPE_CACHE on another disk"
         raise DataError(what, where=str(folder), remedy=remedy)
 
 
@@ -134,15 +137,17 @@ def human_size(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def _build(folder: Path, build: Callable[[Path], None]) -> None:
+def _build(folder: Path, build: Callable[[Path], None], *, continued: bool) -> None:
     building = folder.with_name(folder.name + _BUILDING)
-    shutil.rmtree(building, ignore_errors=True)
+    if not continued:
+        shutil.rmtree(building, ignore_errors=True)
     _make(building)
     try:
         build(building)
         building.rename(folder)
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        if not continued:
+            shutil.rmtree(building, ignore_errors=True)
 
 
 def _sweep(kind: str) -> None:

@@ -1,0 +1,229 @@
+"""What a frozen backbone makes of the images: computed once, memory-mapped, shared by all runs that ask for the same.
+
+Keyed by content: the images, the weights, the preprocessing, the layer and the precision. Names, labels, folds and
+heads have no part in it.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diascope.config import AugmentationConfig, ModelConfig, canonical_json
+from diascope.data import store
+from diascope.data.augment import build_augmentation
+from diascope.data.batches import as_inputs
+from diascope.errors import DataError, RunError
+from diascope.models.pretrained import Frozen, build_pretrained, weights_identity
+
+Progress = Callable[[int, int], None]
+_FORMAT = 1  # of the file and of how it is computed; part of the key
+_BATCH = {"cpu": 8, "cuda": 64}  # images; fixed, since their number may decide the last bits
+_SYNC_SECONDS = 2.0  # how much work a crash may cost
+COPIES_SEED = 0  # augmented copies are the same for all seeds, which take them in different orders
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSource:
+    """Images and a frozen backbone. `content` is the digest of the images in their order.
+
+    `scale` is what data.normalize makes of the pixels where model.preprocessing is none: mean and SD by channel. With
+    an `augmentation` model.augmented_copies changed versions of each image stand for it, one whole set after the other.
+    """
+
+    pixels: Path  # (N, H, W, C) uint8
+    content: str
+    model: ModelConfig
+    seed: int  # of the weights, where they are random
+    precision: str
+    scale: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    augmentation: AugmentationConfig | None = None
+
+    @property
+    def copies(self) -> int:
+        return 1 if self.augmentation is None else self.model.augmented_copies
+
+    def key(self) -> str:
+        """32 hexadecimal digits: equal where the features would be."""
+        model = self.model
+        told = {
+            "format": _FORMAT,
+            "content": self.content,
+            "backbone": model.backbone,
+            "weights": weights_identity(model) or f"random {self.seed}",
+            "preprocessing": self.scale if model.preprocessing == "none" else "weights",
+            "gray": model.gray,
+            "part": {"layer": model.layer, "pooling": model.pooling}
+            if model.mode == "features"
+            else {"unfreeze": model.unfreeze},
+            "precision": [self.precision, model.feature_precision],
+            "copies": [self.copies, self.augmentation.identity()] if self.augmentation else [],
+        }
+        return sha256(canonical_json(told).encode()).hexdigest()[:32]
+
+    def file(self) -> Path:
+        """Where the features are, or would be: (copies * N, ...) of model.feature_precision."""
+        return store.cache_root() / "features" / self.key() / "features.npy"
+
+
+def open_features(source: FeatureSource | NDArray[Any]) -> NDArray[Any]:
+    """The features, memory-mapped. Raises RunError where they are gone."""
+    if not isinstance(source, FeatureSource):
+        return source
+    try:
+        features: NDArray[Any] = np.load(source.file(), mmap_mode="r")
+    except FileNotFoundError as error:
+        what, remedy = "the features are gone from the cache", "run the same command again: it computes them anew"
+        raise RunError(what, where=str(source.file()), remedy=remedy) from error
+    return features
+
+
+def is_there(source: FeatureSource) -> bool:
+    """Whether the features need not be computed."""
+    return _is_whole(source.file().parent)
+
+
+def obtain(source: FeatureSource, device: torch.device, progress: Progress = lambda done, total: None) -> Path:
+    """The file of the features, computed unless it is there; what was cut off goes on where it stopped.
+
+    `progress(done, total)` counts images. Raises DataError where the disk of the cache does not do.
+    """
+
+    def build(folder: Path) -> None:
+        try:
+            _Extraction(source, folder, device).run(progress)
+        except OSError as error:
+            remedy = "free some space, or set DIASCOPE_CACHE to a folder on another disk"
+            what = f"the features cannot be written: {error.strerror}"
+            raise DataError(what, where=str(folder), remedy=remedy) from error
+
+    folder, _ = store.obtain("features", source.key(), _is_whole, build)
+    return folder / "features.npy"
+
+
+def frozen_part(source: FeatureSource, device: torch.device) -> Frozen:
+    """The network that computes the features, on the device."""
+    pixels = np.load(source.pixels, mmap_mode="r")
+    size, channels = (pixels.shape[1], pixels.shape[2]), pixels.shape[3]
+    scale = None if source.scale is None else tuple(map(torch.tensor, source.scale))
+    network = build_pretrained(source.model, channels, 1, size, source.seed, scale)  # type: ignore[arg-type]
+    return network.frozen.to(device).to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def compute(frozen: Frozen, images: Tensor, precision: str) -> Tensor:
+    """Images (B, C, H, W) float32 in [0, 1] -> what a run takes instead of them, float32."""
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        found: Tensor = frozen(images)
+    return found.float()
+
+
+class _Extraction:
+    """One build: rows are appended to features.npy, and progress.json says how many of them the disk has for sure."""
+
+    def __init__(self, source: FeatureSource, folder: Path, device: torch.device) -> None:
+        self._source, self._folder, self._device = source, folder, device
+        self._file, self._progress = folder / "features.npy", folder / "progress.json"
+        self._pixels = np.load(source.pixels, mmap_mode="r")
+        self._rows = source.copies * len(self._pixels)
+
+    def run(self, progress: Progress) -> None:
+        frozen = frozen_part(self._source, self._device)
+        shape = self._stored(compute(frozen, self._images(0, 1), self._source.precision)).shape[1:]
+        done, header = self._resume(shape), self._header(shape)
+        store.require_space(self._folder, self._size(shape, self._rows - done), "the features", "model.pooling average")
+        with self._file.open("r+b" if done else "wb") as stream:
+            stream.write(header)
+            stream.seek(len(header) + self._size(shape, done))
+            stream.truncate()
+            synced = perf_counter()
+            progress(done, self._rows)
+            for first, images in self._batches(done):
+                found = compute(frozen, images, self._source.precision)
+                stream.write(self._stored(found).tobytes())
+                if perf_counter() - synced > _SYNC_SECONDS:
+                    self._sync(stream.fileno(), stream.flush, first + len(images))
+                    synced = perf_counter()
+                progress(first + len(images), self._rows)
+            self._sync(stream.fileno(), stream.flush, self._rows)
+        store.write_manifest(self._folder, self._manifest(shape))
+        self._progress.unlink()
+
+    def _batches(self, done: int) -> Iterator[tuple[int, Tensor]]:
+        """The images from row `done` on, in batches that begin where they would have begun without an interruption."""
+        images, size = len(self._pixels), _BATCH[self._device.type]
+        augmentation = build_augmentation(self._source.augmentation or AugmentationConfig())
+        for copy in range(self._source.copies):
+            how = {"seed": COPIES_SEED, "epoch": copy, "device": self._device}
+            change = augmentation.epoch(images, self._pixels.shape[1:3], **how) if augmentation else None  # type: ignore[arg-type]
+            for first in range(0, images, size):
+                if copy * images + first >= done:
+                    batch = self._images(first, min(first + size, images))
+                    yield copy * images + first, batch if change is None else change(batch, first)
+
+    def _images(self, first: int, end: int) -> Tensor:
+        return as_inputs(torch.from_numpy(np.array(self._pixels[first:end])).to(self._device))
+
+    def _stored(self, found: Tensor) -> NDArray[Any]:
+        """As it lies in the file: maps (B, C, H, W) as (B, H, W, C)."""
+        arranged = found.permute(0, 2, 3, 1) if found.ndim == 4 else found
+        return np.ascontiguousarray(arranged.cpu().numpy(), dtype=self._source.model.feature_precision)
+
+    def _size(self, shape: tuple[int, ...], rows: int) -> int:
+        return rows * int(np.prod(shape)) * np.dtype(self._source.model.feature_precision).itemsize
+
+    def _header(self, shape: tuple[int, ...]) -> bytes:
+        header = BytesIO()
+        described = np.lib.format.dtype_to_descr(np.dtype(self._source.model.feature_precision))
+        told = {"descr": described, "fortran_order": False, "shape": (self._rows, *shape)}
+        np.lib.format.write_array_header_1_0(header, told)
+        return header.getvalue()
+
+    def _resume(self, shape: tuple[int, ...]) -> int:
+        """How many rows of an earlier build of the same key can be kept."""
+        try:
+            rows = int(json.loads(self._progress.read_text(encoding="utf-8"))["rows"])
+            size = self._file.stat().st_size
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+        return rows if 0 <= rows <= self._rows and size >= len(self._header(shape)) + self._size(shape, rows) else 0
+
+    def _sync(self, descriptor: int, flush: Callable[[], None], rows: int) -> None:
+        flush()
+        os.fsync(descriptor)
+        temporary = self._progress.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"rows": rows}), encoding="utf-8")
+        temporary.replace(self._progress)
+
+    def _manifest(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        model, source = self._source.model, str(self._source.pixels)
+        images = store.read_manifest(self._source.pixels.parent) or {}
+        return {
+            "source": f"{model.backbone} ({Path(model.weights).name}) on {images.get('source', source)}",
+            "images": len(self._pixels),
+            "shape": [self._rows, *shape],
+            "dtype": model.feature_precision,
+            "copies": self._source.copies,
+        }
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the folder holds an array of the size that its manifest claims."""
+    manifest = store.read_manifest(folder)
+    if manifest is None:
+        return False
+    try:
+        found = np.load(folder / "features.npy", mmap_mode="r")
+        return bool(list(found.shape) == manifest["shape"] and str(found.dtype) == manifest["dtype"])
+    except (OSError, ValueError, KeyError):
+        return False
