@@ -9,6 +9,7 @@ from gate import arguments
 from torch.profiler import ProfilerActivity, profile
 
 from diascope.engine import run as engine
+from diascope.engine.sides import Sides
 from diascope.training.loop import train_step
 from diascope.training.process import prepare_process
 
@@ -24,7 +25,7 @@ def main() -> None:
         )
         device = torch.device("cpu")
         state = engine._new_state(task, device)
-        batches = iter(engine._Sides(task, device).training(0))
+        batches = iter(Sides(task, device).training(0))
         state.model.train()
         for _ in range(5):
             train_step(state, *next(batches), told.precision)

@@ -2,7 +2,21 @@
 
 from diascope.engine.device import pick_device
 from diascope.engine.network import load_model
-from diascope.engine.run import SAVE_SHARE, Stopped, execute
+from diascope.engine.run import SAVE_SHARE, Stopped, execute, predict_rows
 from diascope.engine.task import RunData, RunTask, open_pixels
+from diascope.engine.together import MOST_RUNS, execute_together, together_key
 
-__all__ = ["SAVE_SHARE", "RunData", "RunTask", "Stopped", "execute", "load_model", "open_pixels", "pick_device"]
+__all__ = [
+    "MOST_RUNS",
+    "SAVE_SHARE",
+    "RunData",
+    "RunTask",
+    "Stopped",
+    "execute",
+    "execute_together",
+    "load_model",
+    "open_pixels",
+    "pick_device",
+    "predict_rows",
+    "together_key",
+]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -11,22 +12,53 @@ from diascope.config import RunConfig
 from diascope.data.statistics import pixel_statistics
 from diascope.engine.task import RunTask, open_pixels, run_seed
 from diascope.errors import RunError
-from diascope.models import build_model
+from diascope.features import open_features
+from diascope.models import build_model, output_count
+from diascope.models.pretrained import (
+    Frozen,
+    Pretrained,
+    Scale,
+    Tail,
+    build_head,
+    build_pretrained,
+    weights_identity,
+)
 from diascope.models.scaling import imagenet_statistics, scaled
 from diascope.runs.folder import RunFolder
 
 
 def new_network(task: RunTask) -> nn.Module:
-    """The network as a training begins with it; what it is to know of the images comes from the training side alone."""
+    """The network as a training begins with it; what it is to know of the images comes from the training side alone.
+
+    Behind a frozen backbone it is only what learns: it takes what `frozen_part` makes of the images.
+    """
     config, data = task.config, task.data
-    if config.data.normalize == "standard":
-        mean, sd = pixel_statistics(open_pixels(data.pixels), data.training)
-        model = _build(config, len(data.classes), torch.from_numpy(mean).float(), torch.from_numpy(sd).float())
+    outputs = output_count(len(data.classes))
+    if config.model.mode == "features" and data.features is not None:
+        model: nn.Module = build_head(config.model, open_features(data.features).shape[1], outputs, run_seed(config))
     else:
-        model = _build(config, len(data.classes))
+        model = trained_part(_build(config, len(data.classes), scale_of(task)))
     if task.start is not None:
-        model.load_state_dict(read_weights(RunFolder(task.start).best))
+        _begin_with(model, read_weights(RunFolder(task.start).best))
     return model
+
+
+def frozen_part(task: RunTask) -> Frozen:
+    """What stands between the images and the network that is trained, of a pretrained one."""
+    network = _build(task.config, len(task.data.classes), scale_of(task))
+    assert isinstance(network, Pretrained)
+    return network.frozen
+
+
+def scale_of(task: RunTask) -> Scale | None:
+    """Mean and SD, (C,) each, that data.normalize takes off and divides by; None where it is none."""
+    data = task.config.data
+    if data.normalize == "none":
+        return None
+    if data.normalize == "imagenet":
+        return imagenet_statistics(data.channels)
+    mean, sd = pixel_statistics(open_pixels(task.data.pixels), task.data.training)
+    return torch.from_numpy(mean).float(), torch.from_numpy(sd).float()
 
 
 def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
@@ -41,8 +73,9 @@ def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
         raise RunError("this run is not finished", where=str(folder), remedy="run the study again to finish it")
     tree = json.loads(run.config.read_text(encoding="utf-8"))
     config = RunConfig.model_validate_json(json.dumps(tree["config"]), strict=True)
-    model = _build(config, len(tree["classes"]))
-    model.load_state_dict(read_weights(run.best if checkpoint == "best" else run.last))
+    _refuse_other_weights(config, tree, run.config)
+    model = _build(config, len(tree["classes"]), _saved_scale(config, tree))
+    trained_part(model).load_state_dict(read_weights(run.best if checkpoint == "best" else run.last))
     return model.eval()
 
 
@@ -57,12 +90,48 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         raise RunError(f"holds no weights that can be read ({error})", where=str(file), remedy=remedy) from error
 
 
-def _build(config: RunConfig, classes: int, mean: Tensor | None = None, sd: Tensor | None = None) -> nn.Module:
-    """`mean` and `sd` are for data.normalize standard; where they are left out, weights to be loaded hold them."""
-    channels, size = config.data.channels, (config.data.height, config.data.width)
-    model = build_model(config.model, channels=channels, classes=classes, image_size=size, seed=run_seed(config))
+def recorded(task: RunTask) -> dict[str, Any]:
+    """What config.json keeps of a run so that its network can be put together again: what its weights do not hold."""
+    if task.config.model.kind != "pretrained":
+        return {}
+    scale = scale_of(task)
+    return {
+        "weights": weights_identity(task.config.model),
+        "scale": None if scale is None else [values.tolist() for values in scale],
+    }
+
+
+def _saved_scale(config: RunConfig, tree: dict[str, Any]) -> Scale | None:
+    """With data.normalize, what a pretrained network was given; any other holds it among its weights, to be loaded."""
     if config.data.normalize == "none":
-        return model
-    if config.data.normalize == "imagenet":
-        return scaled(model, *imagenet_statistics(channels))
-    return scaled(model, torch.zeros(channels) if mean is None else mean, torch.ones(channels) if sd is None else sd)
+        return None
+    mean, sd = tree.get("scale") or ([0.0] * config.data.channels, [1.0] * config.data.channels)
+    return torch.tensor(mean), torch.tensor(sd)
+
+
+def _refuse_other_weights(config: RunConfig, tree: dict[str, Any], file: Path) -> None:
+    """The part that was not trained comes from the file of the weights, which must be what it was."""
+    if config.model.kind == "pretrained" and weights_identity(config.model) != tree.get("weights"):
+        what = f"{config.model.weights} holds other weights than this run was trained behind"
+        raise RunError(what, where=str(file), remedy="put the file of the weights back as it was")
+
+
+def trained_part(model: nn.Module) -> nn.Module:
+    """What a run trains and saves of a network: all of it, or what stands behind the frozen part."""
+    return model.tail if isinstance(model, Pretrained) else model
+
+
+def _begin_with(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """All weights of an earlier run; where that one trained a head alone, those of the head."""
+    if isinstance(model, Tail) and not any(name.startswith("head.") for name in weights):
+        model = model.head
+    model.load_state_dict(weights)
+
+
+def _build(config: RunConfig, classes: int, scale: Scale | None) -> nn.Module:
+    """The whole network, which takes images; with data.normalize standard, weights to be loaded may hold its scale."""
+    channels, size = config.data.channels, (config.data.height, config.data.width)
+    if config.model.kind == "pretrained":
+        return build_pretrained(config.model, channels, output_count(classes), size, run_seed(config), scale)
+    model = build_model(config.model, channels=channels, classes=classes, image_size=size, seed=run_seed(config))
+    return model if scale is None else scaled(model, *scale)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
-from math import ceil, isfinite
+from math import isfinite
 from time import perf_counter
 from typing import Any
 
@@ -12,16 +12,19 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from diascope.data.batches import EvaluationBatches, TrainingBatches, subset_rows
+from diascope.data.batches import EvaluationBatches
 from diascope.engine.checkpoint import read_checkpoint, save_checkpoint
 from diascope.engine.device import pick_device
-from diascope.engine.network import new_network
-from diascope.engine.task import RunData, RunTask, open_pixels, run_seed
+from diascope.engine.network import load_model, new_network, recorded, trained_part
+from diascope.engine.sides import Sides, evaluation_batches, evaluation_inputs
+from diascope.engine.task import RunData, RunTask, run_seed
 from diascope.errors import RunError
 from diascope.runs.folder import RunFolder, write_atomic, write_json
 from diascope.runs.provenance import continued, now, provenance
+from diascope.training.logistic import fit
 from diascope.training.loop import Epoch, predict, train
 from diascope.training.process import prepare_process
+from diascope.training.replicas import Replica
 from diascope.training.state import TrainingState
 from diascope.training.weights import class_weights
 
@@ -40,60 +43,85 @@ def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = l
     again when the run goes on. Nobody else may write into the folder meanwhile (see runs/claim.py).
     """
     prepare_process(task.config.training.threads)
-    place, folder = pick_device(device), RunFolder(task.folder)
-    data, state = _Sides(task, place), _new_state(task, place)
-    history = _resume(folder, task, state)
-    origin = _write_origin(folder, task, place, state.epoch)
-    folder.write_history(history)
-    last_save, cost = perf_counter(), 0.0
-    batches = _stoppable(data.training, stop)
-    config = task.config.training
-    weights = _class_weights(task)
-    for epoch in train(state, batches, data.validation, data.subset, config, weights, steps=data.steps):
-        if not isfinite(epoch.training.loss):
-            raise RunError(
-                f"the training loss is {epoch.training.loss} in epoch {epoch.epoch}",
-                where=task.name,
-                remedy="lower training.learning_rate, or set training.gradient_clipping to 1",
-            )
+    run = Run(task, pick_device(device))
+    for epoch in run.epochs(stop):
         _stop_if(stop)
-        history.append(_history_row(epoch))
-        folder.append_history(history[-1])
-        due = perf_counter() - last_save >= cost / SAVE_SHARE
-        if due:
-            cost, last_save = save_checkpoint(folder, task, state, history)
+        run.note(epoch)
         try:
             yield epoch
         except GeneratorExit:
-            if not due:
-                save_checkpoint(folder, task, state, history)
+            run.keep()
             raise
     _stop_if(stop)
-    save_checkpoint(folder, task, state, history)
-    origin["seconds"] = round(sum(row["seconds"] for row in history), 1)
-    _finish(folder, task, state, data.validation, origin)
+    run.finish()
 
 
-class _Sides:
-    """The batches of a run's two sides, and of the part of the training side that is watched in evaluation mode."""
+class Run:
+    """One run in this process: its data and state, and what its folder holds of it."""
 
     def __init__(self, task: RunTask, device: torch.device) -> None:
-        data, config = task.data, task.config
-        pixels = open_pixels(data.pixels)
-        self.steps = ceil(len(data.training) / config.training.batch_size)
-        subset = subset_rows(data.training, len(data.validation), run_seed(config))
-        self.training = TrainingBatches(
-            pixels,
-            data.labels,
-            data.training,
-            batch_size=config.training.batch_size,
-            seed=run_seed(config),
-            device=device,
-            augmentation=config.augmentation,
-            sampler=config.training.sampler,
+        """Goes on from what the folder holds already."""
+        self.task, self.folder = task, RunFolder(task.folder)
+        self.sides, self.state = Sides(task, device), _new_state(task, device)
+        self.class_weights = _class_weights(task)
+        self._history = _resume(self.folder, task, self.state)
+        self._origin = _write_origin(self.folder, task, device, self.state.epoch)
+        self.folder.write_history(self._history)
+        self._last_save, self._cost, self._saved = perf_counter(), 0.0, True
+
+    def epochs(self, stop: Callable[[], bool]) -> Iterator[Epoch]:
+        """The epochs that are left."""
+        config, sides, weights = self.task.config, self.sides, self.class_weights
+        if config.model.head == "logistic":
+            strength = config.model.inverse_regularization
+            return fit(self.state, sides.in_order(), sides.validation, sides.subset, config.training, strength, weights)
+        return train(
+            self.state,
+            _stoppable(sides.training, stop),
+            sides.validation,
+            sides.subset,
+            config.training,
+            weights,
+            steps=sides.steps,
         )
-        self.validation = EvaluationBatches(pixels, data.labels, data.validation, device=device)
-        self.subset = EvaluationBatches(pixels, data.labels, subset, device=device)
+
+    def replica(self, stop: Callable[[], bool]) -> Replica:
+        """The run as one of several that train together."""
+        sides, config = self.sides, self.task.config.training
+        return Replica(
+            self.state,
+            _stoppable(sides.training, stop),
+            sides.validation,
+            sides.subset,
+            config,
+            self.class_weights,
+            sides.steps,
+        )
+
+    def note(self, epoch: Epoch) -> None:
+        """Write an epoch down, and what is needed to go on after it unless that would take too much of the time."""
+        if not isfinite(epoch.training.loss):
+            raise RunError(
+                f"the training loss is {epoch.training.loss} in epoch {epoch.epoch}",
+                where=self.task.name,
+                remedy="lower training.learning_rate, or set training.gradient_clipping to 1",
+            )
+        self._history.append(_history_row(epoch))
+        self.folder.append_history(self._history[-1])
+        self._saved = perf_counter() - self._last_save >= self._cost / SAVE_SHARE
+        if self._saved:
+            self._cost, self._last_save = save_checkpoint(self.folder, self.task, self.state, self._history)
+
+    def keep(self) -> None:
+        """Let the run be continued from its last epoch."""
+        if not self._saved:
+            save_checkpoint(self.folder, self.task, self.state, self._history)
+
+    def finish(self) -> None:
+        """Write the results; the folder is done then."""
+        save_checkpoint(self.folder, self.task, self.state, self._history)
+        self._origin["seconds"] = round(sum(row["seconds"] for row in self._history), 1)
+        _finish(self.folder, self.task, self.state, self.sides.validation, self._origin)
 
 
 def _new_state(task: RunTask, device: torch.device) -> TrainingState:
@@ -142,6 +170,7 @@ def _write_origin(folder: RunFolder, task: RunTask, device: torch.device, epoch:
             "arm": task.arm,
             "classes": task.data.classes,
             "config": task.config.model_dump(mode="json"),
+            **recorded(task),
         },
     )
     write_json(folder.provenance, origin)
@@ -205,3 +234,10 @@ def _prediction_rows(data: RunData, checkpoint: str, probabilities: NDArray[np.f
         group = data.groups[row] if data.groups else ""
         label = data.classes[data.labels[row]]
         yield [checkpoint, "validation", data.paths[row], group, label, *probability.tolist()]
+
+
+def predict_rows(task: RunTask, rows: NDArray[np.int64], checkpoint: str, device: torch.device) -> NDArray[np.float64]:
+    """Probabilities (N, K) of these rows by a finished run, as its own validation side was predicted."""
+    model = trained_part(load_model(task.folder, checkpoint)).to(device).to(memory_format=torch.channels_last)
+    images = evaluation_batches(evaluation_inputs(task, device), task.data.labels, rows, device)
+    return predict(model, images, precision=task.config.training.precision)

@@ -2,18 +2,25 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diascope.config import RunConfig
 from diascope.errors import RunError
+from diascope.features import FeatureSource
 from diascope.seeding import stream_seed
+
+ARM = "arm:"  # before the name of an arm whose runs others begin with
 
 
 @dataclass(frozen=True)
 class RunData:
-    """The images of one run: where the decoded pixels are, and the two sides that it may see."""
+    """The images of one run: where the decoded pixels are, and the two sides that it may see.
+
+    Behind a frozen backbone, `features` are what it makes of the images, and `copies` what it makes of augmented ones.
+    """
 
     pixels: Path | NDArray[np.uint8]  # (N, H, W, C) uint8, or the .npy file that holds them
     paths: list[str]
@@ -22,12 +29,24 @@ class RunData:
     classes: tuple[str, ...]
     training: NDArray[np.int64]  # row numbers
     validation: NDArray[np.int64]
+    features: FeatureSource | NDArray[Any] | None = None
+    copies: FeatureSource | NDArray[Any] | None = None
 
 
-def start_folder(config: RunConfig) -> Path | None:
-    """The folder of the run whose weights a run begins with."""
-    pattern = config.training.start_from
-    return Path(pattern.format(fold=config.fold, seed=config.seed)) if pattern else None
+def arrays_of(data: RunData) -> dict[str, Path | FeatureSource | NDArray[Any]]:
+    """The arrays of a run, by the names that RunData has for them."""
+    named = {"pixels": data.pixels, "features": data.features, "copies": data.copies}
+    return {name: source for name, source in named.items() if source is not None}
+
+
+def start_folder(config: RunConfig, folder: Path) -> Path | None:
+    """The folder of the run whose weights the run in `folder` begins with."""
+    told = config.training.start_from
+    if told is None:
+        return None
+    if told.startswith(ARM):
+        return folder.parent.parent / told.removeprefix(ARM) / folder.name
+    return Path(told.format(fold=config.fold, seed=config.seed))
 
 
 def run_seed(config: RunConfig) -> int:
@@ -44,6 +63,8 @@ class RunTask:
     """One training to do: arm x fold x seed, resolved, with its data and its folder.
 
     `continues` is the identity of the same run with fewer epochs, which its folder may hold and which it goes on from.
+    `start` is the folder of the run whose weights it begins with, and `after` the identity that must be done there
+    first, where that run is one of the same study.
     """
 
     arm: str
@@ -52,11 +73,8 @@ class RunTask:
     folder: Path
     data: RunData
     continues: str | None = None
-
-    @property
-    def start(self) -> Path | None:
-        """The folder of the run whose weights this one begins with."""
-        return start_folder(self.config)
+    start: Path | None = None
+    after: str | None = None
 
     @property
     def name(self) -> str:

@@ -1,0 +1,93 @@
+"""The batches of a run: of its two sides, and of the part of the training side that is watched in evaluation mode."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diascope.config import AugmentationConfig
+from diascope.data.batches import EVALUATION_BATCH, EvaluationBatches, Through, TrainingBatches, subset_rows
+from diascope.engine.network import frozen_part
+from diascope.engine.task import RunTask, open_pixels, run_seed
+from diascope.features import compute, open_features
+
+FEATURE_BATCH = 1024  # rows of features a batch in evaluation: they are small
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the network of a run takes: an array for all images, and what its pixels go through, if they do."""
+
+    values: NDArray[Any]
+    copies: int = 1
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    through: Through | None = None
+
+
+class Sides:
+    """The batches of one run, on the device."""
+
+    def __init__(self, task: RunTask, device: torch.device) -> None:
+        data, config = task.data, task.config
+        self.steps = ceil(len(data.training) / config.training.batch_size)
+        learned, watched = training_inputs(task, device), evaluation_inputs(task, device)
+        self._watched, self._task, self._device = watched, task, device
+        self.training = TrainingBatches(
+            learned.values,
+            data.labels,
+            data.training,
+            batch_size=config.training.batch_size,
+            seed=run_seed(config),
+            device=device,
+            augmentation=learned.augmentation,
+            sampler=config.training.sampler,
+            copies=learned.copies,
+            through=learned.through,
+        )
+        subset = subset_rows(data.training, len(data.validation), run_seed(config))
+        self.validation = evaluation_batches(watched, data.labels, data.validation, device)
+        self.subset = evaluation_batches(watched, data.labels, subset, device)
+
+    def in_order(self) -> EvaluationBatches:
+        """The training side in order, each image once."""
+        data = self._task.data
+        return evaluation_batches(self._watched, data.labels, data.training, self._device)
+
+
+def evaluation_batches(
+    inputs: Inputs, labels: NDArray[np.int64], rows: NDArray[np.int64], device: torch.device
+) -> EvaluationBatches:
+    """The images `rows`, in order."""
+    size = FEATURE_BATCH if inputs.values.ndim == 2 else EVALUATION_BATCH
+    return EvaluationBatches(inputs.values, labels, rows, device=device, batch_size=size, through=inputs.through)
+
+
+def training_inputs(task: RunTask, device: torch.device) -> Inputs:
+    """Pixels; or features that were computed once, of augmented copies where there are some; or both in turn.
+
+    Behind a frozen backbone, augmented images without copies go through it anew in each epoch.
+    """
+    augmentation = task.config.augmentation
+    if task.data.copies is not None:
+        return Inputs(open_features(task.data.copies), copies=task.config.model.augmented_copies)
+    if task.data.features is not None and not augmentation.changes:
+        return Inputs(open_features(task.data.features))
+    return Inputs(open_pixels(task.data.pixels), augmentation=augmentation, through=_through(task, device))
+
+
+def evaluation_inputs(task: RunTask, device: torch.device) -> Inputs:
+    """The same without augmentation."""
+    if task.data.features is not None:
+        return Inputs(open_features(task.data.features))
+    return Inputs(open_pixels(task.data.pixels), through=_through(task, device))
+
+
+def _through(task: RunTask, device: torch.device) -> Through | None:
+    if task.config.model.kind != "pretrained":
+        return None
+    frozen = frozen_part(task).to(device).to(memory_format=torch.channels_last)
+    return partial(compute, frozen, precision=task.config.training.precision)
