@@ -120,8 +120,11 @@ def test_errors_name_line_and_remedy(written: str, instead: str, said: str) -> N
     ("setting", "said"),
     [
         ("compare.at=best", "compare.at: best is refused: this version does not have it yet"),
-        ("model.name=pretrained", "pretrained is refused: this version does not have it yet"),
-        ("model.name=vgk", "'vgk' is no network; use alexnet, vgg, resnet, or file.py:function"),
+        ("model.name=pretrained", "pretrained needs model.backbone, a network of timm: vgg16 say, or resnet50"),
+        ("model={name: pretrained, backbone: vgg16, unfreeze: 2}", "unfreeze is for mode: finetune; leave it out"),
+        ("model={name: pretrained, backbone: vgg16, depth: 16}", "pretrained has no depth, which is for vgg and"),
+        ("model={name: pretrained, backbone: vgg16, head: logistic, dense: [8]}", "dense is for head: dense"),
+        ("model.name=vgk", "'vgk' is no network; use alexnet, vgg, resnet, pretrained, or file.py:function"),
         ("model.depth=3", "alexnet has no depth, which is for vgg and resnet"),
         ("augmentation.rotation=200", "range is [-200.0, 200.0]: its ends lie between -180 and 180"),
         ("augmentation.zoom=[0.2, 0.1]", "range is [0.2, 0.1]: write the smaller end first"),

@@ -32,7 +32,9 @@ class RunDisplay:
         self._bars = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._clock = _Clock()
         self._rows: dict[str, TaskID] = {}
-        self._decoding: TaskID | None = None
+        self._prepared: dict[str, TaskID] = {}
+        self._pace: dict[str, tuple[float, int]] = {}  # when each preparation began, and with how much done
+        self._began: dict[str, tuple[int, float]] = {}  # the first epoch that was seen of a run, and when
         self._study: TaskID | None = None
         self._last_line: dict[str, float] = {}
 
@@ -47,12 +49,25 @@ class RunDisplay:
 
     def decoded(self, done: int, total: int) -> None:
         """`done` of `total` images are in the cache."""
-        if self._decoding is None:
-            self._decoding = self._bars.add_task("decoding images", total=total, status="")
-            self._line(f"decoding {total:,} images")
-        self._bars.update(
-            self._decoding, completed=done, total=total, status=f"{done:,} of {total:,}", visible=done < total
-        )
+        self._prepare("decoding images", done, total)
+
+    def extracted(self, done: int, total: int) -> None:
+        """`done` of `total` images have gone through a frozen backbone."""
+        self._prepare("computing features", done, total)
+
+    def _prepare(self, what: str, done: int, total: int) -> None:
+        if what not in self._prepared:
+            self._prepared[what] = self._bars.add_task(what, total=total, status="")
+            self._pace[what] = (monotonic(), done)
+            self._line(f"{what}: {total - done:,} of {total:,}")
+        started, before = self._pace[what]
+        spent = monotonic() - started
+        left = f", {duration((total - done) * spent / (done - before))} left" if done > before and spent > 1 else ""
+        status = f"{done:,} of {total:,}{left}"
+        self._bars.update(self._prepared[what], completed=done, total=total, status=status, visible=done < total)
+        if monotonic() - self._last_line.setdefault(what, started) > PLAIN_LINE_SECONDS:
+            self._last_line[what] = monotonic()
+            self._line(f"{what}: {status}")
 
     def planned(self, cells: Sequence[Cell], findings: Sequence[Finding]) -> None:
         """Training begins."""
@@ -69,6 +84,7 @@ class RunDisplay:
         """An executor's event."""
         name = event.task.name
         if isinstance(event, Started):
+            self._clock.begin()
             self._show_start(name, event.task.config.training.epochs)
             return
         if isinstance(event, EpochDone):
@@ -101,7 +117,9 @@ class RunDisplay:
             f"epoch {epoch.epoch} of {epochs}  loss {epoch.training.loss:.3f}, validation {epoch.validation.loss:.3f}  "
             f"accuracy {epoch.training.accuracy:.3f}, validation {epoch.validation.accuracy:.3f}"
         )
-        left = duration((epochs - epoch.epoch) * epoch.seconds)
+        first, since = self._began.setdefault(name, (epoch.epoch, monotonic()))
+        pace = (monotonic() - since) / (epoch.epoch - first) if epoch.epoch > first else epoch.seconds
+        left = duration((epochs - epoch.epoch) * pace)
         self._bars.update(self._rows[name], completed=epoch.epoch, status=f"{status}  {left} left")
         if self._study is not None:
             self._bars.update(self._study, completed=self._clock.epochs_done, status=self._clock.left())
@@ -119,11 +137,15 @@ class _Clock:
 
     def __init__(self) -> None:
         self.runs = self.runs_done = self.epochs = self.epochs_done = self._measured = 0
-        self._started = monotonic()
+        self._started: float | None = None
         self._reached: dict[str, int] = {}
 
     def start(self, runs: int, epochs: int) -> None:
-        self.runs, self.epochs, self._started = runs, epochs, monotonic()
+        self.runs, self.epochs = runs, epochs
+
+    def begin(self) -> None:
+        """The first run begins: what was prepared before it tells nothing of the pace."""
+        self._started = self._started or monotonic()
 
     def tick(self, name: str, epoch: int) -> None:
         self.epochs_done += epoch - self._reached.get(name, 0)  # a continued run starts with epochs already done
@@ -140,7 +162,7 @@ class _Clock:
 
     def left(self) -> str:
         done = f"{self.runs_done} of {self.runs} runs done"
-        if not self._measured:
+        if not self._measured or self._started is None:
             return done
         pace = (monotonic() - self._started) / self._measured
         return f"{done}, {duration(pace * (self.epochs - self.epochs_done))} left"

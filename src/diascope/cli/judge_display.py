@@ -39,6 +39,10 @@ class JudgeDisplay:
         """`done` of `total` images are in the cache."""
         self._show("decoding images", done, total, f"{done:,} of {total:,}")
 
+    def extracted(self, done: int, total: int) -> None:
+        """`done` of `total` images have gone through a frozen backbone."""
+        self._show("computing features", done, total, f"{done:,} of {total:,}")
+
     def judged(self, done: int, total: int, name: str) -> None:
         """`done` of `total` runs are judged; `name` is next."""
         self._show("judging runs", done, total, f"{done} of {total} done{', now ' + name if name else ''}")

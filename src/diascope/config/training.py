@@ -114,7 +114,9 @@ class TrainingConfig(Section):
         None, description="a number of epochs (patience), or a section"
     )
     start_from: str | None = Field(
-        None, description="run folder whose best weights to begin with; {fold} and {seed} stand for this run's"
+        None,
+        description="whose best weights to begin with: arm:NAME, the same fold and seed of another arm; or a run "
+        "folder, in which {fold} and {seed} stand for this run's",
     )
     precision: Literal["fp32", "bf16"] = "fp32"
     threads: int = Field(1, ge=1, le=256, description="processor threads of one run; they decide the last bits")

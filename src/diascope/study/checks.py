@@ -1,20 +1,24 @@
 """What can be found wrong with an arm before anything is trained, and what its identity needs to know of its files."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from diascope.config import DataConfig, ModelConfig, RunConfig, own_model
+from diascope.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, own_model
+from diascope.config.model import OF_FINETUNING
 from diascope.data.index import ImageIndex
+from diascope.data.nearest import did_you_mean
 from diascope.data.split import Folds
 from diascope.engine import RunTask
-from diascope.engine.task import start_folder
+from diascope.engine.task import ARM, start_folder
 from diascope.errors import ConfigError, DiascopeError, RunError
+from diascope.findings import Finding
 from diascope.models import check_model
+from diascope.models.pretrained import expected_size, weights_identity
 from diascope.runs.folder import RunFolder
 from diascope.studyfile import Arm, Study
 from diascope.training.stopping import check_watchable
@@ -29,9 +33,57 @@ def check_arms(study: Study, index: ImageIndex) -> None:
         try:
             size = (arm.data.height, arm.data.width)
             check_model(arm.model, channels=arm.data.channels, classes=len(index.classes), image_size=size)
+            _check_pretrained(arm)
             class_weights(arm.training.class_weights, index.labels, index.classes)
         except DiascopeError as error:
             raise _of_arm(arm, error) from error
+
+
+def _check_pretrained(arm: Arm) -> None:
+    """What other sections may not ask of a pretrained network, since it would be ignored."""
+    model, training = arm.model, arm.training
+    if model.kind != "pretrained":
+        return
+    if model.preprocessing == "weights" and arm.data.normalize != "none":
+        what = f"is {arm.data.normalize}, but model.preprocessing weights scales the pixels as the weights expect it"
+        raise ConfigError(what, where="data.normalize", remedy="set it to none, or model.preprocessing to none")
+    if model.head == "logistic":
+        idle = {
+            "training.mixup": training.mixup,
+            "training.label_smoothing": training.label_smoothing,
+            "training.early_stopping": training.early_stopping,
+            "training.sampler": training.sampler == "balanced",
+            "training.start_from": training.start_from,
+            "augmentation": arm.augmentation.changes,
+        }
+        for key in (key for key, used in idle.items() if used):
+            what = "is not for model.head logistic, which is fitted to the plain features at once"
+            raise ConfigError(what, where=f"arm {arm.name}: {key}", remedy="leave it out in this arm")
+
+
+def other_sizes(study: Study) -> list[Finding]:
+    """A note for arms whose images are of another size than those that their weights were trained with."""
+    found: dict[str, list[str]] = {}
+    for arm in study.arms:
+        if arm.model.backbone is None or arm.model.weights == "random":
+            continue
+        height, width = expected_size(arm.model)
+        if (height, width) != arm.data.image_size:
+            said = (
+                f"The weights of {arm.model.backbone} were trained with images of {height} x {width} pixels, and these "
+                f"have {arm.data.height} x {arm.data.width}"
+            )
+            found.setdefault(said, []).append(arm.name)
+    return [
+        Finding(
+            code="weights-size",
+            severity="info",
+            outcome="issue",
+            sentence=f"{said} (arms {', '.join(arms)}); features are usually best at the size of the training.",
+            evidence={"arms": arms},
+        )
+        for said, arms in found.items()
+    ]
 
 
 def check_sides(study: Study, index: ImageIndex, folds: Folds) -> None:
@@ -49,7 +101,9 @@ def _of_arm(arm: Arm, error: DiascopeError) -> ConfigError:
 
 
 def model_digest(config: ModelConfig) -> str:
-    """A digest of the code of a network of the user's own; nothing for a built-in one."""
+    """A digest of the code of a network of the user's own, or of pretrained weights; nothing for a built-in one."""
+    if config.kind == "pretrained":
+        return weights_identity(config)
     own = own_model(config.name)
     if own is None:
         return ""
@@ -59,6 +113,42 @@ def model_digest(config: ModelConfig) -> str:
         raise ConfigError(f"cannot be read ({error.strerror})", where=own[0], remedy="check model.name") from error
 
 
+def first_arm(config: TrainingConfig) -> str | None:
+    """The arm whose runs those of this configuration begin with."""
+    told = config.start_from or ""
+    return told.removeprefix(ARM) if told.startswith(ARM) else None
+
+
+def in_order_of_start(arms: Sequence[Arm]) -> list[Arm]:
+    """The arms, each after the one that it begins with. Raises ConfigError for one that cannot begin."""
+    names = {arm.name for arm in arms}
+    for arm in arms:
+        first = first_arm(arm.training)
+        if first is not None and first not in names:
+            what = f"training.start_from: the study has no arm {first!r}"
+            raise ConfigError(what, where=f"arm {arm.name}", remedy=did_you_mean(first, sorted(names)))
+    placed: list[Arm] = []
+    waiting = list(arms)
+    while waiting:
+        there = {None, *(arm.name for arm in placed)}
+        ready = [arm for arm in waiting if first_arm(arm.training) in there]
+        if not ready:
+            what = f"training.start_from: the arms {' and '.join(arm.name for arm in waiting)} begin with one another"
+            raise ConfigError(what, where=f"arm {waiting[0].name}", remedy="let one of them begin anew")
+        placed += ready
+        waiting = [arm for arm in waiting if arm not in ready]
+    return placed
+
+
+def starting_folder(arm: str, config: RunConfig, folder: Path) -> Path | None:
+    """The folder of the run whose weights the one in `folder` begins with. Raises ConfigError."""
+    try:
+        return start_folder(config, folder)
+    except (KeyError, IndexError, ValueError) as error:
+        what = f"training.start_from: {config.training.start_from!r} holds a placeholder that is none ({error})"
+        raise ConfigError(what, where=f"arm {arm}", remedy="there are {fold} and {seed}") from error
+
+
 class StartingWeights:
     """The runs that others begin with: whether they fit, what they learned from, and a digest of their weights."""
 
@@ -66,22 +156,25 @@ class StartingWeights:
         self._index, self._folds = index, folds
         self._digests: dict[Path, str] = {}
 
-    def digest(self, task: RunTask) -> str:
+    def digest(self, task: RunTask, first: RunTask | None) -> str:
         """Of the weights that the task begins with; nothing where it begins anew.
 
-        Raises RunError for a run that is not finished or of another network, and for one that has learned from images
-        which this run is to be judged on.
+        `first` is the run of the same study that has them, once it is done: its identity stands for them. Raises
+        RunError for a run that is not finished or of another network, and for one that has learned from images which
+        this run is to be judged on.
         """
-        folder = _start(task)
-        if folder is None:
+        if task.start is None:
             return ""
-        if not RunFolder(folder).done.exists():
-            raise RunError("training.start_from: no finished run lies here", where=str(folder), remedy=_FINISH)
-        _refuse_other_network(task, folder)
-        self._refuse_leak(task, folder)
-        if folder not in self._digests:
-            self._digests[folder] = sha256(RunFolder(folder).best.read_bytes()).hexdigest()
-        return self._digests[folder]
+        if first is not None:
+            _refuse_other_network(task, first.config, len(first.data.classes), f"arm {first.arm}")
+            return first.run_id
+        if not RunFolder(task.start).done.exists():
+            raise RunError("training.start_from: no finished run lies here", where=str(task.start), remedy=_FINISH)
+        _refuse_other_network(task, *_read_network(task.start), str(task.start))
+        self._refuse_leak(task, task.start)
+        if task.start not in self._digests:
+            self._digests[task.start] = sha256(RunFolder(task.start).best.read_bytes()).hexdigest()
+        return self._digests[task.start]
 
     def _refuse_leak(self, task: RunTask, folder: Path) -> None:
         """An image that the earlier run learned from, or one before it, is known to the network to be judged on it."""
@@ -108,7 +201,7 @@ def _ancestors(folder: Path) -> Iterator[tuple[Path, RunConfig]]:
             what = "training.start_from: what this run learned from is not known, its config.json cannot be read"
             raise RunError(what, where=str(start), remedy="leave the run in its study folder")
         yield start, config
-        start = start_folder(config)
+        start = start_folder(config, start)
 
 
 def _place(data: DataConfig, path: str) -> str:
@@ -122,30 +215,27 @@ def _place(data: DataConfig, path: str) -> str:
     return str(((source if source.is_dir() else source.parent) / path).resolve())
 
 
-def _start(task: RunTask) -> Path | None:
-    try:
-        return task.start
-    except (KeyError, IndexError, ValueError) as error:
-        what = f"training.start_from: {task.config.training.start_from!r} holds a placeholder that is none ({error})"
-        raise ConfigError(what, where=f"arm {task.arm}", remedy="there are {fold} and {seed}") from error
-
-
-def _refuse_other_network(task: RunTask, folder: Path) -> None:
-    before = _read_config(folder)
-    if before is None:
-        raise RunError("training.start_from: its config.json cannot be read", where=str(folder), remedy=_FINISH)
-    classes = len(json.loads(RunFolder(folder).config.read_text(encoding="utf-8"))["classes"])
+def _refuse_other_network(task: RunTask, before: RunConfig, classes: int, where: str) -> None:
     told, wanted = _network(before, classes), _network(task.config, len(task.data.classes))
     other = [f"{key} {told[key]}, not {wanted[key]}" for key in wanted if told[key] != wanted[key]]
     if other:
         what = f"training.start_from: a run of another network than that of arm {task.arm}: {', '.join(other)}"
-        raise RunError(what, where=str(folder), remedy="start from a run with the same network and image size")
+        raise RunError(what, where=where, remedy="start from a run with the same network and image size")
+
+
+def _read_network(folder: Path) -> tuple[RunConfig, int]:
+    """The configuration and the number of classes of a finished run."""
+    config = _read_config(folder)
+    if config is None:
+        raise RunError("training.start_from: its config.json cannot be read", where=str(folder), remedy=_FINISH)
+    return config, len(json.loads(RunFolder(folder).config.read_text(encoding="utf-8"))["classes"])
 
 
 def _network(config: RunConfig, classes: int) -> dict[str, Any]:
     data = config.data
+    own = {*OF_FINETUNING, "mode", "augmented_copies", "feature_precision"}  # a head goes on from one to another
     return {
-        "model": config.model.identity(),
+        "model": {key: value for key, value in config.model.identity().items() if key not in own},
         "image_size": list(data.image_size),
         "channels": data.channels,
         "normalize": data.normalize,

@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 import diascope
-from diascope.data.batches import EvaluationBatches
 from diascope.data.nearest import did_you_mean, shorten
-from diascope.engine import RunTask, load_model, open_pixels, pick_device
+from diascope.engine import RunTask, pick_device, predict_rows
 from diascope.errors import RunError
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder
@@ -24,8 +23,8 @@ from diascope.runs.provenance import command_line, now
 from diascope.runs.record import RunRecord, StudyRecord
 from diascope.runs.test_log import Look, LookedAt, begin_look, end_look
 from diascope.runs.test_rows import write_test_rows
+from diascope.study.extraction import prepare_features
 from diascope.study.test_images import Judgeable, read_test_side
-from diascope.training.loop import predict
 from diascope.training.process import prepare_process
 
 Checkpoint = Literal["best", "last"]
@@ -40,6 +39,7 @@ class Display(Protocol):
     """Is told what happens, to show it."""
 
     def decoded(self, done: int, total: int) -> None: ...
+    def extracted(self, done: int, total: int) -> None: ...
     def judged(self, done: int, total: int, name: str) -> None: ...
 
 
@@ -66,6 +66,7 @@ def judge(
     runs = _finished_runs(record, chosen)
     _refuse_training(record)
     side = read_test_side(record, chosen, runs, display.decoded)
+    prepare_features([found.task for found in side.values()], place, display.extracted)
     look = _new_look(record, chosen, runs, checkpoint, place)
     number = begin_look(folder, look)
     seen: list[LookedAt] = []
@@ -163,9 +164,7 @@ def _predict(
 ) -> NDArray[np.float64]:
     """Probabilities (N, K) of these rows, as the run's own validation side was predicted."""
     prepare_process(task.config.training.threads)
-    model = load_model(task.folder, checkpoint).to(device).to(memory_format=torch.channels_last)
-    images = EvaluationBatches(open_pixels(task.data.pixels), task.data.labels, rows, device=device)
-    return predict(model, images, precision=task.config.training.precision)
+    return predict_rows(task, rows, checkpoint, device)
 
 
 def _name(run: RunRecord) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from filelock import FileLock
 
-from diascope.config import Cosine, RunConfig, SplitConfig, canonical_json, run_id
+from diascope.config import Cosine, RunConfig, canonical_json, run_id
 from diascope.data.cache import ImageCache, load_images
 from diascope.data.index import ImageIndex, open_index
 from diascope.data.nearest import did_you_mean
@@ -24,9 +24,18 @@ from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
 from diascope.runs.record import sample_stem
 from diascope.study.changes import what_changed
-from diascope.study.checks import StartingWeights, check_arms, check_sides, model_digest
+from diascope.study.checks import (
+    StartingWeights,
+    check_arms,
+    check_sides,
+    first_arm,
+    in_order_of_start,
+    model_digest,
+    starting_folder,
+)
+from diascope.study.extraction import with_features
 from diascope.study.samples import write_augmented_samples
-from diascope.studyfile import Arm, Study, dump_study, load_study
+from diascope.studyfile import Study, dump_study, load_study
 
 State = Literal["todo", "in training", "unfinished", "done", "stale", "extend"]
 OnUnreadable = Literal["error", "skip"]
@@ -87,12 +96,26 @@ def _refuse_unknown_columns(study: Study, index: ImageIndex) -> None:
 def plan(study: Study, images: Images, folder: Path) -> list[Cell]:
     """Every run of the study in the order in which they are trained: seed by seed, so that arms fill evenly."""
     weights = StartingWeights(images.index, images.folds)
-    return [
-        _cell(folder, arm, study.split, images, fold_number, fold, seed, weights)
-        for seed in study.config.seeds
-        for fold_number, fold in enumerate(images.folds.folds)
-        for arm in study.arms
-    ]
+    cells: list[Cell] = []
+    for seed in study.config.seeds:
+        for number, fold in enumerate(images.folds.folds):
+            of_arm: dict[str, Cell] = {}
+            for arm in in_order_of_start(study.arms):
+                config = RunConfig(
+                    data=arm.data,
+                    split=study.split,
+                    model=arm.model,
+                    augmentation=arm.augmentation,
+                    training=arm.training,
+                    fold=number,
+                    seed=seed,
+                )
+                first = of_arm.get(first_arm(arm.training) or "")
+                of_arm[arm.name] = _cell(
+                    folder, arm.name, config, images, fold, weights, first.task if first is not None else None
+                )
+            cells += [of_arm[arm.name] for arm in study.arms]
+    return cells
 
 
 def check_stale(cells: Sequence[Cell], folder: Path, *, retrain: bool) -> None:
@@ -172,25 +195,16 @@ def _replace(path: Path, save: Callable[[Path], None]) -> None:
 
 def _cell(
     folder: Path,
-    arm: Arm,
-    split: SplitConfig,
+    arm: str,
+    config: RunConfig,
     images: Images,
-    fold_number: int,
     fold: Fold,
-    seed: int,
     weights: StartingWeights,
+    first: RunTask | None,
 ) -> Cell:
-    config = RunConfig(
-        data=arm.data,
-        split=split,
-        model=arm.model,
-        augmentation=arm.augmentation,
-        training=arm.training,
-        fold=fold_number,
-        seed=seed,
-    )
-    index, cache = images.index, images.caches[arm.name]
-    path = run_path(folder, arm.name, fold_number, seed)
+    """`first` is the run of the same study that this one begins with, if it does."""
+    index, cache = images.index, images.caches[arm]
+    path = run_path(folder, arm, config.fold, config.seed)
     data = RunData(
         pixels=cache.folder / "pixels.npy",
         paths=index.paths,
@@ -200,10 +214,10 @@ def _cell(
         training=fold.training,
         validation=fold.validation,
     )
-    content = _content(index, cache, fold) + model_digest(config.model)
-    task = RunTask(arm.name, config, "", path, data)
-    content += weights.digest(task)
-    task = replace(task, run_id=run_id(config, content))
+    start = starting_folder(arm, config, path)
+    task = RunTask(arm, config, "", path, data, start=start, after=first.run_id if first else None)
+    content = _content(index, cache, fold) + model_digest(config.model) + weights.digest(task, first)
+    task = replace(task, run_id=run_id(config, content), data=with_features(task, cache.content))
     shorter = _shorter(RunFolder(path), config)
     if shorter is not None and run_id(shorter, content) == RunFolder(path).run_id():
         return _more_epochs(task, shorter)

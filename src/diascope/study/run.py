@@ -1,6 +1,5 @@
 """Run a study: read the images, write down the plan, train what is missing."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,13 +12,16 @@ from diascope.engine import pick_device
 from diascope.errors import ConfigError
 from diascope.findings import Finding
 from diascope.study.changes import same_arms
+from diascope.study.checks import other_sizes
 from diascope.study.executors import Event, Executor, Failed
 from diascope.study.executors.processes import ProcessExecutor
 from diascope.study.executors.ray import RayExecutor, Resources
 from diascope.study.executors.serial import SerialExecutor
+from diascope.study.extraction import prepare_features
 from diascope.study.plan import Cell, OnUnreadable, check_stale, plan, read_images, write_study
 from diascope.study.sharing import share
 from diascope.studyfile import Study
+from diascope.training.process import cores
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Display(Protocol):
     """Is told what happens, to show it."""
 
     def decoded(self, done: int, total: int) -> None: ...
+    def extracted(self, done: int, total: int) -> None: ...
     def planned(self, cells: Sequence[Cell], findings: Sequence[Finding]) -> None: ...
     def happened(self, event: Event) -> None: ...
 
@@ -62,14 +65,16 @@ def run_study(study: Study, folder: Path, options: Options, display: Display) ->
     """Train every run of the study that `folder` does not hold yet."""
     executor = make_executor(study, options)
     images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
-    images.findings.extend(slow_precision(study, _device_type(options)))
+    images.findings.extend([*slow_precision(study, _device_type(options)), *other_sizes(study)])
     cells = plan(study, images, folder)
     images.findings.extend(same_arms({cell.task.arm: cell.task.run_id for cell in cells[: len(study.arms)]}))
     check_stale(cells, folder, retrain=options.retrain)
     write_study(study, images, folder, cells)
+    tasks = [cell.task for cell in cells if cell.state != "done"]
     display.planned(cells, images.findings)
+    prepare_features(tasks, extraction_device(options), display.extracted)
     failed = []
-    with closing(share(executor, [cell.task for cell in cells if cell.state != "done"])) as events:  # type: ignore[type-var]
+    with closing(share(executor, tasks)) as events:  # type: ignore[type-var]
         for event in events:
             display.happened(event)
             if isinstance(event, Failed):
@@ -113,9 +118,11 @@ def _device_type(options: Options) -> str:
     return pick_device(options.device).type
 
 
+def extraction_device(options: Options) -> torch.device:
+    """Where features are computed: by this process, also where others train."""
+    return pick_device(options.device)
+
+
 def _default_jobs(study: Study, device: str) -> int:
     """As many runs at a time as the cores can feed; one on a GPU."""
-    if device != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(arm.training.threads for arm in study.arms))
+    return max(1, cores() // max(arm.training.threads for arm in study.arms)) if device == "cpu" else 1

@@ -25,7 +25,10 @@ def share(executor: Executor, tasks: Sequence[RunTask]) -> Iterator[Event]:
         yield from ended
         over = {event.task.name for event in ended}
         waiting = [task for task in waiting if task.name not in over]
-        free = [task for task in waiting if not is_claimed(task.folder)]
+        lost = [task for task in waiting if _has_lost_its_start(task, waiting)]
+        yield from (Failed(task, f"the run that it begins with did not finish: {task.start}") for task in lost)
+        waiting = [task for task in waiting if task not in lost]
+        free = [task for task in waiting if not is_claimed(task.folder) and _can_begin(task)]
         if waiting and not free:
             yield from (Elsewhere(task) for task in waiting if task.name not in told)
             told |= {task.name for task in waiting}
@@ -38,6 +41,16 @@ def share(executor: Executor, tasks: Sequence[RunTask]) -> Iterator[Event]:
                 if isinstance(event, ENDED):
                     waiting = [task for task in waiting if task.name != event.task.name]
                 yield event
+
+
+def _can_begin(task: RunTask) -> bool:
+    """Whether the run of the study that it begins with, if there is one, is done."""
+    return task.after is None or (task.start is not None and RunFolder(task.start).is_done(task.after))
+
+
+def _has_lost_its_start(task: RunTask, waiting: Sequence[RunTask]) -> bool:
+    """Whether the run that it begins with has ended without being done."""
+    return not _can_begin(task) and all(other.folder != task.start for other in waiting)
 
 
 def _ended(task: RunTask, failure: int) -> Event | None:

@@ -14,8 +14,9 @@ from diascope.data.split import Folds
 from diascope.engine import RunTask
 from diascope.errors import RunError
 from diascope.runs.record import RunRecord, StudyRecord
+from diascope.study.checks import first_arm
 from diascope.study.plan import Images, plan, read_images
-from diascope.studyfile import load_study
+from diascope.studyfile import Study, load_study
 
 Progress = Callable[[int, int], None]
 _NAMED = 5
@@ -39,7 +40,7 @@ def read_test_side(
     where it is another one than the run was trained under.
     """
     study = load_study(record.folder / "study.yaml")
-    study = replace(study, arms=tuple(arm for arm in study.arms if arm.name in arms))
+    study = replace(study, arms=tuple(arm for arm in study.arms if arm.name in _with_first(arms, study)))
     images = read_images(study, on_unreadable="skip", progress=progress)  # what was skipped is not in index.csv
     _refuse_other_index(record, images.index)
     folds = Folds.load(record.folder / "folds.json", images.index)
@@ -50,6 +51,18 @@ def read_test_side(
     if other:
         raise _changed(record, images.index, other)
     return {key: Judgeable(tasks[key], folds.test) for key in wanted}
+
+
+def _with_first(arms: Sequence[str], study: Study) -> set[str]:
+    """The arms and those that they begin with: what such a run is, is told by the one that it begins with."""
+    known = {arm.name: first_arm(arm.training) for arm in study.arms}
+    found: set[str] = set()
+    for arm in arms:
+        name: str | None = arm
+        while name is not None and name not in found:
+            found.add(name)
+            name = known.get(name)
+    return found
 
 
 def _refuse_other_index(record: StudyRecord, index: ImageIndex) -> None:

@@ -40,11 +40,14 @@ STUDY_WIDE = (
     *("split", "seeds"),
 )
 
+KINDS = ("kind", "name")  # keys that decide which others a section has: they are set first
+
 # Keys whose values may be paths, and when they are.
 PATHS: dict[tuple[str, ...], Callable[[str], bool]] = {
     ("data", "source"): lambda value: not value.startswith("phantom:"),
     ("model", "name"): lambda value: own_model(value) is not None,
-    ("training", "start_from"): bool,
+    ("training", "start_from"): lambda value: bool(value) and not value.startswith("arm:"),
+    ("model", "weights"): lambda value: value not in ("hub", "random"),
 }
 
 
@@ -181,13 +184,21 @@ def _put(tree: Tree, key: tuple[str, ...], value: Any) -> None:
         if not value:
             tree_at = _section(tree, key[:-1])
             tree_at.setdefault(key[-1], {})
-        for name, inner in sorted(value.items(), key=lambda item: item[0] != "kind"):
+        for name, inner in sorted(value.items(), key=lambda item: item[0] not in KINDS):
             _put(tree, (*key, *name.split(".")), inner)
         return
     section = _section(tree, key[:-1])
-    if key[-2:] == ("schedule", "kind") and section.get("kind", value) != value:
-        section.clear()  # another kind of schedule has other keys
+    if _has_other_keys(key, section.get(key[-1], value), value):
+        section.clear()
     section[key[-1]] = value
+
+
+def _has_other_keys(key: tuple[str, ...], before: Any, now: Any) -> bool:
+    """Whether a section means something else when `key` changes: another schedule, a pretrained network or one that
+    is not.
+    """
+    other_network = key[-2:] == ("model", "name") and "pretrained" in (before, now)
+    return bool(before != now and (other_network or key[-2:] == ("schedule", "kind")))
 
 
 def _section(tree: Tree, key: tuple[str, ...]) -> Tree:
@@ -201,7 +212,7 @@ def _section(tree: Tree, key: tuple[str, ...]) -> Tree:
 def _resolve_arm(name: str, overrides: Tree, tree: Tree, lines: Lines) -> Arm:
     merged = json.loads(json.dumps(tree))
     places = {}
-    for key, value, written in sorted(_leaves(overrides), key=lambda leaf: leaf[0][-1] != "kind"):
+    for key, value, written in sorted(_leaves(overrides), key=lambda leaf: leaf[0][-1] not in KINDS):
         place = lines.place(("arms", name, *written))
         _check_arm_key(f"arm {name!r}", key, place)
         _put(merged, key, value)

@@ -58,7 +58,7 @@ def once_more(event: Interrupted, losses: Counter[str], waiting: Queue) -> Event
     losses[event.task.name] += 1
     if losses[event.task.name] > REDONE:
         return Failed(event.task, event.problem)
-    waiting.put_back(event.task)
+    waiting.begin_again(event.task)
     return event
 
 

@@ -1,9 +1,10 @@
 """Where an executor gets its tasks: all at once, or one by one, the next one chosen when a worker is free for it."""
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Protocol
 
-from diascope.engine import RunTask
+from diascope.engine import MOST_RUNS, RunTask, together_key
 
 
 class Feed(Protocol):
@@ -21,6 +22,7 @@ class Queue:
 
     def __init__(self, tasks: Sequence[RunTask] | Feed) -> None:
         self._feed: Feed | None = None
+        self._begun_again: set[str] = set()
         self._waiting: list[RunTask] = []  # the last one is the next
         if isinstance(tasks, Sequence):
             self._waiting = list(reversed(tasks))
@@ -32,6 +34,24 @@ class Queue:
             return self._waiting.pop()
         return self._feed.take() if self._feed else None
 
+    def take_together(self, workers: int) -> list[RunTask]:
+        """The next task, with others that can train together with it: as many as leave some for all `workers`.
+
+        A task that is begun again comes alone: whatever ended its worker does not end the others once more.
+        """
+        first = self.take()
+        if first is None:
+            return []
+        key = together_key(first)
+        if key is None or first.name in self._begun_again:
+            return [first]
+        alike = [task for task in reversed(self._waiting) if together_key(task) == key]
+        alike = [task for task in alike if task.name not in self._begun_again]
+        count = min(MOST_RUNS, ceil((1 + len(alike)) / workers))
+        chosen = alike[: count - 1]
+        self._waiting = [task for task in self._waiting if all(task is not other for other in chosen)]
+        return [first, *chosen]
+
     def peek(self) -> RunTask | None:
         """The next task, which stays in the queue."""
         task = self.take()
@@ -42,3 +62,8 @@ class Queue:
     def put_back(self, task: RunTask) -> None:
         """This one is the next."""
         self._waiting.append(task)
+
+    def begin_again(self, task: RunTask) -> None:
+        """This one, whose worker was lost, is the next."""
+        self._begun_again.add(task.name)
+        self.put_back(task)

@@ -14,13 +14,13 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from diascope.engine import RunTask
 from diascope.study.executors import ENDED, Event, Failed, Interrupted, once_more
 from diascope.study.executors.feed import Feed, Queue
-from diascope.study.executors.task import run_task
+from diascope.study.executors.task import run_tasks
 
 CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")  # by name: Windows lacks some
 
 
 class ProcessExecutor:
-    """Runs `jobs` tasks at a time; a worker takes the next task when it has finished one."""
+    """Runs `jobs` tasks at a time, or small heads that train together; a worker that has finished takes the next."""
 
     def __init__(self, jobs: int, device: str = "auto") -> None:
         self._jobs, self._device = jobs, device
@@ -33,23 +33,23 @@ class ProcessExecutor:
 
         def employ() -> None:
             """A task for every worker that has none, and new workers up to the number of jobs while there are tasks."""
-            idle = [worker for worker in workers if not worker.task]
-            while (idle or len(workers) < self._jobs) and (task := queue.take()):
+            idle = [worker for worker in workers if not worker.tasks]
+            while (idle or len(workers) < self._jobs) and (tasks := queue.take_together(self._jobs)):
                 if not idle:
                     workers.append(_Worker(context, stop, self._device))
-                (idle.pop() if idle else workers[-1]).give(task)
+                (idle.pop() if idle else workers[-1]).give(tasks)
 
         try:
             employ()
-            while busy := [worker for worker in workers if worker.task]:
+            while busy := [worker for worker in workers if worker.tasks]:
                 ready = wait([worker.pipe for worker in busy])
                 for worker in [worker for worker in busy if worker.pipe in ready]:
-                    event = worker.receive()
-                    if isinstance(event, Interrupted):
-                        event = once_more(event, deaths, queue)
-                    if not worker.task and not worker.process.is_alive():
+                    events = worker.receive()
+                    events = [once_more(event, deaths, queue) if isinstance(event, Interrupted) else event
+                              for event in events]  # fmt: skip
+                    if not worker.tasks and not worker.process.is_alive():
                         workers.remove(worker)
-                    yield event
+                    yield from events
                     employ()
         finally:
             stop.value = 1
@@ -61,31 +61,29 @@ class _Worker:
     """A process that trains, this end of it."""
 
     def __init__(self, context: SpawnContext, stop: c_byte, device: str) -> None:
-        self.task: RunTask | None = None
+        self.tasks: dict[str, RunTask] = {}  # in training, by name
         self.pipe, other = context.Pipe()
         self.process: SpawnProcess = context.Process(target=_work, args=(other, stop, device), daemon=True)
         with _interrupts_ignored():  # from its first moment: Ctrl-C reaches the whole group, the parent decides
             self.process.start()
         other.close()
 
-    def give(self, task: RunTask) -> None:
-        self.task = task
+    def give(self, tasks: list[RunTask]) -> None:
+        self.tasks = {task.name: task for task in tasks}
         with suppress(OSError):  # a process that is dead already: receive says so
-            self.pipe.send(task)
+            self.pipe.send(tasks)
 
-    def receive(self) -> Event:
-        """The next event; of a process that died without a word, whether its task may be tried again."""
-        assert self.task is not None
-        task = self.task
+    def receive(self) -> list[Event]:
+        """The next event; where the process died without a word, what that means for each of its tasks."""
         try:
             event: Event = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             self.process.join()
-            self.task = None
-            return _death(task, self.process.exitcode or 0)
+            lost, self.tasks = self.tasks.values(), {}
+            return [_death(task, self.process.exitcode or 0) for task in lost]
         if isinstance(event, ENDED):
-            self.task = None
-        return event
+            del self.tasks[event.task.name]
+        return [event]
 
     def dismiss(self) -> None:
         """Let the process end by itself: its last checkpoint is on the disk."""
@@ -126,7 +124,7 @@ def _work(pipe: Connection, stop: c_byte, device: str) -> None:
 
     try:
         while True:
-            for event in run_task(pipe.recv(), device, should_stop):
+            for event in run_tasks(pipe.recv(), device, should_stop):
                 pipe.send(event)
             if should_stop():
                 return

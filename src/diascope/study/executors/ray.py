@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.engine import RunTask, open_pixels
+from diascope.engine.task import arrays_of
 from diascope.errors import ConfigError, DiascopeError, RunError
+from diascope.features import FeatureSource, open_features
 from diascope.runs.claim import Claim, Taken
 from diascope.study.executors import Elsewhere, Event, Failed, Finished, Interrupted, once_more
 from diascope.study.executors.feed import Feed, Queue
@@ -76,7 +78,7 @@ class _Driver:
     def __init__(self, resources: Resources, device: str, jobs: float) -> None:
         self._resources, self._device, self._jobs = resources, device, jobs
         self._flights: dict[ObjectRefGenerator, _Flight] = {}
-        self._pixels: dict[str, ObjectRef[Any]] = {}
+        self._arrays: dict[str, ObjectRef[Any]] = {}
         self._alone_since: float | None = None  # when something last flew
 
     def run(self, queue: Queue) -> Iterator[Event]:
@@ -160,20 +162,22 @@ class _Driver:
     def _send(self, task: RunTask) -> "ObjectRefGenerator":
         import ray
 
-        pixels = self._shipped(task.data.pixels)
-        there = replace(task, folder=Path(task.folder.name), data=replace(task.data, pixels=Path()))
+        arrays = {name: self._shipped(source) for name, source in arrays_of(task.data).items()}
+        data = replace(task.data, **dict.fromkeys(arrays, Path()))  # type: ignore[arg-type]
+        there = replace(task, folder=Path(task.folder.name), data=data)
         remote = ray.remote(max_retries=0, num_cpus=self._cpus(task), num_gpus=self._resources.gpus)(train_there)
-        stream: ObjectRefGenerator = remote.remote(there, pixels, files_of(task.folder), self._device)
+        stream: ObjectRefGenerator = remote.remote(there, files_of(task.folder), self._device, **arrays)
         return stream
 
-    def _shipped(self, pixels: Path | NDArray[np.uint8]) -> "ObjectRef[Any]":
-        """The images in the object store, each array once."""
+    def _shipped(self, source: Path | FeatureSource | NDArray[Any]) -> "ObjectRef[Any]":
+        """Images or features in the object store, each array once."""
         import ray
 
-        key = str(pixels) if isinstance(pixels, Path) else str(id(pixels))
-        if key not in self._pixels:
-            self._pixels[key] = ray.put(np.asarray(open_pixels(pixels)))
-        return self._pixels[key]
+        key = str(id(source)) if isinstance(source, np.ndarray) else str(_file(source))
+        if key not in self._arrays:
+            array = open_features(source) if isinstance(source, FeatureSource) else open_pixels(source)
+            self._arrays[key] = ray.put(np.asarray(array))
+        return self._arrays[key]
 
     def _next(self, stream: "ObjectRefGenerator") -> Event | None:
         """The next event of a flight, its files put in place; None when a flight that told its end has landed."""
@@ -215,6 +219,10 @@ class _Driver:
     def _land(self, stream: "ObjectRefGenerator") -> None:
         """The flight is over; what it sent is in place."""
         self._flights.pop(stream).claim.__exit__(None, None, None)
+
+
+def _file(source: Path | FeatureSource) -> Path:
+    return source.file() if isinstance(source, FeatureSource) else source
 
 
 def _fitting(has: dict[str, float], asked: dict[str, float]) -> int:

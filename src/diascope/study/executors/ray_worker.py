@@ -33,12 +33,15 @@ class Message:
         return Started(task) if self.kind is Started else Finished(task)
 
 
-def train_there(task: RunTask, pixels: Any, files: Files, device: str) -> Iterator[Message]:
-    """A worker's part: go on from `files` in a temporary folder, and send what happens."""
+def train_there(task: RunTask, files: Files, device: str, **arrays: Any) -> Iterator[Message]:
+    """A worker's part: go on from `files` in a temporary folder, and send what happens.
+
+    `arrays` are those of the task's data, by name.
+    """
     with TemporaryDirectory(prefix="diascope-") as name:
         folder = Path(name)
         place(files, folder)
-        here = replace(task, folder=folder, data=replace(task.data, pixels=pixels))
+        here = replace(task, folder=folder, data=replace(task.data, **arrays))
         parcel, cost, sent = _Parcel(folder), 0.0, perf_counter()
         for event in train_task(here, device, stop=lambda: False):
             epoch = event.epoch if isinstance(event, EpochDone) else None

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from diascope.engine import RunTask
 from diascope.study.executors import Event
 from diascope.study.executors.feed import Feed, Queue
-from diascope.study.executors.task import run_task
+from diascope.study.executors.task import run_tasks
 
 
 class SerialExecutor:
@@ -16,5 +16,5 @@ class SerialExecutor:
 
     def __call__(self, tasks: Sequence[RunTask] | Feed) -> Iterator[Event]:
         queue = Queue(tasks)
-        while task := queue.take():
-            yield from run_task(task, self._device, stop=lambda: False)
+        while tasks := queue.take_together(1):
+            yield from run_tasks(tasks, self._device, stop=lambda: False)

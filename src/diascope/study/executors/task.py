@@ -1,14 +1,15 @@
 """One task in a process that trains: claim its folder, train, tell; common to the executors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from errno import ENOSPC
 
-from diascope.engine import RunTask, Stopped, execute
+from diascope.engine import RunTask, Stopped, execute, execute_together
 from diascope.errors import DiascopeError, RunError
 from diascope.runs.claim import Claim, Taken
 from diascope.runs.folder import RunFolder, write_atomic
 from diascope.study.executors import ENDED, Elsewhere, EpochDone, Event, Failed, Finished, Started
+from diascope.training.loop import Epoch
 
 
 def run_task(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -31,6 +32,52 @@ def run_task(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[E
             yield event
         if claim.lost and not ended:
             yield Elsewhere(task)
+
+
+def run_tasks(tasks: Sequence[RunTask], device: str, stop: Callable[[], bool]) -> Iterator[Event]:
+    """The events of one task, or of several that train together; each is claimed, fails and ends by itself."""
+    if len(tasks) == 1:
+        yield from run_task(tasks[0], device, stop)
+        return
+    with ExitStack() as held:
+        claims: dict[str, Claim] = {}
+        mine: list[RunTask] = []
+        for task in tasks:
+            try:
+                claims[task.name] = held.enter_context(Claim(task.folder))
+            except Taken:
+                yield Elsewhere(task)
+            except OSError as error:
+                yield Failed(task, record_failure(task, error))
+            else:
+                if already := ended_already(task):
+                    yield already
+                else:
+                    mine.append(task)
+        if mine:
+            yield from _train_together(mine, device, stop, claims)
+
+
+def _train_together(
+    tasks: list[RunTask], device: str, stop: Callable[[], bool], claims: Mapping[str, Claim]
+) -> Iterator[Event]:
+    waiting = {task.name: task for task in tasks}
+    yield from (Started(task) for task in tasks)
+    try:
+        told = execute_together(tasks, device=device, stop=stop, wanted=lambda task: not claims[task.name].lost)
+        with closing(told) as events:  # type: ignore[type-var]
+            for task, what in events:
+                if isinstance(what, Epoch):
+                    yield EpochDone(task, what)
+                    continue
+                del waiting[task.name]
+                yield Finished(task) if what is None else Failed(task, record_failure(task, what))
+    except Stopped:
+        return
+    except Exception as error:  # of all of them
+        yield from (Failed(task, record_failure(task, error)) for task in waiting.values())
+        return
+    yield from (Elsewhere(task) for task in waiting.values())  # those whose claims were lost
 
 
 def ended_already(task: RunTask) -> Event | None:

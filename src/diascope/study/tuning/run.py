@@ -16,8 +16,9 @@ from diascope.errors import ConfigError, RunError
 from diascope.runs.folder import write_atomic, write_json
 from diascope.study.checks import check_arms
 from diascope.study.executors import Event, Executor
+from diascope.study.extraction import prepare_features
 from diascope.study.plan import Images, read_images
-from diascope.study.run import Display, Options, Outcome, make_executor, run_study
+from diascope.study.run import Display, Options, Outcome, extraction_device, make_executor, run_study
 from diascope.study.tuning.ledger import Ledger, Result
 from diascope.study.tuning.objective import Objective
 from diascope.study.tuning.outcome import Found, conclude, tuned_study, write_search
@@ -97,7 +98,9 @@ def _run_trials(
         display.trial_ended(ended, ledger.results())
 
     def tasks(values: dict[str, Any]) -> Any:
-        return objective.tasks(values, on_unreadable=options.on_unreadable, progress=display.decoded)
+        found = objective.tasks(values, on_unreadable=options.on_unreadable, progress=display.decoded)
+        prepare_features(found, extraction_device(options), display.extracted)
+        return found
 
     metric, lower = objective.primary.metric, objective.lower_is_better
     display.searching(ledger.results(), ledger.wanted, metric=metric, lower_is_better=lower)

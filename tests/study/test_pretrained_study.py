@@ -1,0 +1,339 @@
+"""Studies of pretrained networks from the file to the run folders: heads together, arms that begin with others."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from diascope.engine import RunTask, execute, execute_together, load_model, predict_rows, together_key
+from diascope.errors import ConfigError, RunError
+from diascope.features import FeatureSource
+from diascope.models.backbone import load_backbone
+from diascope.runs.folder import HISTORY_COLUMNS, RunFolder
+from diascope.study.checks import other_sizes
+from diascope.study.executors import Event, Failed, Finished, Started
+from diascope.study.executors.processes import ProcessExecutor
+from diascope.study.executors.serial import SerialExecutor
+from diascope.study.extraction import prepare_features
+from diascope.study.plan import Cell, plan, read_images
+from diascope.study.sharing import share
+from diascope.studyfile import parse_study
+
+TEXT = """name: tiny
+data: {source: "phantom:skin", image_size: 32, phantom: {images: 40, size: 32}}
+split: {kind: holdout, validation: 0.3, test: 0.2}
+model: {name: pretrained, backbone: test_resnet, weights: random, dense: [8], dropout: 0.5}
+training: {epochs: 3, learning_rate: 1e-2, batch_size: 5}
+seeds: 1
+"""
+CPU = torch.device("cpu")
+TUNED = "{model.mode: finetune, model.unfreeze: 2, model.layer_decay: 0.5, training.start_from: 'arm:head'}"
+
+
+def cells_of(folder: Path, arms: str, *settings: str) -> list[Cell]:
+    study = parse_study(f"{TEXT}arms: {arms}", list(settings), where="tiny.yaml", folder=folder)
+    return plan(study, read_images(study), folder)
+
+
+def tasks_of(folder: Path, arms: str, *settings: str) -> list[RunTask]:
+    """The tasks of a study, with their features computed."""
+    tasks = [cell.task for cell in cells_of(folder, arms, *settings)]
+    prepare_features(tasks, CPU, lambda done, total: None)
+    torch.set_num_threads(1)
+    return tasks
+
+
+def train(task: RunTask) -> None:
+    for _ in execute(task, device="cpu"):
+        pass
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    """Without the seconds."""
+    with (folder / "history.csv").open(newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    return [{name: row[name] for name in HISTORY_COLUMNS if name != "seconds"} for row in rows]
+
+
+def predictions(folder: Path, checkpoint: str) -> np.ndarray:
+    with (folder / "predictions.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["checkpoint"] == checkpoint]
+    return np.array([float(row["p_melanoma"]) for row in rows])
+
+
+VARIANTS = {
+    "head": "{}",
+    "linear": "{model.dense: null, model.dropout: 0, model.pooling: flatten}",
+    "logistic": "{model.head: logistic, model.dense: null, model.dropout: 0}",
+    "plain": "{model.preprocessing: none}",
+    "standard": "{model.preprocessing: none, data.normalize: standard}",
+    "last-block": "{model.mode: finetune}",
+    "all": "{model.mode: finetune, model.unfreeze: all}",
+    "copies": "{augmentation.horizontal_flip: 0.5, model.augmented_copies: 2}",
+    "online": "{augmentation.horizontal_flip: 0.5, model.augmented_copies: 0}",
+    "tuned-copies": "{model.mode: finetune, augmentation.horizontal_flip: 0.5, model.augmented_copies: 2}",
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_saved_network_gives_from_images_what_the_run_predicted(variant: str, tmp_path: Path) -> None:
+    """What was trained behind stored features is, put together, a network that takes pixels."""
+    (task,) = tasks_of(tmp_path, f"{{{variant}: {VARIANTS[variant]}}}")
+    train(task)
+    pixels = np.load(task.data.pixels)[task.data.validation]  # type: ignore[arg-type]
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    for checkpoint in ("last", "best"):
+        with torch.no_grad():
+            found = torch.sigmoid(load_model(task.folder, checkpoint)(images)).squeeze(1)
+        np.testing.assert_allclose(found, predictions(task.folder, checkpoint), atol=2e-5)
+    judged = predict_rows(task, task.data.validation, "last", CPU)[:, 1]
+    np.testing.assert_allclose(judged, predictions(task.folder, "last"), atol=1e-6)
+
+
+def test_only_what_learns_is_saved(tmp_path: Path) -> None:
+    head, tuned = tasks_of(tmp_path, f"{{head: {{}}, tuned: {TUNED}}}")
+    train(head)
+    train(tuned)
+    assert set(load_file(RunFolder(head.folder).best)) == {
+        f"{layer}.{kind}" for layer in ("dense1", "output") for kind in ("weight", "bias")
+    }
+    assert not [name for name in load_file(RunFolder(tuned.folder).best) if "layer1" in name or "layer2" in name]
+
+
+@pytest.mark.parametrize("arm", [TUNED.replace("training.start_from: 'arm:head'", "model.unfreeze_every: 1"), "{}"])
+def test_a_run_that_is_cut_after_every_epoch_ends_with_the_same_bits(arm: str, tmp_path: Path) -> None:
+    (whole,) = tasks_of(tmp_path / "whole", f"{{arm: {arm}}}")
+    (cut,) = tasks_of(tmp_path / "cut", f"{{arm: {arm}}}")
+    train(whole)
+    while not RunFolder(cut.folder).done.exists():
+        epochs = execute(cut, device="cpu")
+        next(epochs, None)
+        epochs.close()  # type: ignore[attr-defined]
+    assert history(cut.folder) == history(whole.folder)
+    for name in ("last.safetensors", "best.safetensors", "predictions.csv"):
+        assert (cut.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+# ---- heads together ----
+
+HEADS = """{
+  adam: {}, sgd: {training.optimizer: sgd, training.momentum: 0.9}, slow: {training.learning_rate: 1e-3},
+  plain: {model.dropout: 0}, stops: {training.learning_rate: 0.2, training.early_stopping: 2},
+  weighted: {training.class_weights: balanced, training.label_smoothing: 0.1}
+}"""
+
+
+def test_heads_together_have_the_histories_of_heads_alone(tmp_path: Path) -> None:
+    settings = ("seeds=2", "training.epochs=20")
+    together = tasks_of(tmp_path / "together", HEADS, *settings)
+    alone = tasks_of(tmp_path / "alone", HEADS, *settings)
+    assert len({together_key(task) for task in together}) == 1
+    assert all(isinstance(event, Event) for event in SerialExecutor("cpu")(together))
+    for one, other in zip(together, alone, strict=True):
+        train(other)
+        first, second = history(one.folder), history(other.folder)
+        assert len(first) == len(second)
+        for row, expected in zip(first, second, strict=True):
+            assert row == pytest.approx(expected, abs=1e-5), one.name
+        np.testing.assert_allclose(predictions(one.folder, "last"), predictions(other.folder, "last"), atol=1e-4)
+    stopped = [
+        json.loads((task.folder / "done.json").read_text())["epochs"] for task in together if task.arm == "stops"
+    ]
+    assert max(stopped) < 20
+
+
+def test_heads_that_are_cut_go_on_together(tmp_path: Path) -> None:
+    whole = tasks_of(tmp_path / "whole", HEADS, "training.epochs=6")
+    cut = tasks_of(tmp_path / "cut", HEADS, "training.epochs=6")
+    list(execute_together(whole, device="cpu"))
+    for _ in range(40):
+        left = [task for task in cut if not RunFolder(task.folder).done.exists()]
+        if not left:
+            break
+        told = execute_together(left, device="cpu")
+        for _ in range(len(left) + 1):
+            next(told, None)
+        told.close()  # type: ignore[attr-defined]
+    for one, other in zip(whole, cut, strict=True):
+        for row, expected in zip(history(other.folder), history(one.folder), strict=True):
+            assert row == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_head_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
+    tasks = tasks_of(tmp_path, "{good: {}, bad: {training.optimizer: sgd, training.learning_rate: 1e30}}")
+    events = list(SerialExecutor("cpu")(tasks))
+    ended = {event.task.arm: type(event) for event in events if isinstance(event, Finished | Failed)}
+    assert ended == {"good": Finished, "bad": Failed}
+    assert "training loss is nan" in RunFolder(tasks[1].folder).error.read_text()
+
+
+def test_workers_share_the_heads_and_each_is_told(tmp_path: Path) -> None:
+    tasks = tasks_of(tmp_path, HEADS)
+    events = list(ProcessExecutor(2, "cpu")(tasks))
+    for kind in (Started, Finished):
+        assert sorted(event.task.name for event in events if isinstance(event, kind)) == sorted(
+            task.name for task in tasks
+        )
+
+
+def test_which_runs_train_together(tmp_path: Path) -> None:
+    arms = """{head: {}, other-rate: {training.learning_rate: 1e-3}, wider: {model.dense: [9]}, bf: {training.precision:
+      bf16}, logistic: {model.head: logistic, model.dense: null, model.dropout: 0}, tuned: {model.mode: finetune},
+      online: {augmentation.horizontal_flip: 0.5, model.augmented_copies: 0}, large: {model.dense: [100000]},
+      net: {model.name: alexnet}}"""
+    keys = {task.arm: together_key(task) for task in tasks_of(tmp_path, arms)}
+    assert keys["head"] == keys["other-rate"] is not None
+    assert len({keys["head"], keys["wider"], keys["bf"]}) == 3
+    assert [arm for arm, key in keys.items() if key is None] == ["logistic", "tuned", "online", "large", "net"]
+
+
+# ---- arms that begin with others ----
+
+
+def happens(tasks: Sequence[RunTask]) -> list[tuple[str, str]]:
+    events = share(SerialExecutor("cpu"), tasks)
+    return [
+        (type(event).__name__, event.task.arm) for event in events if isinstance(event, Started | Finished | Failed)
+    ]
+
+
+def test_an_arm_begins_with_another_ones_best_weights(tmp_path: Path) -> None:
+    tuned, head = tasks_of(tmp_path, f"{{tuned: {TUNED}, head: {{}}}}")
+    assert happens([tuned, head]) == [
+        ("Started", "head"),
+        ("Finished", "head"),
+        ("Started", "tuned"),
+        ("Finished", "tuned"),
+    ]
+    from diascope.engine.network import new_network
+
+    first = new_network(tuned).state_dict()
+    for name, tensor in load_file(RunFolder(head.folder).best).items():
+        assert torch.equal(first[f"head.{name}"], tensor)
+    assert history(tuned.folder)[0]["validation_loss"] != history(head.folder)[0]["validation_loss"]
+
+
+def test_what_an_arm_begins_with_is_part_of_its_identity(tmp_path: Path) -> None:
+    arms = f"{{head: {{}}, tuned: {TUNED}}}"
+    before = {task.arm: task.run_id for task in tasks_of(tmp_path, arms)}
+    after = {
+        task.arm: task.run_id for task in tasks_of(tmp_path, arms.replace("head: {}", "head: {training.epochs: 4}"))
+    }
+    assert before["head"] != after["head"]
+    assert before["tuned"] != after["tuned"]
+
+
+def test_when_the_first_run_fails_the_other_is_told_so(tmp_path: Path) -> None:
+    arms = f"{{head: {{training.optimizer: sgd, training.learning_rate: 1e30}}, tuned: {TUNED}}}"
+    tasks = tasks_of(tmp_path, arms)
+    told = list(share(SerialExecutor("cpu"), tasks))
+    failed = {event.task.arm: event.problem for event in told if isinstance(event, Failed)}
+    assert "training loss is nan" in failed["head"]
+    assert "the run that it begins with did not finish" in failed["tuned"]
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ("{a: {training.start_from: 'arm:bb'}, b: {}}", "the study has no arm 'bb'; did you mean 'b'"),
+        ("{a: {training.start_from: 'arm:b'}, b: {training.start_from: 'arm:a'}}", "a and b begin with one another"),
+        ("{a: {}, b: {training.start_from: 'arm:a', model.dense: [9]}}", "a run of another network than that of arm b"),
+        ("{a: {}, b: {data.normalize: imagenet}}", "but model.preprocessing weights scales the pixels"),
+        ("{a: {model: {head: logistic, dense: null, dropout: 0}, training.mixup: 0.2}}", "training.mixup: is not for"),
+        ("{a: {model.backbone: resnet5000}}", "timm has no network resnet5000"),
+        ("{a: {model.layer: 9}}", "test_resnet has 5 blocks, and no block 9"),
+    ],
+)
+def test_what_cannot_work_is_told_before_any_training(arms: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises((ConfigError, RunError), match=said):
+        cells_of(tmp_path, arms)
+
+
+# ---- weights and features ----
+
+
+def make_weights(file: Path, seed: int) -> None:
+    state = load_backbone("test_resnet", None, channels=3, image_size=(32, 32), seed=seed).state_dict()
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, file)
+
+
+def test_other_weights_than_a_run_was_trained_behind_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "weights.safetensors"
+    make_weights(file, 0)
+    (task,) = tasks_of(tmp_path, f"{{head: {{model.weights: {file}}}}}")
+    train(task)
+    load_model(task.folder)
+    make_weights(file, 1)
+    with pytest.raises(RunError, match="holds other weights than this run was trained behind"):
+        load_model(task.folder)
+
+
+def test_images_of_another_size_than_the_weights_know_are_noted(tmp_path: Path) -> None:
+    make_weights(tmp_path / "w.safetensors", 0)
+    arms = f"{{a: {{model.weights: {tmp_path}/w.safetensors}}, drawn: {{}}, net: {{model.name: alexnet}}}}"
+    for size, sentences in ((32, 1), (160, 0)):
+        study = parse_study(f"{TEXT}arms: {arms}", [f"data.image_size={size}"], where="tiny.yaml", folder=tmp_path)
+        found = other_sizes(study)
+        assert len(found) == sentences
+        for finding in found:
+            assert "of 160 x 160 pixels, and these have 32 x 32 (arms a)" in finding.sentence
+
+
+def test_where_the_weights_lie_is_no_part_of_a_run_but_what_is_in_them(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        make_weights(tmp_path / f"{name}.safetensors", seed)
+    arms = ", ".join(f"{name}: {{model.weights: {tmp_path}/{name}.safetensors}}" for name in "abc")
+    a, b, c = (cell.task.run_id for cell in cells_of(tmp_path, f"{{{arms}}}"))
+    assert a == b != c
+
+
+def test_arms_folds_and_seeds_share_features_unless_the_weights_are_drawn(tmp_path: Path) -> None:
+    make_weights(tmp_path / "w.safetensors", 0)
+    settings = ("seeds=2", "split={kind: kfold, folds: 2}")
+
+    def keys(arms: str) -> list[str]:
+        sources = [cell.task.data.features for cell in cells_of(tmp_path, arms, *settings)]
+        return [source.key() for source in sources if isinstance(source, FeatureSource)]
+
+    file = f"model.weights: {tmp_path}/w.safetensors"
+    of_file = keys(f"{{a: {{{file}}}, b: {{{file}, model.dense: [9]}}}}")
+    assert (len(of_file), len(set(of_file))) == (8, 1)
+    drawn = keys("{a: {}, b: {model.dense: [9]}}")
+    assert (len(drawn), len(set(drawn))) == (8, 4)
+
+
+def test_progress_of_features_counts_what_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "cache"))
+    arms = "{a: {}, b: {model.dense: [9]}, c: {augmentation.horizontal_flip: 0.5, model.augmented_copies: 2}}"
+    tasks = [cell.task for cell in cells_of(tmp_path, arms)]
+    told: list[tuple[int, int]] = []
+    prepare_features(tasks, CPU, lambda done, total: told.append((done, total)))
+    images = len(tasks[0].data.paths)
+    assert told[-1] == (3 * images, 3 * images)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    told.clear()
+    prepare_features(tasks, CPU, lambda done, total: told.append((done, total)))
+    assert not told
+
+
+def test_an_augmented_copy_is_taken_for_each_image_in_each_epoch(tmp_path: Path) -> None:
+    from diascope.engine.sides import Sides
+    from diascope.features import open_features
+
+    (task,) = tasks_of(tmp_path, "{a: {augmentation.horizontal_flip: 0.5, model.augmented_copies: 3}}")
+    sides, images = Sides(task, CPU), len(task.data.paths)
+    assert task.data.copies is not None
+    copies = open_features(task.data.copies)
+    of_row = {copies[row].tobytes(): row for row in range(len(copies))}
+    seen = []
+    for epoch in range(4):
+        rows = [of_row[features.numpy().tobytes()] for batch, _ in sides.training(epoch) for features in batch]
+        assert sorted(row % images for row in rows) == sorted(task.data.training.tolist())
+        seen.append(tuple(row // images for row in rows))
+    assert len(set(seen)) == 4
+    assert {copy for epoch in seen for copy in epoch} == {0, 1, 2}
