@@ -137,8 +137,8 @@ def _sha256(content: bytes) -> str:
 
 
 def test_a_call_that_fails_midway_stays_in_the_log(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = iter([judging.predict, judging.predict])
-    monkeypatch.setattr(judging, "predict", lambda *args, **options: next(calls)(*args, **options))
+    calls = iter([judging.predict_rows, judging.predict_rows])
+    monkeypatch.setattr(judging, "predict_rows", lambda *args, **options: next(calls)(*args, **options))
     with pytest.raises(StopIteration):
         judge(study)
     (look,) = json.loads((study / "test_log.json").read_text())
@@ -150,7 +150,7 @@ def test_a_call_that_fails_midway_stays_in_the_log(study: Path, monkeypatch: pyt
 
 def test_the_log_is_written_before_any_prediction(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(judging, "predict", lambda *args, **options: seen.append((study / "test_log.json").exists()))
+    monkeypatch.setattr(judging, "predict_rows", lambda *args, **options: seen.append((study / "test_log.json").exists()))
     with pytest.raises(AttributeError):
         judge(study)
     assert seen == [True]
