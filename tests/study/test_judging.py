@@ -150,7 +150,9 @@ def test_a_call_that_fails_midway_stays_in_the_log(study: Path, monkeypatch: pyt
 
 def test_the_log_is_written_before_any_prediction(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(judging, "predict_rows", lambda *args, **options: seen.append((study / "test_log.json").exists()))
+    monkeypatch.setattr(
+        judging, "predict_rows", lambda *args, **options: seen.append((study / "test_log.json").exists())
+    )
     with pytest.raises(AttributeError):
         judge(study)
     assert seen == [True]

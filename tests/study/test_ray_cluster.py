@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pretraining import TUNED, tasks_of, train
 
 from diascope.engine import RunTask
 from diascope.errors import ConfigError, RunError
 from diascope.study.executors import EpochDone, Event, Failed, Finished, Interrupted
 from diascope.study.executors.ray import RayExecutor, Resources, _fitting
 from diascope.study.executors.serial import SerialExecutor
+from diascope.study.sharing import share
 
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 ray = pytest.importorskip("ray")
@@ -80,6 +82,18 @@ def test_a_node_is_lost_midway_and_its_run_goes_on_elsewhere(cluster: Any, make_
 
     assert "pixels.npy" in ray.get(peek.remote())
     assert "os.listdir" in log_of(tmp_path).read_text(), "the log would have told"
+
+
+def test_features_and_the_weights_to_begin_with_are_shipped(cluster: Any, tmp_path: Path) -> None:
+    arms = f"{{head: {{}}, tuned: {TUNED}}}"
+    tasks, alone = tasks_of(tmp_path, arms), tasks_of(tmp_path.parent / f"{tmp_path.name}-alone", arms)
+    events = list(share(RayExecutor(2, "cpu"), tasks))
+    assert len([event for event in events if isinstance(event, Finished)]) == 2
+    for task, other in zip(tasks, alone, strict=True):
+        train(other)
+        for name in ("last.safetensors", "best.safetensors", "predictions.csv"):
+            assert (task.folder / name).read_bytes() == (other.folder / name).read_bytes()
+    assert not log_of(tmp_path).exists(), "a worker touched the folder of the study"
 
 
 def test_more_than_the_cluster_has_is_refused(cluster: Any, make_task: MakeTask) -> None:

@@ -25,6 +25,7 @@ from diascope.engine.task import arrays_of
 from diascope.errors import ConfigError, DiascopeError, RunError
 from diascope.features import FeatureSource, open_features
 from diascope.runs.claim import Claim, Taken
+from diascope.runs.folder import RunFolder
 from diascope.study.executors import Elsewhere, Event, Failed, Finished, Interrupted, once_more
 from diascope.study.executors.feed import Feed, Queue
 from diascope.study.executors.ray_worker import Message, files_of, place, train_there
@@ -166,7 +167,8 @@ class _Driver:
         data = replace(task.data, **dict.fromkeys(arrays, Path()))  # type: ignore[arg-type]
         there = replace(task, folder=Path(task.folder.name), data=data)
         remote = ray.remote(max_retries=0, num_cpus=self._cpus(task), num_gpus=self._resources.gpus)(train_there)
-        stream: ObjectRefGenerator = remote.remote(there, files_of(task.folder), self._device, **arrays)
+        start = RunFolder(task.start).best.read_bytes() if task.start is not None else None
+        stream: ObjectRefGenerator = remote.remote(there, files_of(task.folder), start, self._device, **arrays)
         return stream
 
     def _shipped(self, source: Path | FeatureSource | NDArray[Any]) -> "ObjectRef[Any]":

@@ -33,15 +33,18 @@ class Message:
         return Started(task) if self.kind is Started else Finished(task)
 
 
-def train_there(task: RunTask, files: Files, device: str, **arrays: Any) -> Iterator[Message]:
+def train_there(task: RunTask, files: Files, start: bytes | None, device: str, **arrays: Any) -> Iterator[Message]:
     """A worker's part: go on from `files` in a temporary folder, and send what happens.
 
-    `arrays` are those of the task's data, by name.
+    `start` are the weights that the run begins with; `arrays` are those of the task's data, by name.
     """
-    with TemporaryDirectory(prefix="diascope-") as name:
+    with TemporaryDirectory(prefix="diascope-") as name, TemporaryDirectory(prefix="diascope-") as first:
         folder = Path(name)
         place(files, folder)
         here = replace(task, folder=folder, data=replace(task.data, **arrays))
+        if start is not None:
+            here = replace(here, start=Path(first))
+            write_atomic(RunFolder(Path(first)).best, start)
         parcel, cost, sent = _Parcel(folder), 0.0, perf_counter()
         for event in train_task(here, device, stop=lambda: False):
             epoch = event.epoch if isinstance(event, EpochDone) else None
