@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from searching import Quiet, search, small
 
+from diascope.data.store import entries
 from diascope.errors import ConfigError, RunError
 from diascope.report.summary import summarize
 from diascope.runs.folder import RunFolder
@@ -163,3 +164,21 @@ def test_ctrl_c_lets_go_of_the_trial_and_the_next_command_goes_on_with_it(tmp_pa
 
 def test_small_is_a_study_with_a_search() -> None:
     assert small().config.search is not None
+
+
+def test_an_arm_that_begins_with_another_cannot_be_searched(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match="a trial has no arm 'other' to begin with; name the folder of a finished run"
+    ):
+        search(tmp_path, "arms.start.training.start_from=arm:other")
+
+
+def test_trials_of_heads_share_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two poolings behind the random backbones of two inner folds: four extractions, however many rates are tried."""
+    monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "cache"))
+    network = ("model.name=pretrained", "model.backbone=test_resnet", "model.weights=random", "data.image_size=32")
+    space = "{training.learning_rate: [1e-4, 1e-3, 1e-2], model.pooling: [average, flatten]}"
+    tuned = search(tmp_path / "study", *network, "search.trials=6", space=space)
+    assert not tuned.outcome.failed
+    assert [result.state for result in tuned.found.results if result.state != "pruned"]
+    assert 2 <= len([entry for entry in entries() if entry.kind == "features"]) <= 4

@@ -14,7 +14,7 @@ from filelock import FileLock
 from diascope.config import SearchConfig, canonical_json
 from diascope.errors import ConfigError, RunError
 from diascope.runs.folder import write_atomic, write_json
-from diascope.study.checks import check_arms
+from diascope.study.checks import check_arms, first_arm
 from diascope.study.executors import Event, Executor
 from diascope.study.extraction import prepare_features
 from diascope.study.plan import Images, read_images
@@ -54,6 +54,7 @@ def tune(study: Study, folder: Path, options: Options, display: TuneDisplay) -> 
     or RunError before any training if something cannot work.
     """
     search = _search_of(study)
+    _refuse_first_arm(study)
     executor = make_executor(study, options)
     images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
     _check_networks(study, search, images)
@@ -87,6 +88,14 @@ def _check_networks(study: Study, search: SearchConfig, images: Images) -> None:
         except ConfigError as error:
             words = ", ".join(f"{key} {json.dumps(value)}" for key, value in values.items())
             raise ConfigError(error.what, where=f"search.space with {words}", remedy=error.remedy) from error
+
+
+def _refuse_first_arm(study: Study) -> None:
+    """The arm that is searched, the first one, may not begin with another: a trial has no other arms."""
+    arm = study.arms[0]
+    if first_arm(arm.training) is not None:
+        what = f"training.start_from: a trial has no arm {first_arm(arm.training)!r} to begin with"
+        raise ConfigError(what, where=f"arm {arm.name}", remedy="name the folder of a finished run, or leave it out")
 
 
 def _run_trials(
