@@ -67,7 +67,7 @@ CASES = {
     "pretrained-features": pretrained(8, "test_resnet", 3e-3, layer=1, pooling="flatten", dense=(64,)),
     "pretrained-adapted-to-gray": pretrained(8, "test_efficientnet", 3e-2, gray="adapt", pooling="both", dense=(64,)),
     "pretrained-last-block": pretrained(8, "test_resnet", 3e-3, mode="finetune", dense=(16,)),
-    "pretrained-all": pretrained(32, "vgg11", 3e-4, mode="finetune", unfreeze="all", dense=(16,)),
+    "pretrained-all": pretrained(32, "test_convnext", 3e-3, mode="finetune", unfreeze="all", dense=(16,)),
     "own": Case(4),
 }
 

@@ -84,9 +84,13 @@ def test_features_of_a_small_vgg_are_those_of_an_independent_forward_pass(tmp_pa
     given = picture(64)
     network = build(64, backbone="vgg11", weights=str(file))
     mean, sd = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.4, 0.5, 0.6])
+    kept: list[Tensor] = []
+    first = network.frozen.get_submodule("backbone.features.0")
+    first.register_forward_hook(lambda _, __, maps: kept.append(maps))
     with torch.no_grad():
         expected = vgg_features((given - mean.view(1, 3, 1, 1)) / sd.view(1, 3, 1, 1), weights, VGG11)
         found = network.frozen(given)
+    assert kept[0].min() < 0, "a ReLU has written over the maps of a convolution"
     torch.testing.assert_close(found, expected.mean((2, 3)), rtol=1e-4, atol=1e-5)
     plain = build(64, backbone="vgg11", weights=str(file), preprocessing="none", layer=-2, pooling="flatten")
     with torch.no_grad():

@@ -4,7 +4,7 @@ import pytest
 
 from diascope.config import AugmentationConfig
 from diascope.config.augmentation import LIMITS
-from diascope.report.augmentation_words import augmentation_words, augmented_arms
+from diascope.report.augmentation_words import augmentation_words, augmented_arms, copied_arms, copies_words
 
 
 def _plain(**section: object) -> dict[str, object]:
@@ -44,3 +44,34 @@ def test_arms_that_do_the_same_are_told_together() -> None:
     assert augmented_arms(arms) == f"Augmentation: in a and c, none. In b, {noise}."
     assert augmented_arms({"a": arms["a"]}) == "No augmentation."
     assert augmented_arms({"b": arms["b"]}) == f"Augmentation: {noise}."
+
+
+FROZEN = {"name": "pretrained", "mode": "features", "unfreeze": 1, "augmented_copies": 4}
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({}, "of each image 4 changed copies are made before the training, the same for all seeds"),
+        ({"augmented_copies": 1}, "of each image 1 changed copy is made before the training"),
+        ({"augmented_copies": 0}, "each epoch changes the images anew, and takes them through the part of the network"),
+        ({"mode": "finetune"}, "each epoch takes one of them at random"),
+        ({"mode": "finetune", "unfreeze": "all"}, ""),
+        ({"name": "alexnet"}, ""),
+    ],
+)
+def test_images_behind_a_frozen_backbone_are_changed_in_another_way(keys: dict[str, object], words: str) -> None:
+    config = {"model": {**FROZEN, **keys}, "augmentation": _plain(noise=0.1)}
+    assert words in copies_words(config)
+    assert bool(words) == bool(copies_words(config))
+    assert copied_arms({"a": {"config": config}}) == (["a"] if "copies" in words or "copy" in words or "one" in words
+                                                      else [])  # fmt: skip
+    assert copies_words({**config, "augmentation": _plain()}) == ""
+
+
+def test_arms_that_change_images_once_and_anew_are_told_apart() -> None:
+    models = {"once": FROZEN, "anew": {"name": "alexnet"}}
+    arms = {name: {"config": {"model": model, "augmentation": _plain(noise=0.1)}} for name, model in models.items()}
+    told = augmented_arms(arms)
+    assert "In anew, Gaussian noise with an SD of 0 to 0.1 on the scale 0 to 1." in told
+    assert "in once, Gaussian noise with an SD of 0 to 0.1 on the scale 0 to 1; of each image 4 changed copies" in told

@@ -200,10 +200,6 @@ def _another_network(summary: Summary) -> None:
     summary["arms"]["dropout"]["config"]["model"]["name"] = "unheard-of"
 
 
-def _pretrained(summary: Summary) -> None:
-    summary["arms"]["dropout"]["config"]["model"]["pretrained"] = True
-
-
 def _no_provenance(summary: Summary) -> None:
     summary["provenance"]["values"] = {}
 
@@ -237,7 +233,6 @@ def _no_run(summary: Summary) -> None:
         ("side_differences", _given, "to be stated"),
         ("objectives", _no_question, "not reported"),
         ("initialization", _another_network, "not reported"),
-        ("initialization", _pretrained, "not reported"),
         ("software", _no_provenance, "not reported"),
         ("uncertainty", _no_intervals, "not reported"),
         ("precision", _no_intervals, "not reported"),

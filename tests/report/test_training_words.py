@@ -84,7 +84,7 @@ def test_arms_that_are_trained_differently_are_told_apart(make_study: MakeStudy)
     rows = {row["key"]: row["text"] for row in checklist_section(summary)["rows"]}
     assert "Plain and decayed: Glorot-uniform weights" in rows["initialization"]
     assert "Resnet: normal weights of variance 2 / fan-out" in rows["initialization"]
-    assert "and is the same in all folds of a seed. No pretrained weights." in rows["initialization"]
+    assert "is drawn from each run's own seed and its fold. No pretrained weights." in rows["initialization"]
     assert rows["training"].startswith("In all arms: 2 epochs of batches of 8; Adam")
     assert "Plain and resnet: nothing else. Decayed: weight decay 0.1 (L2)" in rows["training"]
     assert "In decayed, rotation by −10 to 10 degrees" in rows["training"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pretraining import CPU, TEXT, TUNED, cells_of, tasks_of, train
 from safetensors.torch import load_file, save_file
 
@@ -309,3 +310,30 @@ def test_an_augmented_copy_is_taken_for_each_image_in_each_epoch(tmp_path: Path)
         seen.append(tuple(row // images for row in rows))
     assert len(set(seen)) == 4
     assert {copy for epoch in seen for copy in epoch} == {0, 1, 2}
+
+
+def test_features_are_made_anew_when_an_image_or_its_size_changes_and_only_then(tmp_path: Path) -> None:
+    """From the files on: renamed images, or other labels, leave the features as they are."""
+    images = np.random.default_rng(0).integers(0, 256, (12, 40, 40, 3)).astype(np.uint8)
+    for number, pixels in enumerate(images):
+        Image.fromarray(pixels).save(tmp_path / f"{number:02}.png")
+
+    def key(*settings: str, names: Sequence[str] | None = None) -> str:
+        names = names or [f"{number:02}.png" for number in range(12)]
+        rows = [f"{name},{'ab'[number % 2]}" for number, name in enumerate(names)]
+        (tmp_path / "m.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+        data = f"data={{source: {tmp_path}/m.csv, image_size: 32, channels: 3}}"
+        (cell,) = cells_of(tmp_path, "{a: {}}", data, *settings)
+        assert isinstance(cell.task.data.features, FeatureSource)
+        return cell.task.data.features.key()
+
+    first = key()
+    assert key("training.epochs=9", "model.dense=[4]", "split.seed=1") == first
+    assert key("data.image_size=33") != first
+    assert key("data.resize=pad") != first
+    (tmp_path / "03.png").rename(tmp_path / "renamed.png")
+    names = [f"{number:02}.png" if number != 3 else "renamed.png" for number in range(12)]
+    assert key(names=names) == first
+    images[3, 0, 0, 0] ^= 128
+    Image.fromarray(images[3]).save(tmp_path / "renamed.png")
+    assert key(names=names) != first
