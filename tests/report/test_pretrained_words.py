@@ -1,6 +1,7 @@
 """What a report says of pretrained networks: where weights come from, what learns of them, and what goes in."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from diascope.config import DataConfig, ModelConfig, TrainingConfig
+from diascope.config.model import KEYS
 from diascope.report.charts import page_specs
 from diascope.report.checklist import checklist_section
 from diascope.report.checklist.pretrained_words import (
@@ -23,7 +25,9 @@ from diascope.report.starts import fold_starts, from_scratch
 from diascope.report.summary import summarize
 from diascope.report.tables import chart_tables, of_arm
 from diascope.runs.record import StudyRecord
+from diascope.studyfile import Arm, parse_study
 
+PAGE = (Path(__file__).parents[2] / "docs" / "transfer.md").read_text(encoding="utf-8")
 MakeStudy = Callable[..., Path]
 Summary = dict[str, Any]
 
@@ -174,7 +178,7 @@ def test_what_goes_in_is_told(keys: dict[str, Any], channels: int, words: str) -
         (LOGISTIC | {"weights": "random"}, None, "random weights of vgg16 by timm's own rules, drawn anew by", True),
         (FINETUNE, "arm:a", "(its hub); over them, the weights that arm a had learned by the best epoch of its", False),
         (FINETUNE, "../b", "(its hub); over them, the best weights of an earlier run (../b)", False),
-        ({"name": "vgg"}, "arm:a", "the weights that arm a had learned by the best epoch of its run of the same", False),
+        ({"name": "vgg"}, "arm:a", "the weights that arm a had learned by the best epoch of its run of the", False),
         ({"name": "vgg"}, None, GLOROT, True),
     ],
 )  # fmt: skip
@@ -201,8 +205,8 @@ def test_from_scratch_is_only_what_surely_is() -> None:
 
 def test_a_study_from_scratch_says_so(make_study: MakeStudy) -> None:
     rows = _rows(summarize(StudyRecord(make_study(seeds=1, epochs=2))))
-    assert rows["initialization"] == f"{GLOROT}. What is random of it is drawn from each run's own seed. No pretrained " \
-                                     "weights."  # fmt: skip
+    drawn = "What is random of it is drawn from each run's own seed."
+    assert rows["initialization"] == f"{GLOROT}. {drawn} No pretrained weights."
     assert "pretrained" not in "".join(text for key, text in rows.items() if key != "initialization")
     assert "were chosen on it" not in rows["internal"]
 
@@ -312,8 +316,9 @@ def test_a_curve_of_one_epoch_is_seen(with_logistic: Summary, spec: str) -> None
 
     tables = of_arm(chart_tables(with_logistic), "logistic")
     drawn = {**page_specs(with_logistic, tables)[spec], "width": 300}
-    dots = vl_convert.vegalite_to_svg({**drawn, "datasets": tables}).count('aria-roledescription="point"')
-    assert dots >= (1 if spec.startswith("overlay") else 2 * (2 + 1))  # two runs and their mean, on two sides
+    marks = re.findall(r'<g class="mark-symbol.*?</g>', vl_convert.vegalite_to_svg({**drawn, "datasets": tables}), re.S)
+    seen = re.findall(r' opacity="(1|0\.4)"', "".join(marks))
+    assert sorted(seen) == (["1"] if spec.startswith("overlay") else ["0.4"] * 4 + ["1"] * 2)  # two runs, two series
 
 
 def test_a_study_without_such_an_arm_has_no_word_of_it(make_study: MakeStudy) -> None:
@@ -337,3 +342,43 @@ def test_keys_without_a_use_are_not_shown(make_study: MakeStudy) -> None:
     plain = render(summarize(StudyRecord(make_study(folder="plain", seeds=1, epochs=2))), {})
     assert ">model.weights<" not in plain
     assert ">model.base_channels<" in plain
+
+
+def test_the_pictures_say_when_images_are_changed(make_study: MakeStudy) -> None:
+    arms = {"once": {}, "anew": {"model.augmented_copies": 0}}
+    summary = _study(make_study, arms, more={"augmentation": {"noise": 0.1}})
+    once, anew = ({"arms": [name], "words": "", "mixup": [], "pictures": {}} for name in arms)
+    every, copied = "each image anew in every epoch", "For once, changed copies of each image were made once"
+    both = render(summary, {}, [once, anew])
+    assert every in both
+    assert copied in both
+    assert every not in render(summary, {}, [once])
+
+
+# ---- the page of the documentation ----
+
+
+def test_the_documentation_names_every_key_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", PAGE, re.MULTILINE))
+    assert list(rows) == list(KEYS["pretrained"])
+    fields = ModelConfig.model_fields
+    told = {key: json.dumps(fields[key].default).strip('"') for key in rows}
+    told |= {"backbone": "must be given", "dense": "none", "unfreeze_every": "none"}
+    assert {key: float(words) if _is_number(words) else words.strip("`") for key, words in rows.items()} == {
+        key: float(words) if _is_number(words) else words for key, words in told.items()
+    }
+
+
+def _is_number(words: str) -> bool:
+    return re.fullmatch(r"-?[\d.]+", words) is not None
+
+
+def test_the_study_of_the_documentation_can_be_read() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    study = parse_study(text, [], where="transfer.yaml", folder=Path("/"))
+    assert [arm.name for arm in study.arms] == ["features", "logistic", "fine-tuned", "random-backbone", "scratch"]
+    assert from_scratch({arm.name: _config_of(arm) for arm in study.arms}) == ["random-backbone", "scratch"]
+
+
+def _config_of(arm: Arm) -> dict[str, Any]:
+    return {name: getattr(arm, name).model_dump(mode="json") for name in ("model", "training")}

@@ -218,6 +218,7 @@ def test_when_the_first_run_fails_the_other_is_told_so(tmp_path: Path) -> None:
         ("{a: {}, b: {training.start_from: 'arm:a', model.dense: [9]}}", "a run of another network than that of arm b"),
         ("{a: {}, b: {data.normalize: imagenet}}", "but model.preprocessing weights scales the pixels"),
         ("{a: {model: {head: logistic, dense: null, dropout: 0}, training.mixup: 0.2}}", "training.mixup: is not for"),
+        ("{a: {model: {mode: finetune, unfreeze_every: 3}}}", "unfreeze_every: is 3, but there are only 3 epochs"),
         ("{a: {model.backbone: resnet5000}}", "timm has no network resnet5000"),
         ("{a: {model.layer: 9}}", "test_resnet has 5 blocks, and no block 9"),
     ],

@@ -75,7 +75,7 @@ class RunDisplay:
             if finding.outcome == "issue" and finding.severity != "info":
                 self._console.print(Text(f"{finding.severity}: {finding.sentence}", style="yellow"), soft_wrap=True)
         todo = [cell.task for cell in cells if cell.state != "done"]
-        self._clock.start(len(todo), sum(task.config.training.epochs for task in todo))
+        self._clock.start(len(todo), sum(task.epochs for task in todo))
         text = f"{len(cells)} runs, {len(cells) - len(todo)} done, {len(todo)} to train"
         self._study = self._bars.add_task("study", total=self._clock.epochs, status=text)
         self._line(text)
@@ -85,7 +85,7 @@ class RunDisplay:
         name = event.task.name
         if isinstance(event, Started):
             self._clock.begin()
-            self._show_start(name, event.task.config.training.epochs)
+            self._show_start(name, event.task.epochs)
             return
         if isinstance(event, EpochDone):
             self._show_epoch(event)
@@ -93,7 +93,7 @@ class RunDisplay:
         if name in self._rows:  # a worker may die before it says that it starts
             self._bars.update(self._rows[name], visible=False)
         if isinstance(event, Failed):
-            self._clock.forget(event.task.config.training.epochs)
+            self._clock.forget(event.task.epochs)
             self._console.print(Text(f"{name} failed: {event.problem}", style="red"), soft_wrap=True)
         elif isinstance(event, Interrupted):
             problem = Text(f"{name} goes on in another process: {event.problem}", style="yellow")
@@ -101,7 +101,7 @@ class RunDisplay:
         elif isinstance(event, Elsewhere):
             self._console.print(Text(f"waiting for {name}, which another command trains"), soft_wrap=True)
         elif isinstance(event, Finished):
-            self._clock.finish(name, event.task.config.training.epochs)
+            self._clock.finish(name, event.task.epochs)
             self._line(f"{name} done; {self._clock.left()}")
 
     def _show_start(self, name: str, epochs: int) -> None:
@@ -111,7 +111,7 @@ class RunDisplay:
             self._rows[name] = self._bars.add_task(name, total=epochs, status="starting")
 
     def _show_epoch(self, event: EpochDone) -> None:
-        epoch, epochs, name = event.epoch, event.task.config.training.epochs, event.task.name
+        epoch, epochs, name = event.epoch, event.task.epochs, event.task.name
         self._clock.tick(name, epoch.epoch)
         status = (
             f"epoch {epoch.epoch} of {epochs}  loss {epoch.training.loss:.3f}, validation {epoch.validation.loss:.3f}  "

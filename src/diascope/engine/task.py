@@ -77,6 +77,11 @@ class RunTask:
     after: str | None = None
 
     @property
+    def epochs(self) -> int:
+        """How many there will be, unless it stops early; a logistic regression is fitted at once."""
+        return 1 if self.config.model.head == "logistic" else self.config.training.epochs
+
+    @property
     def name(self) -> str:
         return f"{self.arm}/fold{self.config.fold}-seed{self.config.seed}"
 

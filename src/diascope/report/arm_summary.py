@@ -11,6 +11,7 @@ from diascope.compare.curves import arm_readings
 from diascope.compare.scoring import Checkpoint, Evaluation, evaluate
 from diascope.metrics import CrossFitted, Interval, RocCurve
 from diascope.report.fold_scores import fold_scores, over_folds
+from diascope.report.idle_keys import is_idle
 from diascope.report.stopping import stopping
 from diascope.runs.record import RunRecord, StudyRecord
 from diascope.studyfile import Arm
@@ -48,7 +49,7 @@ def summarize_arm(record: StudyRecord, arm: Arm) -> dict[str, Any]:
     folds = fold_scores(listed)
     return {
         "config": config,
-        "changes": _changes({name: getattr(record.study, name).model_dump(mode="json") for name in config}, config),
+        "changes": _changes_in_use(record, config),
         "curves": _curves(done),
         "metrics": _with_intervals(_aggregates(judged["last"]), arm_intervals(record, arm.name, WITH_INTERVAL)),
         "best_metrics": _aggregates(judged["best"]),
@@ -202,6 +203,12 @@ def _points(curve: RocCurve) -> dict[str, list[float | None]]:
         "false_positive_rate": _rounded(curve.false_positive_rate),
         "true_positive_rate": _rounded(curve.true_positive_rate),
     }
+
+
+def _changes_in_use(record: StudyRecord, config: dict[str, Any]) -> dict[str, Any]:
+    """What the arm changes of the base, without keys that its network has no use for."""
+    base = {name: getattr(record.study, name).model_dump(mode="json") for name in config}
+    return {key: value for key, value in _changes(base, config).items() if not is_idle(config, key)}
 
 
 def _changes(base: Any, config: Any, key: str = "") -> dict[str, Any]:

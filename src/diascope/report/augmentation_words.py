@@ -51,11 +51,33 @@ def _fill(config: Mapping[str, Any]) -> str:
     }[config["fill"]]
 
 
+def copies_words(config: Mapping[str, Any]) -> str:
+    """How images that go through a frozen backbone are changed; empty for other networks, and without augmentation.
+
+    `config` is that of an arm.
+    """
+    model = config.get("model", {})
+    frozen = model.get("name") == "pretrained" and (model["mode"] == "features" or model["unfreeze"] != "all")
+    if not frozen or not augmentation_words(config["augmentation"]):
+        return ""
+    copies = model["augmented_copies"]
+    if not copies:
+        return "each epoch changes the images anew, and takes them through the part of the network that stays as it is"
+    made = "1 changed copy is" if copies == 1 else f"{copies} changed copies are"
+    taken = "that one" if copies == 1 else "one of them at random"
+    return (
+        f"of each image {made} made before the training, the same for all seeds, and taken through the part of the "
+        f"network that stays as it is; each epoch takes {taken}"
+    )
+
+
 def augmented_arms(arms: Mapping[str, Any]) -> str:
     """Which arms augment and how, in sentences; arms that do the same together. `arms` are those of a summary."""
     alike: dict[str, list[str]] = {}
     for name, arm in arms.items():
-        alike.setdefault(augmentation_words(arm["config"]["augmentation"]), []).append(name)
+        config = arm["config"]
+        words = [part for part in (augmentation_words(config["augmentation"]), copies_words(config)) if part]
+        alike.setdefault("; ".join(words), []).append(name)
     if list(alike) == [""]:
         return "No augmentation."
     if len(alike) == 1:
@@ -64,3 +86,9 @@ def augmented_arms(arms: Mapping[str, Any]) -> str:
     return (
         f"Augmentation: {'. '.join(part[0].upper() + part[1:] if place else part for place, part in enumerate(told))}."
     )
+
+
+def copied_arms(arms: Mapping[str, Any]) -> list[str]:
+    """The arms whose augmented images were made once, before the training."""
+    found = {name: arm["config"] for name, arm in arms.items()}
+    return [name for name, config in found.items() if copies_words(config) and config["model"]["augmented_copies"]]

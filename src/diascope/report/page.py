@@ -11,13 +11,16 @@ from diascope.errors import RunError
 from diascope.metrics import METRICS, REGISTRY
 from diascope.report import formats
 from diascope.report.answer import head, reading, verdicts
+from diascope.report.augmentation_words import copied_arms
 from diascope.report.charts import DIAGONAL, curve_domains, measures, overlays, page_specs, write_charts
 from diascope.report.checklist import checklist_markdown, checklist_section
+from diascope.report.idle_keys import fitted_at_once, is_idle
 from diascope.report.interval_panels import drawn_subgroups
 from diascope.report.panels import ARM_COLOURS, SERIES_COLOURS, SERIES_DASH, SERIES_NAMES, SHOWN_FIRST, arm_dash_pattern
 from diascope.report.sample_strips import data_uri, sample_strips
 from diascope.report.search import short
-from diascope.report.stopping import chosen_by, watching
+from diascope.report.starts import fold_starts
+from diascope.report.stopping import chosen_by
 from diascope.report.summary import summarize
 from diascope.report.tables import Tables, chart_tables
 from diascope.runs.folder import write_atomic
@@ -95,9 +98,10 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
             for name in summary["data"]["classes"]
         },
         "has_groups": summary["data"]["sides"]["training"]["groups"] is not None,
-        "from_scratch": not any(arm["config"]["training"].get("start_from") for arm in summary["arms"].values()),
+        "fold_starts": fold_starts(summary),
         "chosen_by": list(dict.fromkeys(chosen_by(arm["config"]["training"]) for arm in summary["arms"].values())),
-        "watching": watching(summary),
+        "copied": copied_arms(summary["arms"]),
+        "fitted": [name for name, arm in summary["arms"].items() if fitted_at_once(arm["config"])],
         "open_runs": len(runs) <= OPEN_RUNS,
     }
 
@@ -154,10 +158,12 @@ def flat(tree: Any, key: str = "") -> dict[str, Any]:
 def _base(summary: dict[str, Any]) -> dict[str, Any]:
     """The base configuration with dotted keys; how phantoms are drawn only where phantoms are drawn.
 
-    What the author states for the checklist stands there.
+    Without keys that its network has no use for. What the author states for the checklist stands there.
     """
+    config = summary["study"]["config"]
     drawn = summary["data"]["source"].startswith("phantom:")
-    base = flat({name: section for name, section in summary["study"]["config"].items() if name != "report"})
+    base = flat({name: section for name, section in config.items() if name != "report"})
+    base = {key: value for key, value in base.items() if not is_idle(config, key)}
     return {key: value for key, value in base.items() if drawn or not key.startswith("data.phantom.")}
 
 

@@ -88,6 +88,8 @@ def arm_curves(measure: str, axes: Axes, *, legend: bool = False) -> Panel:
     return _layered(
         runs.mark_line(strokeWidth=1, opacity=0.4, clip=True),
         means.mark_line(strokeWidth=2.5, clip=True).encode(opacity=_PART, detail="part:N"),
+        runs.transform_filter("datum.mark === 'only'").mark_point(size=30, filled=True, opacity=0.4),
+        means.transform_filter("datum.only").mark_point(size=60, filled=True, opacity=1),
         runs.transform_filter("datum.mark === 'end'").mark_point(size=38, filled=True, opacity=0.9),
         runs.transform_filter("datum.mark === 'kept'").mark_point(size=70, filled=False, strokeWidth=1.5, opacity=0.9),
         means.mark_circle(size=60, opacity=0, clip=True).encode(tooltip=tooltip),
@@ -118,6 +120,7 @@ def overlaid_curves(column: str, title: str, arms: Sequence[str], axes: Axes, *,
     return _layered(
         band,
         base.mark_line(strokeWidth=2, clip=True).encode(arm_dash(arms), opacity=_PART, detail="part:N"),
+        base.transform_filter("datum.only").mark_point(size=60, filled=True, opacity=1),
         base.mark_circle(size=60, opacity=0, clip=True).encode(tooltip=tooltip),
     ).add_params(alt.param(name="shown", value=list(arms)), alt.param(name="show_spread", value=len(arms) <= 4))
 

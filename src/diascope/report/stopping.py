@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diascope.report.formats import joined
+from diascope.report.idle_keys import fitted_at_once
 
 LISTED = 8  # more epochs than these are told as a range
 METRIC_NAMES = {"loss": "loss", "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "auroc": "AUROC"}
@@ -40,7 +41,8 @@ def chosen_by(training: Mapping[str, Any]) -> str:
 
 def watching(summary: dict[str, Any]) -> list[str]:
     """The arms whose training looks at the validation side: to stop, or to lower the learning rate."""
-    training = {name: arm["config"]["training"] for name, arm in summary["arms"].items()}
+    configs = {name: arm["config"] for name, arm in summary["arms"].items()}
+    training = {name: config["training"] for name, config in configs.items() if not fitted_at_once(config)}
     return [
         name for name, found in training.items() if found["early_stopping"] or found["schedule"]["kind"] == "plateau"
     ]

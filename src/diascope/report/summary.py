@@ -13,6 +13,8 @@ from diascope.compare.verdict import Comparison, compare_arms
 from diascope.report.answer import answer, beside, warnings
 from diascope.report.arm_summary import summarize_arm
 from diascope.report.class_balance import class_balance
+from diascope.report.formats import joined
+from diascope.report.idle_keys import fitted_at_once
 from diascope.report.search import search_warnings, summarize_search
 from diascope.report.test_side import add_test_scores, judged_place, summarize_test_side
 from diascope.runs.record import StudyRecord
@@ -87,9 +89,19 @@ def _comparison(found: Comparison) -> dict[str, Any]:
 
 
 def _curves(record: StudyRecord, arms: dict[str, Any]) -> dict[str, Any]:
+    """Arms that are fitted at once have no curves: their one epoch is no moment in which they learned something."""
     pairs = [pair_readings(record, arm, against) for arm, against in pairs_of(record.study)]
-    readings = {"arms": [arm["readings"] for arm in arms.values()], "pairs": pairs}
-    return {"pairs": pairs, "sentences": curve_sentences(readings)}
+    curved = {name: arm["readings"] for name, arm in arms.items() if not fitted_at_once(arm["config"])}
+    told = [pair for pair in pairs if {pair["arm"], pair["against"]} <= set(curved)]
+    sentences = curve_sentences({"arms": list(curved.values()), "pairs": told})
+    fitted = [name for name, arm in arms.items() if name not in curved and arm["readings"]["runs"]]
+    return {"pairs": pairs, "sentences": [*sentences, *_without_curve(fitted)]}
+
+
+def _without_curve(fitted: list[str]) -> list[str]:
+    if not fitted:
+        return []
+    return [f"{joined(fitted)} {'is' if len(fitted) == 1 else 'are'} fitted at once: one epoch, and no curve."]
 
 
 def _subgroups(record: StudyRecord, column: str, primary: str) -> dict[str, Any]:

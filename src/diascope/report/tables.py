@@ -47,13 +47,15 @@ def run_label(run: dict[str, Any]) -> str:
 def _history_rows(arm: str, run: dict[str, Any]) -> list[Row]:
     """A row an epoch. Runs of another configuration than the study's are no part of its curves.
 
-    `mark`: "end" where a run stopped early, "kept" at the epoch whose weights it ended with instead.
+    `mark`: "end" where a run stopped early, "kept" at the epoch whose weights it ended with instead, "only" where
+    there is but one epoch, which no line would show.
     """
     if run["state"] == "stale":
         return []
     names = (*CURVES, *ADDED_CURVES)
     columns = zip(*(run["history"][column] for column in names), strict=True)
-    marks = {run["best_epoch"]: "kept"} if run["restored_best"] else {}
+    marks = {1: "only"} if run["epochs"] == 1 else {}
+    marks |= {run["best_epoch"]: "kept"} if run["restored_best"] else {}
     marks |= {run["epochs"]: "end"} if run["stopped_early"] else {}
     head = {"arm": arm, "run": run_label(run), "state": run["state"]}
     return [
@@ -80,7 +82,9 @@ def _mean_row(arm: str, curves: dict[str, Any], place: int, part: str) -> Row:
     names = (*CURVES, *ADDED_CURVES)
     values = {column: curves[column]["mean"][place] for column in names}
     spreads = {f"sd_{column}": curves[column]["sd"][place] for column in names}
-    return {"arm": arm, "epoch": place + 1, "n": curves[CURVES[0]]["n"][place], "part": part, **values, **spreads}
+    counts = curves[CURVES[0]]["n"]
+    head = {"arm": arm, "epoch": place + 1, "n": counts[place], "part": part, "only": len(counts) == 1}
+    return {**head, **values, **spreads}
 
 
 def _score_rows(arm: str, run: dict[str, Any]) -> list[Row]:

@@ -47,6 +47,9 @@ def _check_pretrained(arm: Arm) -> None:
     if model.preprocessing == "weights" and arm.data.normalize != "none":
         what = f"is {arm.data.normalize}, but model.preprocessing weights scales the pixels as the weights expect it"
         raise ConfigError(what, where="data.normalize", remedy="set it to none, or model.preprocessing to none")
+    if model.unfreeze_every is not None and model.unfreeze_every >= training.epochs:
+        what = f"is {model.unfreeze_every}, but there are only {training.epochs} epochs: no block would learn"
+        raise ConfigError(what, where=f"arm {arm.name}: model.unfreeze_every", remedy="lower it, or train longer")
     if model.head == "logistic":
         idle = {
             "training.mixup": training.mixup,

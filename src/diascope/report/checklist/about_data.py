@@ -14,6 +14,7 @@ from diascope.report.checklist.fact import (
     sentences,
     unsettled,
 )
+from diascope.report.checklist.pretrained_words import scaling_words
 from diascope.report.checklist.training_words import normalization_words
 
 RESIZING = {"stretch": "stretched to", "pad": "padded with black and resized to", "crop": "cropped in the middle to"}
@@ -69,19 +70,23 @@ def _left_out(summary: Summary) -> str:
 
 
 def preprocessing(summary: Summary) -> Fact:
-    ways = {name: _way(arm["config"]["data"]) for name, arm in summary["arms"].items()}
-    if len(set(ways.values())) == 1:
-        told = f"Every image is {next(iter(ways.values()))}."
-    else:
-        told = sentences(*(f"Arm {name}: every image is {way}." for name, way in ways.items()))
+    ways: dict[str, list[str]] = {}
+    for name, arm in summary["arms"].items():
+        ways.setdefault(_way(arm["config"]), []).append(name)
+    whose = [f"Arm{'s' * (len(names) > 1)} {listed(names)}: every" if len(ways) > 1 else "Every"
+             for names in ways.values()]  # fmt: skip
+    told = sentences(*(f"{images} image is {way}." for images, way in zip(whose, ways, strict=True)))
     known = "What was done to the files before that is not known to Diascope."
     return determined(sentences(told, "" if drawn(summary) else known, _checks(summary)))
 
 
-def _way(data: dict[str, Any]) -> str:
+def _way(config: dict[str, Any]) -> str:
+    data, model = config["data"], config["model"]
     height, width = data["image_size"]
     colour = "gray" if data["channels"] == 1 else "colour"
     normal = normalization_words(data.get("normalize", "none"))
+    if model["name"] == "pretrained":
+        normal = scaling_words(model, data["channels"], normal)
     scale = "scaled to values from 0 to 1" + (f", {normal}" if normal else "")
     return (
         f"read as {colour}, {RESIZING.get(data['resize'], data['resize'])} {height} × {width} pixels "

@@ -18,6 +18,7 @@ from diascope.report.checklist.fact import (
     sentences,
     unsettled,
 )
+from diascope.report.starts import UNKNOWN, backbones, first_arm
 from diascope.report.stopping import watching
 
 FEW_SEEDS = 5  # fewer say little of how much a result moves with the seed
@@ -105,7 +106,14 @@ def internal(summary: Summary) -> Fact:
     looked = watching(summary)
     watched = f"In {listed(looked)}, training looked at it to stop or to lower the learning rate." if looked else ""
     judged = f"Judged on {each} ({images}), which no weight was fitted to."
-    return determined(sentences(judged, watched, _test_side(summary)))
+    return determined(sentences(judged, watched, _begun_with_best(summary), _test_side(summary)))
+
+
+def _begun_with_best(summary: Summary) -> str:
+    """On arms that begin with the best epoch of another one, which the validation side has chosen."""
+    arms = summary["arms"].items()
+    names = [name for name, arm in arms if first_arm(arm["config"]["training"]) is not None]
+    return f"The weights that {listed(names)} began with are of epochs that were chosen on it." if names else ""
 
 
 def _test_side(summary: Summary) -> str:
@@ -250,11 +258,17 @@ def _limits(summary: Summary) -> list[str]:
         "" if tested(summary) else f"{_test_side(summary)} All numbers are of images that were watched in training.",
         *(summary.get("test") or {}).get("warnings", []),
         "No images of another source were tried.",
+        _unknown_past(summary),
         f"Few seeds ({seeds})." if seeds < FEW_SEEDS else "",
         _small(sum(fold["validation"]["images"] for fold in data["folds"])),
         "" if any(_bounded(score) for score in _scores(summary)) else "The scores have no intervals.",
         f"{counted(lost, 'training')} of {len(runs)} {'is' if lost == 1 else 'are'} missing." if lost else "",
     ]
+
+
+def _unknown_past(summary: Summary) -> str:
+    networks = backbones(arm["config"] for arm in summary["arms"].values())
+    return f"The weights of {listed(networks)} are pretrained: {UNKNOWN}." if networks else ""
 
 
 def _small(images: int) -> str:

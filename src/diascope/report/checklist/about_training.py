@@ -9,6 +9,7 @@ from diascope.report.augmentation_words import augmented_arms
 from diascope.report.checklist.fact import (
     Fact,
     Summary,
+    by_arm,
     capital,
     counted,
     determined,
@@ -18,7 +19,10 @@ from diascope.report.checklist.fact import (
     sentences,
     unsettled,
 )
-from diascope.report.checklist.training_words import initial_weights, training_words
+from diascope.report.checklist.pretrained_words import finetuning_words, fitted_words, network_words, weights_words
+from diascope.report.checklist.training_words import begins_at_random, initial_weights, training_words
+from diascope.report.idle_keys import fitted_at_once
+from diascope.report.starts import from_scratch, is_pretrained
 from diascope.report.stopping import chosen_by
 
 NOT_RUN = "No run has finished."
@@ -43,7 +47,9 @@ def identification(summary: Summary) -> Fact:
 
 
 def _networks(summary: Summary) -> str:
-    return listed(dict.fromkeys(arm["config"]["model"]["name"] for arm in summary["arms"].values()))
+    models = [arm["config"]["model"] for arm in summary["arms"].values()]
+    names = [f"{model['backbone']} of timm" if model["name"] == "pretrained" else model["name"] for model in models]
+    return listed(dict.fromkeys(names))
 
 
 def objectives(summary: Summary) -> Fact:
@@ -83,6 +89,7 @@ def model(summary: Summary) -> Fact:
             f"Output: one probability for each of {len(summary['data']['classes'])} classes.",
             f"Base: {_network(base)}.",
             f"Arms: {'; '.join(arms)}." if len(arms) > 1 else "",
+            _other_networks(summary),
             f"Trained weights: {listed(sizes)}." if sizes else "",
         )
     )
@@ -94,10 +101,22 @@ def _changes(arm: dict[str, Any]) -> str:
 
 
 def _network(section: dict[str, Any]) -> str:
-    """The network and the keys that it uses, with what those left open stand for."""
+    """The network and the keys that it uses, with what those left open stand for; a pretrained one in words."""
+    if section["name"] == "pretrained":
+        return network_words(section)
     config = ModelConfig.model_validate_json(json.dumps(section))
     rest = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in config.filled().items())
     return f"{config.name} ({rest})" if rest else config.name
+
+
+def _other_networks(summary: Summary) -> str:
+    """Those of arms that have another one than the base, where pretrained ones are among them."""
+    models = {name: arm["config"]["model"] for name, arm in summary["arms"].items()}
+    base = summary["study"]["config"]["model"]
+    if all(model["name"] != "pretrained" for model in (base, *models.values())):
+        return ""
+    other = {name: _network(model) for name, model in models.items() if _network(model) != _network(base)}
+    return by_arm(other, named=True)
 
 
 def _value(value: Any) -> str:
@@ -110,21 +129,17 @@ def initialization(summary: Summary) -> Fact:
     if not all(rules.values()):
         what = f"How the weights of {_networks(summary)} began is not noted in the summary."
         return lacking(what, "say it in the manuscript")
-    earlier = [name for name, config in configs.items() if config["training"].get("start_from")]
-    seeds = "" if len(earlier) == len(rules) else "What is random of it is drawn from each run's own seed"
-    folds = " and is the same in all folds of a seed" if len(summary["data"]["folds"]) > 1 else ""
-    pretrained = "" if earlier else "No pretrained weights."
-    return determined(sentences(_by_arm(rules), f"{seeds}{folds}." if seeds else "", pretrained))
+    drawn = any(begins_at_random(config["model"], config["training"]) for config in configs.values())
+    fold = " and its fold" if len(summary["data"]["folds"]) > 1 else ""
+    seeds = f"What is random of it is drawn from each run's own seed{fold}." if drawn else ""
+    return determined(sentences(by_arm(rules), seeds, _not_pretrained(configs)))
 
 
-def _by_arm(told: dict[str, str]) -> str:
-    """What is said of the arms, those of which the same is said together, in sentences."""
-    alike: dict[str, list[str]] = {}
-    for name, words in told.items():
-        alike.setdefault(words, []).append(name)
-    if len(alike) == 1:
-        return f"{capital(next(iter(alike)))}."
-    return sentences(*(f"{capital(listed(names))}: {words}." for words, names in alike.items()))
+def _not_pretrained(configs: dict[str, Any]) -> str:
+    arms = from_scratch(configs)
+    if len(arms) == len(configs):
+        return "No pretrained weights."
+    return f"No pretrained weights in {listed(arms)}." if arms else ""
 
 
 def output(summary: Summary) -> Fact:
@@ -157,15 +172,25 @@ def training(summary: Summary) -> Fact:
 
 
 def _ways(summary: Summary) -> str:
-    """How the arms are trained: first what is the same in all of them, then what is not."""
+    """How the arms are trained: those in epochs, then those that are fitted at once."""
+    configs = {name: arm["config"] for name, arm in summary["arms"].items()}
     classes = len(summary["data"]["classes"])
-    ways = {name: training_words(arm["config"]["training"], classes) for name, arm in summary["arms"].items()}
+    at_once = {name: fitted_words(config["model"], config["training"])
+               for name, config in configs.items() if fitted_at_once(config)}  # fmt: skip
+    ways = {name: [*training_words(config["training"], classes), *finetuning_words(config["model"], config["training"])]
+            for name, config in configs.items() if name not in at_once}  # fmt: skip
+    fitted = by_arm(at_once, named=bool(ways)) if at_once else ""
+    return sentences(_in_epochs(ways, named=bool(at_once)) if ways else "", fitted)
+
+
+def _in_epochs(ways: dict[str, list[str]], *, named: bool) -> str:
+    """First what is the same in all of these arms, then what is not; `named`: there are others."""
     shared = [clause for clause in next(iter(ways.values())) if all(clause in way for way in ways.values())]
     own = {name: "; ".join(clause for clause in way if clause not in shared) for name, way in ways.items()}
     if not any(own.values()):
-        return f"{capital('; '.join(shared))}."
-    same = f"In all arms: {'; '.join(shared)}." if shared else ""
-    return sentences(same, _by_arm({name: words or "nothing else" for name, words in own.items()}))
+        return by_arm(dict.fromkeys(ways, "; ".join(shared)), named=named)
+    same = f"In {listed(ways) if named else 'all arms'}: {'; '.join(shared)}." if shared else ""
+    return sentences(same, by_arm({name: words or "nothing else" for name, words in own.items()}))
 
 
 def _product(arms: int, folds: int, seeds: int) -> str:
@@ -199,7 +224,7 @@ def rationale(summary: Summary) -> Fact:
 
 def selection(summary: Summary) -> Fact:
     if summary["primary"]["at"] == "last":
-        how = sentences(_last_epoch(summary), _restored(summary))
+        how = sentences(_last_epoch(summary), _restored(summary), _without_epochs(summary))
     else:
         how = "The arms are judged at the epoch with the lowest validation loss."
     on_test = {
@@ -210,11 +235,12 @@ def selection(summary: Summary) -> Fact:
 
 
 def _last_epoch(summary: Summary) -> str:
-    if all(arm["stopping"] and arm["stopping"]["restored"] for arm in summary["arms"].values()):
+    arms = [arm for arm in summary["arms"].values() if not fitted_at_once(arm["config"])]
+    if all(arm["stopping"] and arm["stopping"]["restored"] for arm in arms):
         return ""
     return (
         f"The arms are judged at their last epoch, whatever their scores in between. The epoch with "
-        f"{_best(summary['arms'].values())} is shown beside it; it was chosen on the images on which it is shown, and "
+        f"{_best(arms)} is shown beside it; it was chosen on the images on which it is shown, and "
         "decides nothing."
     )
 
@@ -228,6 +254,11 @@ def _restored(summary: Summary) -> str:
         f"The trainings of {listed(kept)} ended with the weights of their epoch with {_best(kept.values())}, which was "
         "chosen on the validation images, and are judged with these."
     )
+
+
+def _without_epochs(summary: Summary) -> str:
+    names = [name for name, arm in summary["arms"].items() if fitted_at_once(arm["config"])]
+    return f"{capital(listed(names))} had no epochs to choose from." if names else ""
 
 
 def _best(arms: Iterable[dict[str, Any]]) -> str:
@@ -261,6 +292,16 @@ def code(summary: Summary) -> Fact:
     if not finished(summary):
         return unsettled("Diascope is free software (Apache-2.0).")
     return unsettled(
-        "Diascope is free software (Apache-2.0). The study folder holds the study file, the sides, and of every "
-        "finished run the configuration, the weights and each prediction."
+        sentences(
+            "Diascope is free software (Apache-2.0). The study folder holds the study file, the sides, and of every "
+            "finished run the configuration, the weights and each prediction.",
+            _not_kept(summary),
+        )
     )
+
+
+def _not_kept(summary: Summary) -> str:
+    """On weights that nobody trained here: a run keeps what it has trained, and a digest of the others."""
+    found = [arm["config"]["model"] for arm in summary["arms"].values() if is_pretrained(arm["config"])]
+    sources = listed(dict.fromkeys(map(weights_words, found)))
+    return f"What stays as it is of pretrained networks is not in it: {sources}." if found else ""

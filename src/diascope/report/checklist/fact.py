@@ -1,6 +1,6 @@
 """What a study says of one item of the checklist: how far it determines it, and in which words."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,6 +49,19 @@ def listed(names: Iterable[Any]) -> str:
     """a, b and c."""
     *most, last = [str(name) for name in names] or ["none"]
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def by_arm(told: Mapping[str, str], *, named: bool = False) -> str:
+    """What is said of the arms, those of which the same is said together, in sentences.
+
+    Where the same is said of all, their names are left out, unless `named`.
+    """
+    alike: dict[str, list[str]] = {}
+    for name, words in told.items():
+        alike.setdefault(words, []).append(name)
+    if len(alike) == 1 and not named:
+        return f"{capital(next(iter(alike)))}."
+    return sentences(*(f"{capital(listed(names))}: {words}." for words, names in alike.items()))
 
 
 def capital(text: str) -> str:

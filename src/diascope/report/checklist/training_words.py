@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from diascope.config import own_model
+from diascope.report.checklist.pretrained_words import weights_words
+from diascope.report.starts import first_arm
 from diascope.report.stopping import chosen_by
 
 Section = Mapping[str, Any]
@@ -19,12 +21,34 @@ INITIAL_WEIGHTS = {"alexnet": GLOROT, "vgg": GLOROT, "resnet": HE}
 
 def initial_weights(model: Section, training: Section) -> str:
     """The rule by which the weights begin; empty where it is not known."""
-    if training.get("start_from"):
-        return f"the best weights of an earlier run ({training['start_from']})"
-    if model.get("pretrained"):
-        return ""
+    begun = _begun_with(training)
+    if model["name"] == "pretrained":
+        return f"{weights_words(model)}{_of_head(model, begun)}"
     own = own_model(model["name"])
-    return f"what the author's function {own[1]} gives them" if own else INITIAL_WEIGHTS.get(model["name"], "")
+    rule = f"what the author's function {own[1]} gives them" if own else INITIAL_WEIGHTS.get(model["name"], "")
+    return begun or rule
+
+
+def _begun_with(training: Section) -> str:
+    """The weights of another run; empty for a training that begins anew."""
+    first = first_arm(training)
+    if first is not None:
+        return f"the weights that arm {first} had learned by the best epoch of its run of the same fold and seed"
+    return f"the best weights of an earlier run ({training['start_from']})" if training.get("start_from") else ""
+
+
+def _of_head(model: Section, begun: str) -> str:
+    """Of a pretrained network, what is not its backbone's own; a logistic regression begins with nothing."""
+    if begun:
+        return f"; over them, {begun}"
+    return "" if model["head"] == "logistic" else f"; in the head {GLOROT}"
+
+
+def begins_at_random(model: Section, training: Section) -> bool:
+    """Whether something is drawn before the training begins."""
+    if model["name"] == "pretrained":
+        return model["weights"] == "random" or not (training.get("start_from") or model["head"] == "logistic")
+    return not training.get("start_from")
 
 
 def training_words(training: Section, classes: int) -> list[str]:
