@@ -115,8 +115,9 @@ def frozen_part(source: FeatureSource, device: torch.device) -> Frozen:
     """The network that computes the features, on the device."""
     pixels = np.load(source.pixels, mmap_mode="r")
     size, channels = (pixels.shape[1], pixels.shape[2]), pixels.shape[3]
-    scale = None if source.scale is None else tuple(map(torch.tensor, source.scale))
-    network = build_pretrained(source.model, channels, 1, size, source.seed, scale)  # type: ignore[arg-type]
+    mean, sd = source.scale or ((0.0,), (1.0,))
+    scale = (torch.tensor(mean), torch.tensor(sd))
+    network = build_pretrained(source.model, channels, 1, size, source.seed, scale, keep_maps=False)
     return network.frozen.to(device).to(memory_format=torch.channels_last)
 
 

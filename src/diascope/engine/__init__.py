@@ -4,7 +4,7 @@ from diascope.engine.device import pick_device
 from diascope.engine.network import load_model
 from diascope.engine.run import SAVE_SHARE, Stopped, execute, predict_rows
 from diascope.engine.task import RunData, RunTask, open_pixels
-from diascope.engine.together import MOST_RUNS, execute_together, together_key
+from diascope.engine.together import MOST_RUNS, Told, execute_together, together_key
 
 __all__ = [
     "MOST_RUNS",
@@ -12,6 +12,7 @@ __all__ = [
     "RunData",
     "RunTask",
     "Stopped",
+    "Told",
     "execute",
     "execute_together",
     "load_model",

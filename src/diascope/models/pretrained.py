@@ -132,10 +132,19 @@ class Tail(nn.Module):
 
 
 def build_pretrained(
-    config: ModelConfig, channels: int, outputs: int, image_size: tuple[int, int], seed: int, scale: Scale | None = None
+    config: ModelConfig,
+    channels: int,
+    outputs: int,
+    image_size: tuple[int, int],
+    seed: int,
+    scale: Scale | None = None,
+    *,
+    keep_maps: bool = True,
 ) -> Pretrained:
     """The whole network; `scale` is for model.preprocessing none: mean and SD (channels,), default 0 and 1.
 
+    With `keep_maps` no ReLU writes over what a convolution gave, of which activation maps are made; without it timm's
+    layers do, which is a tenth faster.
     Weights come from their file, or, if they are random, from the stream "init" of `seed`, as those of the head do.
     Raises ConfigError for a backbone, a file or a size of the images that does not do.
     """
@@ -144,7 +153,8 @@ def build_pretrained(
     wide = 1 if channels == 1 and config.gray == "adapt" else 3
     start = stream_seed(seed, "init", 1)
     backbone = load_backbone(config.backbone, file, channels=wide, image_size=image_size, seed=start)
-    _keep_maps(backbone)
+    if keep_maps:
+        _write_nothing_over(backbone)
     blocks = blocks_of(backbone)
     learning = blocks[len(blocks) - _learning(config, len(blocks)) :]
     before, after = cut(backbone, [name for block in learning for name in block])
@@ -182,8 +192,7 @@ def build_head(config: ModelConfig, inputs: int, outputs: int, seed: int) -> nn.
     return head
 
 
-def _keep_maps(backbone: nn.Module) -> None:
-    """An activation map is made of what a convolution gave: no later layer may write over it."""
+def _write_nothing_over(backbone: nn.Module) -> None:
     for module in backbone.modules():
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]

@@ -10,7 +10,7 @@ from typing import Any
 from diascope.engine import SAVE_SHARE, RunTask
 from diascope.runs.folder import RunFolder, write_atomic
 from diascope.study.executors import EpochDone, Event, Failed, Finished, Started
-from diascope.study.executors.task import train_task
+from diascope.study.executors.task import train_tasks
 from diascope.training.loop import Epoch
 
 Files = dict[str, bytes | None]  # of a run folder, by name; None: it was removed
@@ -46,7 +46,7 @@ def train_there(task: RunTask, files: Files, start: bytes | None, device: str, *
             here = replace(here, start=Path(first))
             write_atomic(RunFolder(Path(first)).best, start)
         parcel, cost, sent = _Parcel(folder), 0.0, perf_counter()
-        for event in train_task(here, device, stop=lambda: False):
+        for event in train_tasks([here], device, stop=lambda: False):
             epoch = event.epoch if isinstance(event, EpochDone) else None
             problem = event.problem if isinstance(event, Failed) else ""
             started = perf_counter()

@@ -1,10 +1,10 @@
 """One task in a process that trains: claim its folder, train, tell; common to the executors."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from errno import ENOSPC
 
-from diascope.engine import RunTask, Stopped, execute, execute_together
+from diascope.engine import RunTask, Stopped, Told, execute, execute_together, together_key
 from diascope.errors import DiascopeError, RunError
 from diascope.runs.claim import Claim, Taken
 from diascope.runs.folder import RunFolder, write_atomic
@@ -12,33 +12,11 @@ from diascope.study.executors import ENDED, Elsewhere, EpochDone, Event, Failed,
 from diascope.training.loop import Epoch
 
 
-def run_task(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[Event]:
-    """The events of one task; a run that raises is recorded in its folder, and does not end the others."""
-    with ExitStack() as held:
-        try:
-            claim = held.enter_context(Claim(task.folder))
-        except Taken:
-            yield Elsewhere(task)
-            return
-        except OSError as error:  # the claim itself cannot be written
-            yield Failed(task, record_failure(task, error))
-            return
-        if already := ended_already(task):
-            yield already
-            return
-        ended = False
-        for event in train_task(task, device, lambda: stop() or claim.lost):
-            ended = isinstance(event, ENDED)
-            yield event
-        if claim.lost and not ended:
-            yield Elsewhere(task)
-
-
 def run_tasks(tasks: Sequence[RunTask], device: str, stop: Callable[[], bool]) -> Iterator[Event]:
-    """The events of one task, or of several that train together; each is claimed, fails and ends by itself."""
-    if len(tasks) == 1:
-        yield from run_task(tasks[0], device, stop)
-        return
+    """The events of one task, or of several that train together; each is claimed, and fails and ends by itself.
+
+    A run that raises is recorded in its folder.
+    """
     with ExitStack() as held:
         claims: dict[str, Claim] = {}
         mine: list[RunTask] = []
@@ -47,37 +25,19 @@ def run_tasks(tasks: Sequence[RunTask], device: str, stop: Callable[[], bool]) -
                 claims[task.name] = held.enter_context(Claim(task.folder))
             except Taken:
                 yield Elsewhere(task)
-            except OSError as error:
+            except OSError as error:  # the claim itself cannot be written
                 yield Failed(task, record_failure(task, error))
             else:
                 if already := ended_already(task):
                     yield already
                 else:
                     mine.append(task)
-        if mine:
-            yield from _train_together(mine, device, stop, claims)
-
-
-def _train_together(
-    tasks: list[RunTask], device: str, stop: Callable[[], bool], claims: Mapping[str, Claim]
-) -> Iterator[Event]:
-    waiting = {task.name: task for task in tasks}
-    yield from (Started(task) for task in tasks)
-    try:
-        told = execute_together(tasks, device=device, stop=stop, wanted=lambda task: not claims[task.name].lost)
-        with closing(told) as events:  # type: ignore[type-var]
-            for task, what in events:
-                if isinstance(what, Epoch):
-                    yield EpochDone(task, what)
-                    continue
-                del waiting[task.name]
-                yield Finished(task) if what is None else Failed(task, record_failure(task, what))
-    except Stopped:
-        return
-    except Exception as error:  # of all of them
-        yield from (Failed(task, record_failure(task, error)) for task in waiting.values())
-        return
-    yield from (Elsewhere(task) for task in waiting.values())  # those whose claims were lost
+        ended = set()
+        for event in train_tasks(mine, device, stop, lambda task: claims[task.name].lost):
+            if isinstance(event, ENDED):
+                ended.add(event.task.name)
+            yield event
+        yield from (Elsewhere(task) for task in mine if claims[task.name].lost and task.name not in ended)
 
 
 def ended_already(task: RunTask) -> Event | None:
@@ -90,19 +50,43 @@ def ended_already(task: RunTask) -> Event | None:
     return Finished(task) if folder.is_done(task.run_id) else None
 
 
-def train_task(task: RunTask, device: str, stop: Callable[[], bool]) -> Iterator[Event]:
-    """The same in a folder that is surely nobody else's."""
-    yield Started(task)
+def train_tasks(
+    tasks: Sequence[RunTask],
+    device: str,
+    stop: Callable[[], bool],
+    lost: Callable[[RunTask], bool] = lambda task: False,
+) -> Iterator[Event]:
+    """The same in folders that are nobody else's, unless a claim on one of them is `lost`."""
+    waiting = {task.name: task for task in tasks}
+    yield from (Started(task) for task in tasks)
     try:
-        with closing(execute(task, device=device, stop=stop)) as epochs:  # type: ignore[type-var]
-            for epoch in epochs:
-                yield EpochDone(task, epoch)
+        with closing(_told(tasks, device, stop, lost)) as told:  # type: ignore[type-var]
+            for task, what in told:
+                if isinstance(what, Epoch):
+                    yield EpochDone(task, what)
+                    continue
+                del waiting[task.name]
+                yield Finished(task) if what is None else Failed(task, record_failure(task, what))
     except Stopped:
         return
-    except Exception as error:
-        yield Failed(task, record_failure(task, error))
-    else:
-        yield Finished(task)
+    except Exception as error:  # of all that were still in training
+        yield from (Failed(task, record_failure(task, error)) for task in waiting.values())
+
+
+def _told(
+    tasks: Sequence[RunTask], device: str, stop: Callable[[], bool], lost: Callable[[RunTask], bool]
+) -> Iterator[tuple[RunTask, Told]]:
+    """What the engine tells of the tasks. A small head trains by the program for several also where it is alone: there
+    its step takes half the time.
+    """
+    if tasks and together_key(tasks[0]) is not None:
+        yield from execute_together(tasks, device=device, stop=stop, wanted=lambda task: not lost(task))
+        return
+    for task in tasks:
+        with closing(execute(task, device=device, stop=lambda task=task: stop() or lost(task))) as epochs:  # type: ignore
+            for epoch in epochs:
+                yield task, epoch
+        yield task, None
 
 
 def record_failure(task: RunTask, error: Exception) -> str:
