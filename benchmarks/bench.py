@@ -19,7 +19,8 @@ from pathlib import Path
 from statistics import median
 
 HERE = Path(__file__).resolve().parent
-PYTHON = HERE / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+ENVIRONMENT = Path(os.environ.get("BENCHMARK_ENVIRONMENT", HERE / ".venv"))
+PYTHON = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python"
 IMAGES = 1000
 EPOCHS_A_TURN = 2
 PROGRAMS = {
@@ -107,8 +108,8 @@ def main() -> None:
 
 def prepare_environment() -> None:
     if not PYTHON.exists():
-        print("making benchmarks/.venv", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", HERE / ".venv"], check=True)
+        print(f"making {ENVIRONMENT}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
     pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "-r", HERE / "requirements.txt", "-e", HERE.parent], check=True)
 
@@ -123,7 +124,7 @@ def has_bf16() -> bool:
 
 
 def machine() -> dict[str, object]:
-    packages = ("torch", "tensorflow", "keras", "lightning", "numpy")
+    packages = ("torch", "tensorflow", "keras", "lightning", "timm", "numpy")
     code = (
         "from importlib.metadata import version, PackageNotFoundError\n"
         "import json\n"

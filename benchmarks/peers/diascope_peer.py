@@ -16,8 +16,8 @@ def main() -> None:
     gate = Gate()
     whole_epoch = loop.train_epoch
 
-    def timed_epoch(*given):
-        found = whole_epoch(*given)
+    def timed_epoch(*given, **named):
+        found = whole_epoch(*given, **named)
         gate.training_ends()
         return found
 
