@@ -195,7 +195,12 @@ def report(result: dict[str, Any]) -> str:
 
 NOTES = """Each peer is a program of its own, alone on the machine in its turn; median (lowest to highest) of all turns.
 Ratios are those of medians. The load is that of the last minute at the end of a turn, its own work included: where it
-is far above the number of threads, other work disturbed that part."""
+is far above the number of threads, other work disturbed that part.
+
+Limits: one machine. TensorFlow is held to the threads of its row inside and between operations; its input pipeline has
+threads of its own. The JPEG files are small and have the size that the network takes already: larger ones cost timm's
+user decoding and resizing in each pass, and Diascope once. The weights are random: how fast a network is does not
+depend on them, but how far bf16 is off may."""
 
 
 def head_table(part: dict[str, Any], inputs: int) -> list[str]:

@@ -51,9 +51,8 @@ def noting_the_end(train_epoch: Callable[..., Any], gate: Gate) -> Callable[...,
 
 def rounds(tasks: list[RunTask]) -> Iterator[object]:
     """Yields when every task has had an epoch."""
-    if together_key(tasks[0]) is None:  # as the executors do: a large head trains alone
-        (task,) = tasks
-        yield from execute(task, device="cpu")
+    if len(tasks) == 1 and together_key(tasks[0]) is None:  # as the executors do: a large head trains alone
+        yield from execute(tasks[0], device="cpu")
         return
     told: Iterable[tuple[RunTask, object]] = execute_together(tasks, device="cpu")
     for number, (_, epoch) in enumerate(told, start=1):

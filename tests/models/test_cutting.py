@@ -1,10 +1,13 @@
 """Backbones cut in two: both halves together are the whole, whatever the architecture."""
 
+from typing import Any
+
 import pytest
 import timm
 import torch
 from torch import nn
 
+from diascope.errors import ConfigError
 from diascope.models.cutting import blocks_of, cut
 
 NAMES = ("test_resnet", "test_vit", "test_convnext", "test_efficientnet", "vgg11_bn")
@@ -96,3 +99,23 @@ def test_where_two_tensors_pass_the_cut_is_made_before() -> None:
     assert {name for name, _ in before.named_parameters()} == {"first.weight", "first.bias"}
     given = torch.rand(1, 3, 4, 4)
     assert torch.equal(after(before(given)), model.forward_features(given))
+
+
+@pytest.mark.parametrize(
+    ("module", "forward", "said"),
+    [
+        ("gone", lambda self, given: self.first(given), "lets one end with 'gone', which is no layer of it"),
+        ("first", lambda self, given: given if given.sum() > 0 else self.first(given), "torch.fx cannot follow it"),
+    ],
+)
+def test_what_cannot_be_divided_is_refused(module: str, forward: Any, said: str) -> None:
+    class Odd(nn.Module):
+        feature_info = ({"module": module},)
+        forward_features = forward
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(3, 3, 1)
+
+    with pytest.raises(ConfigError, match=f"a Odd cannot be divided into blocks: .*{said}.*take another network"):
+        blocks_of(Odd())

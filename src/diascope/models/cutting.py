@@ -10,6 +10,8 @@ from typing import Any
 
 from torch import fx, nn
 
+from diascope.errors import ConfigError
+
 Blocks = list[list[str]]  # names of the parameters of each block, in the order of the computation
 
 
@@ -34,7 +36,10 @@ def blocks_of(backbone: nn.Module) -> Blocks:
     Blocks without parameters are none of their own. What comes after the last one belongs to it.
     """
     order = {name: place for place, (name, _) in enumerate(backbone.named_modules())}
-    ends = [_end(order, info["module"]) for info in backbone.feature_info]  # type: ignore[union-attr]
+    named = [info["module"] for info in backbone.feature_info]  # type: ignore[union-attr]
+    ends = [_end(order, module) for module in named]
+    if -1 in ends:
+        raise _refusal(backbone, f"timm lets one end with {named[ends.index(-1)]!r}, which is no layer of it")
     used = {name for node in _trace(backbone).nodes for name in _parameters_of(node, backbone)}
     blocks: Blocks = [[] for _ in ends]
     for name, _ in backbone.named_parameters():
@@ -64,12 +69,20 @@ def _trace(backbone: nn.Module) -> fx.Graph:
     """The graph of `forward_features` of images alone: its further arguments are left at their defaults."""
     forward: Any = backbone.forward_features
     parameters = list(signature(forward).parameters.values())
-    return _Tracer().trace(backbone, {parameter.name: parameter.default for parameter in parameters[1:]})
+    try:
+        return _Tracer().trace(backbone, {parameter.name: parameter.default for parameter in parameters[1:]})
+    except Exception as error:  # code of timm that torch.fx cannot follow may raise anything
+        raise _refusal(backbone, f"torch.fx cannot follow it ({type(error).__name__}: {error})") from error
 
 
 def _end(order: dict[str, int], module: str) -> int:
-    """The place of a module's last part."""
-    return max(place for name, place in order.items() if name == module or name.startswith(f"{module}."))
+    """The place of a module's last part, or -1 for a module that there is not."""
+    return max((place for name, place in order.items() if name == module or name.startswith(f"{module}.")), default=-1)
+
+
+def _refusal(backbone: nn.Module, why: str) -> ConfigError:
+    what = f"a {type(backbone).__name__} cannot be divided into blocks: {why}"
+    return ConfigError(what, where="model.backbone", remedy="take another network of timm")
 
 
 def _parameters_of(node: fx.Node, root: nn.Module) -> set[str]:
