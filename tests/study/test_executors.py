@@ -50,7 +50,8 @@ def ray_cluster() -> Iterator[None]:
     """One cluster for the tests of this file; each would start its own, which takes seconds."""
     os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    # local: not the cluster of another test that may run just now
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
 

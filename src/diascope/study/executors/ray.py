@@ -255,7 +255,7 @@ def _cluster(address: str | None) -> Iterator[None]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address is None:
-            ray.init(include_dashboard=False, **quiet)
+            ray.init("local", include_dashboard=False, **quiet)
         else:
             _check_reachable(address)
             ray.init(address=address, **quiet)
