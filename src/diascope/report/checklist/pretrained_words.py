@@ -43,7 +43,7 @@ def network_words(model: Section) -> str:
         return f"the backbone {backbone}, all of which learns, with {takes}"
     blocks = "block learns" if model["unfreeze"] == 1 else f"{model['unfreeze']} blocks learn"
     stored = ", and what it gives is stored as float16" if half else ""
-    return f"the backbone {backbone}, of which the last {blocks}, with {takes}; the rest stays as it is{stored}"
+    return f"the backbone {backbone}, of which the last {blocks}, with {takes}; what lies before stays as it is{stored}"
 
 
 def _block(layer: int) -> str:
