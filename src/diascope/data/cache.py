@@ -44,7 +44,7 @@ class ImageCache:
     content: str
 
     def originals(self) -> list[tuple[int, int, str]]:
-        """Width, height and mode (Pillow's name) that each image had before it was resized."""
+        """Width, height and mode (see readers.Decoded) that each image had before it was resized."""
         with (self.folder / "originals.csv").open(newline="", encoding="utf-8") as stream:
             return [(int(row["width"]), int(row["height"]), row["mode"]) for row in csv.DictReader(stream)]
 
@@ -124,7 +124,8 @@ def _cores() -> int:
 
 
 def _settings(config: "DataConfig") -> str:
-    return repr((_FORMAT, VERSION, config.height, config.width, config.resize, config.channels))
+    frame = () if config.frame is None else (config.frame,)
+    return repr((_FORMAT, VERSION, config.height, config.width, config.resize, config.channels, *frame))
 
 
 def _digest(settings: str, identities: list[str | None]) -> str:
