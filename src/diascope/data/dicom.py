@@ -136,7 +136,7 @@ def _refuse_without_pixels(dataset: Dataset, data: bytes) -> None:
         raise DataError("floating point pixels, whose black and white are unknown; save it with 8 or 16 bits a pixel")
     if any(tag in data for tag in _PIXEL_DATA):
         raise DataError(f"truncated: the file ends after {len(data):,} bytes, before its pixel data do")
-    kind = _name(dataset.get("SOPClassUID"))
+    kind = _name(dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID"))
     is_one = f": it is of the kind {kind}" if kind else ""
     raise DataError(f"a DICOM file without pixel data{is_one}")
 
@@ -167,10 +167,12 @@ def _stored(dataset: Dataset, index: int) -> NDArray[np.integer]:
         _refuse_other_length(dataset)
     try:
         pixels: NDArray[np.integer] = pixel_array(dataset, index=index)
-    except Exception:
+    except Exception as error:
+        if not syntax.is_encapsulated or isinstance(error, MemoryError):
+            raise
         if any("pylibjpeg" in package for package in decoder.missing_dependencies):
             raise MissingCodecError(name) from None
-        raise
+        raise DataError(f"its pixel data cannot be decoded as {name}: damaged, or of a kind no decoder knows") from None
     return pixels
 
 
@@ -187,7 +189,7 @@ def _refuse_cut_codestream(dataset: Dataset, syntax: UID, index: int) -> None:
     """Decoders fill what is missing of a JPEG with gray."""
     frames = int(dataset.get("NumberOfFrames") or 1)
     code = get_frame(dataset.PixelData, index, number_of_frames=frames)
-    if syntax in _WITH_END and not code.rstrip(b"\0").endswith(_END):
+    if syntax in _WITH_END and not code.rstrip(b"\0\xff").endswith(_END):
         raise DataError(f"truncated: its {_name(syntax)} ends after {len(code):,} bytes, before the image is complete")
 
 

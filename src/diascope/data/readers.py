@@ -159,7 +159,7 @@ def _what_instead(data: bytes) -> str:
         return f"damaged or truncated {name}: its {len(data):,} bytes hold no complete header"
     if data[:2] in _BARE_DICOM:
         return "perhaps a DICOM file without its preamble, which does not say how it is stored; save it as PS3.10 asks"
-    return f"not a JPEG, PNG, TIFF, BMP, WebP or DICOM image: it begins with {data[:16]!r}"
+    return f"not a JPEG, PNG, TIFF, BMP, WebP or DICOM image: it begins with {data[:4]!r}"
 
 
 def refuse_bomb(width: int, height: int) -> None:
