@@ -133,6 +133,10 @@ def test_padding_has_no_part_in_the_spread() -> None:
     assert gray(dicom(values, PixelPaddingValue=-2000))[0].tolist() == [0, 0, 0]
 
 
+def test_an_odd_number_of_bytes_is_padded_and_no_second_frame() -> None:
+    assert gray(dicom(np.array([[77]], dtype=np.uint8))).tolist() == [[77]]
+
+
 def test_32_bits() -> None:
     values = np.array([[5, 2**31], [2**32 - 1, 7]], dtype=np.uint32)
     assert np.array_equal(gray(dicom(values)), deep((values - 5.0) / (2**32 - 6)))
@@ -422,7 +426,7 @@ def jpeg_dicom() -> bytes:
 @pytest.mark.parametrize(
     "file",
     [None, "MR_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm",
-     "SC_rgb_jpeg_gdcm.dcm"],
+     "SC_rgb_jpeg_gdcm.dcm", "image_dfl.dcm"],
 )  # fmt: skip
 def test_truncated_files_are_never_padded(file: str | None) -> None:
     data = jpeg_dicom() if file is None else (FILES / file).read_bytes()

@@ -1,6 +1,7 @@
 """DICOM files in folders, manifests and the cache, and groups that their own elements tell."""
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ from PIL import Image
 from pydantic import ValidationError
 
 from diascope.config import DataConfig
+from diascope.config.data import DICOM_GROUPS
+from diascope.data import cache as cache_module
 from diascope.data import prepare
 from diascope.data.cache import UnreadableImagesError, load_images
+from diascope.data.dicom import COLOUR, GRAY, PALETTE
 from diascope.data.index import open_index
-from diascope.data.readers import MissingCodecError
+from diascope.data.readers import SUFFIXES, MissingCodecError
 from diascope.errors import DataError
+from diascope.studyfile import parse_study
 
 PATIENTS = {"a/3": "HOSP-1", "a/1": "HOSP-2", "b/2": "HOSP-1", "b/9": "HOSP-3", "b/4": "HOSP-2"}
 
@@ -89,6 +94,31 @@ def test_a_frame_is_part_of_the_cache_only_where_one_is_chosen(tmp_path: Path) -
         found[frame] = load_images(open_index(config), config)[1]
     assert [int(found[frame].pixels.max()) for frame in (1, 2)] == [10, 200]
     assert found[1].content != found[2].content
+
+
+@pytest.mark.parametrize("source", ["phantom:skin", "set.npz"])
+def test_a_frame_of_what_has_none_is_refused(source: str) -> None:
+    with pytest.raises(DataError, match=r"data\.frame is for files of several frames"):
+        open_index(DataConfig(source=source, frame=1))
+
+
+def test_what_an_earlier_version_could_not_read_is_tried_again(hospital: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what it read is kept."""
+    config = DataConfig(source=str(hospital), image_size=24)
+
+    def refusing(*arguments: object) -> None:
+        raise DataError("a DICOM file, not a JPEG")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(prepare, "decode", refusing)
+        patched.setattr(cache_module, "READS", "1")
+        with pytest.raises(UnreadableImagesError, match="a DICOM file, not a JPEG"):
+            load_images(open_index(config), config)
+    index, _, findings = load_images(open_index(config), config)
+    assert len(index) == 5
+    assert [finding.code for finding in findings] == ["cache-rebuilt"]
+    monkeypatch.setattr(cache_module, "READS", "3")
+    assert load_images(open_index(config), config)[2] == []
 
 
 def test_a_missing_codec_ends_the_reading_and_is_not_remembered(
@@ -165,3 +195,22 @@ def test_only_three_elements_make_groups(hospital: Path) -> None:
         DataConfig(source=str(hospital), group="dicom:PatientName")
     with pytest.raises(DataError, match="name dicom:PatientID if these are DICOM files"):
         index_of(hospital, group="patient")
+
+
+# What is written about it
+
+
+def test_the_documentation_names_what_there_is(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+        assert parse_study(block, [], where="data.md", folder=tmp_path).config.data.group in DICOM_GROUPS
+    for word in (*DICOM_GROUPS, *DICOM_GROUPS.values(), *GRAY, *COLOUR, PALETTE, "data.frame"):
+        assert word in text, word
+    for suffix in SUFFIXES - {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"}:
+        assert f"`{suffix}`" in text
+
+
+def test_runs_without_a_frame_keep_their_identity(make_task: Callable[..., Any]) -> None:
+    plain, second = make_task("arm"), make_task("arm", "data.frame=2")
+    assert "frame" not in plain.config.data.model_dump(exclude_defaults=True)
+    assert plain.run_id != second.run_id

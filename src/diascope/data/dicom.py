@@ -181,7 +181,7 @@ def _refuse_other_length(dataset: Dataset) -> None:
     frames = int(dataset.get("NumberOfFrames") or 1)
     if found < expected:
         raise DataError(f"truncated: {found:,} of {expected:,} bytes of pixel data")
-    if found >= expected * (frames + 1) // frames:
+    if found > expected + 1 and found >= expected * (frames + 1) // frames:
         raise DataError(f"{found:,} bytes of pixel data, where {expected:,} are described: it may hold other frames")
 
 

@@ -18,6 +18,9 @@ from diascope.errors import DataError
 VERSION = "1"
 """Part of the cache key: another value when the same file would give other pixels."""
 
+READS = "2"
+"""Another value when files can be read that could not be before; what was refused under an older one is tried again."""
+
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom", ".ima"}
 )
