@@ -204,7 +204,7 @@ def test_a_second_start_decodes_nothing(source: Path, monkeypatch: pytest.Monkey
 
 
 def test_settled_files_are_not_even_read(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diascope.data.digests._SETTLED", 0.0)
+    monkeypatch.setattr("diascope.data.digests.SETTLED", 0.0)
     time.sleep(0.05)
     load(source)
     monkeypatch.setattr("diascope.data.digests._digest", lambda file: pytest.fail("read again"))

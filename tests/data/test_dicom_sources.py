@@ -15,11 +15,13 @@ from pydantic import ValidationError
 from diascope.config import DataConfig
 from diascope.config.data import DICOM_GROUPS
 from diascope.data import cache as cache_module
+from diascope.data import dicom_groups as dicom_groups_module
 from diascope.data import prepare
 from diascope.data.cache import UnreadableImagesError, load_images
 from diascope.data.dicom import COLOUR, GRAY, PALETTE
 from diascope.data.index import open_index
 from diascope.data.readers import SUFFIXES, MissingCodecError
+from diascope.data.store import cache_root
 from diascope.errors import DataError
 from diascope.studyfile import parse_study
 
@@ -154,6 +156,23 @@ def test_the_order_of_a_manifest_changes_no_group(manifest: Callable[[list[str]]
         found.append(dict(zip(index.paths, index.groups, strict=True)))
     assert found[0] == found[1]
     assert len(set(found[0].values())) == 3
+
+
+def test_groups_are_remembered_until_a_file_changes(hospital: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIASCOPE_CACHE", str(hospital.parent / "cache"))
+    monkeypatch.setattr(dicom_groups_module, "SETTLED", -1e6)  # as if the files had been there for long
+    first = index_of(hospital, group="dicom:PatientID").groups
+    with monkeypatch.context() as patched:
+        patched.setattr(dicom_groups_module, "_value", lambda file, tag: pytest.fail("it was read again"))
+        assert index_of(hospital, group="dicom:PatientID").groups == first
+    put(hospital, {"b/2.dcm": shade(3, PatientID="HOSP-77")})
+    assert index_of(hospital, group="dicom:PatientID").groups != first
+    (hospital / "b/9.dcm").unlink()
+    assert len(index_of(hospital, group="dicom:PatientID").groups) == 4
+    (memory,) = (cache_root() / "digests").glob("groups-*")
+    assert "HOSP" not in memory.read_text()
+    memory.write_text("[")
+    assert len(index_of(hospital, group="dicom:PatientID").groups) == 4
 
 
 def test_studies_and_series_are_groups_too(tmp_path: Path) -> None:
