@@ -117,9 +117,10 @@ def _check(dataset: Dataset, data: bytes) -> str:
         raise DataError(f"its photometric interpretation is not one of {', '.join((*GRAY, *COLOUR, PALETTE))}")
     if samples != (3 if photometric in COLOUR else 1):
         raise DataError(f"{samples} samples a pixel, which is not {photometric}")
-    if not 1 <= bits <= int(dataset.BitsAllocated) or dataset.get("HighBit") not in (None, bits - 1):
-        where = f"{bits} bits stored of {dataset.BitsAllocated}, the highest at {dataset.get('HighBit')}"
-        raise DataError(f"its pixels lie in memory as no reader expects it: {where}")
+    allocated, highest = int(dataset.BitsAllocated), int(dataset.get("HighBit", bits - 1))
+    if not 1 <= bits <= allocated or highest != bits - 1:
+        what = f"{bits} bits stored of {allocated}, the highest at {highest}"
+        raise DataError(f"its pixels lie in their bytes as no reader expects it: {what}")
     if dataset.PixelRepresentation == 1 and photometric not in GRAY:
         raise DataError(f"signed numbers as colours ({photometric})")
     refuse_bomb(int(dataset.Columns), int(dataset.Rows))

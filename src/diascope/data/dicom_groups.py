@@ -94,7 +94,7 @@ def _remembered(memory: Path, stamp: str | None) -> list[str] | None:
     except (OSError, ValueError):
         return None
     known = isinstance(content, dict) and stamp is not None and content.get("stamp") == stamp
-    return [str(name) for name in content["groups"]] if known else None
+    return content.get("groups") if known else None
 
 
 def _remember(memory: Path, content: dict[str, object]) -> None:

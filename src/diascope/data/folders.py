@@ -120,7 +120,8 @@ def _is_image(entry: "os.DirEntry[str]") -> bool:
     suffix = _suffix(entry.name)
     if suffix in SUFFIXES:
         return entry.is_file() or entry.is_symlink()
-    return suffix.lstrip(".").isdigit() | (not suffix) and entry.is_file() and _begins_as_dicom(entry)
+    says_nothing = not suffix or suffix[1:].isdigit()
+    return says_nothing and entry.is_file() and _begins_as_dicom(entry)
 
 
 def _begins_as_dicom(entry: "os.DirEntry[str]") -> bool:

@@ -143,7 +143,8 @@ class ImageIndex:
 
 def open_index(config: "DataConfig") -> ImageIndex:
     """The index of `config.source`. Raises DataError, which names the place and the remedy."""
-    if config.frame is not None and config.source.startswith("phantom:") | config.source.lower().endswith(".npz"):
+    single = config.source.startswith("phantom:") or config.source.lower().endswith(".npz")
+    if config.frame is not None and single:
         raise DataError("data.frame is for files of several frames", where=config.source, remedy="leave it out")
     if config.source.startswith("phantom:"):
         return _phantom_index(config)
