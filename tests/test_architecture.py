@@ -33,6 +33,7 @@ MAY_IMPORT = {
 }
 WITHOUT_TORCH = (
     "config studyfile errors findings metrics seeding data.index data.readers data.split data.cache data.phantoms "
+    "data.dicom data.dicom_groups "
     "runs.folder runs.record runs.provenance compare report report.page report.charts report.summary recipes cli"
 ).split()
 

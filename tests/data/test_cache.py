@@ -96,7 +96,7 @@ def test_broken_files_are_reported_together(tmp_path: Path) -> None:
     assert "3 of 7 images cannot be read" in message
     assert f"a/cut.jpg: truncated: the file ends after {size:,} bytes" in message
     assert "b/empty.png: empty file (0 bytes)" in message
-    assert "b/text.png: not a JPEG, PNG, TIFF, BMP or WebP image: it begins with b'Dear diary'" in message
+    assert "b/text.png: not a JPEG, PNG, TIFF, BMP, WebP or DICOM image: it begins with b'Dear'" in message
     assert message.endswith("\nremove the files, or pass --on-unreadable skip to go on without them")
     assert [finding.evidence["path"] for finding in caught.value.findings] == ["a/cut.jpg", "b/empty.png", "b/text.png"]
     copy = pickle.loads(pickle.dumps(caught.value))  # it may have to travel between processes
@@ -204,7 +204,7 @@ def test_a_second_start_decodes_nothing(source: Path, monkeypatch: pytest.Monkey
 
 
 def test_settled_files_are_not_even_read(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diascope.data.digests._SETTLED", 0.0)
+    monkeypatch.setattr("diascope.data.digests.SETTLED", 0.0)
     time.sleep(0.05)
     load(source)
     monkeypatch.setattr("diascope.data.digests._digest", lambda file: pytest.fail("read again"))

@@ -89,7 +89,7 @@ def test_folders_that_cannot_be_a_data_set(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", "no folders in it", "benign/")
     refused(touch(tmp_path / "single", "a/1.png"), "only one class, 'a'")
-    refused(touch(tmp_path / "dicom", "a/1.png", "b/1.dcm", "b/2.dcm"), "dicom/b", "2 .dcm", "convert")
+    refused(touch(tmp_path / "volumes", "a/1.png", "b/1.nii", "b/2.nii"), "volumes/b", "2 .nii", "convert")
     refused(touch(tmp_path / "mix", "train/a/1.png", "nevus/1.png"), "(train)", "(nevus)")
     refused(touch(tmp_path / "wrapped", "set/a/1.png", "set/b/1.png"), "one folder only, set", "set as data.source")
     refused(tmp_path / "singel", "looking for 'singel'", "did you mean 'single'?")

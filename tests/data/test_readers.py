@@ -205,10 +205,11 @@ def test_a_truncated_jpeg_says_where_it_ends(tmp_path: Path) -> None:
     ("data", "reason"),
     [
         (b"", r"empty file \(0 bytes\)"),
-        (b"This is a text", "not a JPEG, PNG, TIFF, BMP or WebP image: it begins with b'This is a text'"),
+        (b"This is a text", "not a JPEG, PNG, TIFF, BMP, WebP or DICOM image: it begins with b'This'"),
         (b"\x89PNG\r\n\x1a\n", "damaged or truncated PNG: its 8 bytes"),
         (b"RIFF\0\0\0\0WEBP", "damaged or truncated"),
-        (b"\0" * 128 + b"DICM" + b"\0" * 100, "a DICOM file"),
+        (b"\0" * 128 + b"DICM" + b"\0" * 100, "DICOM file"),
+        (b"\x08\0\x05\0CS\x0a\0ISO_IR 192", "perhaps a DICOM file without its preamble"),
         (encode(Image.new("L", (4, 4)), "GIF"), "begins with b'GIF8"),
         (encode(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF"), "floating point"),
         (encode(Image.fromarray(np.zeros((4, 4), np.int32)), "TIFF"), "integer"),

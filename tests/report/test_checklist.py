@@ -372,6 +372,15 @@ def test_arms_that_prepare_images_differently_are_told_apart(summary: Summary) -
     assert "Arm dropout: every image is read as colour, padded with black and resized to 32 × 48" in text
 
 
+def test_frames_and_groups_of_dicom_files_are_told(summary: Summary) -> None:
+    for arm in summary["arms"].values():
+        arm["config"]["data"]["frame"] = 3
+    summary["study"]["config"]["data"]["group"] = "dicom:PatientID"
+    rows = by_key(summary)
+    assert "every image is read as gray, frame 3 of each file, stretched" in rows["preprocessing"]["text"].lower()
+    assert "By group (PatientID of the DICOM files):" in rows["disjoint"]["text"]
+
+
 def test_one_arm_is_compared_with_none(make_study: MakeStudy) -> None:
     rows = by_key(summarize(StudyRecord(make_study(arms={"only": {}}, folds=2, data=FROM_PATIENTS))))
     assert rows["comparisons"]["status"] == "not applicable"

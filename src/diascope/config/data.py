@@ -42,12 +42,26 @@ def _values(where: dict[str, Any]) -> dict[str, Any]:
     return where
 
 
+DICOM_GROUPS = {"dicom:PatientID": "patient", "dicom:StudyInstanceUID": "study", "dicom:SeriesInstanceUID": "series"}
+"""What data.group may take from DICOM files themselves, and what its groups are called."""
+
+
+def _known_tag(group: str) -> str:
+    if group.startswith("dicom:") and group not in DICOM_GROUPS:
+        raise ValueError(f"{group} is not one of {', '.join(DICOM_GROUPS)}")
+    return group
+
+
 class DataConfig(Section):
     """Which images, how they are labelled, and what the network gets to see of them."""
 
     source: str = Field(min_length=1, description="folder with a folder per class, CSV manifest, npz, or phantom:skin")
     label: str = Field("label", description="column of the manifest that holds the class")
-    group: str | None = Field(None, description="column that must not be split between sides: patient, lesion")
+    group: Annotated[str, AfterValidator(_known_tag)] | None = Field(
+        None,
+        description="column that must not be split between sides: patient, lesion; of DICOM files also "
+        "dicom:PatientID, dicom:StudyInstanceUID or dicom:SeriesInstanceUID, which are numbered and never written down",
+    )
     where: Annotated[dict[str, Any], AfterValidator(_values)] = Field(
         {}, description="use only the images with this value, or one of these, in a column of the manifest"
     )
@@ -63,6 +77,7 @@ class DataConfig(Section):
         description="none: pixels from 0 to 1; standard: minus the mean and divided by the SD of the training "
         "side, each channel by itself; imagenet: the same with the mean and SD of ImageNet",
     )
+    frame: int | None = Field(None, ge=1, description="which frame of DICOM files that hold several, counted from 1")
     phantom: PhantomConfig = PhantomConfig()
 
     @property

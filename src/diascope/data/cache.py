@@ -20,7 +20,7 @@ from diascope.data import store
 from diascope.data.digests import file_digests
 from diascope.data.index import Arrays, ImageIndex, Phantoms
 from diascope.data.prepare import prepared_images
-from diascope.data.readers import VERSION
+from diascope.data.readers import READS, VERSION
 from diascope.errors import DataError
 from diascope.findings import Finding
 
@@ -44,7 +44,7 @@ class ImageCache:
     content: str
 
     def originals(self) -> list[tuple[int, int, str]]:
-        """Width, height and mode (Pillow's name) that each image had before it was resized."""
+        """Width, height and mode (see readers.Decoded) that each image had before it was resized."""
         with (self.folder / "originals.csv").open(newline="", encoding="utf-8") as stream:
             return [(int(row["width"]), int(row["height"]), row["mode"]) for row in csv.DictReader(stream)]
 
@@ -124,7 +124,8 @@ def _cores() -> int:
 
 
 def _settings(config: "DataConfig") -> str:
-    return repr((_FORMAT, VERSION, config.height, config.width, config.resize, config.channels))
+    frame = () if config.frame is None else (config.frame,)
+    return repr((_FORMAT, VERSION, config.height, config.width, config.resize, config.channels, *frame))
 
 
 def _digest(settings: str, identities: list[str | None]) -> str:
@@ -189,6 +190,7 @@ def _manifest(index: ImageIndex, config: "DataConfig", images: int, unreadable: 
         "channels": config.channels,
         "resize": config.resize,
         "reader": VERSION,
+        "reads": READS,
         "unreadable": {str(place): reason for place, reason in unreadable.items()},
     }
 
@@ -209,9 +211,11 @@ def _write_originals(file: Path, originals: list[tuple[int, int, str]]) -> None:
 
 
 def _is_whole(folder: Path, config: "DataConfig") -> bool:
-    """Whether the folder holds an array of the size that its manifest claims."""
+    """Whether the folder holds an array of the size that its manifest claims, and all that can be read today."""
     manifest = store.read_manifest(folder)
     if manifest is None or not isinstance(manifest.get("unreadable"), dict):
+        return False
+    if manifest["unreadable"] and manifest.get("reads") != READS:
         return False
     file = folder / "pixels.npy"
     try:
@@ -256,6 +260,7 @@ def _rebuilt(folder: Path) -> Finding:
         code="cache-rebuilt",
         severity="info",
         outcome="issue",
-        sentence="The cached images were damaged and have been decoded again.",
+        sentence="The cached images were damaged, or some of them could not be read by an earlier version; they have "
+        "been decoded again.",
         evidence={"folder": str(folder)},
     )

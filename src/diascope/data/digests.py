@@ -11,10 +11,11 @@ from pathlib import Path
 from diascope.data.readers import os_reason
 from diascope.data.store import cache_root
 
-_Times = tuple[int, int, int]  # size, mtime_ns, ctime_ns
-_Entry = tuple[_Times, str]  # and the digest
+FileTimes = tuple[int, int, int]  # size, mtime_ns, ctime_ns
+_Entry = tuple[FileTimes, str]  # and the digest
 _CHUNK = 64
-_SETTLED = 2.0  # seconds: a file this fresh may change again without another time, so its digest is not remembered
+SETTLED = 2.0
+"""Seconds: a file this fresh may change again without another time, so what is known of it is not remembered."""
 
 
 def file_digests(
@@ -28,10 +29,10 @@ def file_digests(
     memory = _remembered(memory_file)
     found: list[str | None] = [None] * len(files)
     reasons: dict[int, str] = {}
-    fresh: dict[int, _Times] = {}
+    fresh: dict[int, FileTimes] = {}
     for place, file in enumerate(files):
         try:
-            times = _times(file)
+            times = file_times(file)
         except OSError as error:
             reasons[place] = os_reason(error)
             continue
@@ -46,14 +47,15 @@ def file_digests(
         else:
             reasons[place] = os_reason(digest)
     if fresh:
-        settled = int((time.time() - _SETTLED) * 1e9)
+        settled = int((time.time() - SETTLED) * 1e9)
         learned = {files[place]: (times, found[place]) for place, times in fresh.items() if max(times[1:]) < settled}
         known_before = {file: memory[file] for file in files if file in memory}
         _remember(memory_file, known_before | {file: entry for file, entry in learned.items() if entry[1] is not None})
     return found, reasons
 
 
-def _times(file: str) -> _Times:
+def file_times(file: str) -> FileTimes:
+    """What tells that a file is still the one that was read."""
     status = os.stat(file)
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -91,7 +93,7 @@ def _remembered(file: Path) -> dict[str, _Entry]:
     return content if isinstance(content, dict) else {}
 
 
-def _remember(file: Path, entries: Mapping[str, tuple[_Times, str | None]]) -> None:
+def _remember(file: Path, entries: Mapping[str, tuple[FileTimes, str | None]]) -> None:
     """Replace the memory in one step. Of two processes that do so at once the last one wins, and where it cannot be
     written there is none: both cost time only.
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from diascope.data.nearest import shorten
-from diascope.data.readers import SUFFIXES
+from diascope.data.readers import SUFFIXES, is_dicom
 from diascope.data.table import SourceTable, side_of
 from diascope.errors import DataError
 from diascope.findings import Finding
@@ -113,8 +113,25 @@ def _is_junk(name: str) -> bool:
 
 
 def _is_image(entry: "os.DirEntry[str]") -> bool:
-    """By its name; a broken link counts, so that it is reported as unreadable, a pipe or a device does not."""
-    return _suffix(entry.name) in SUFFIXES and (entry.is_file() or entry.is_symlink())
+    """By its name; a broken link counts, so that it is reported as unreadable, a pipe or a device does not.
+
+    By its first bytes where the name says nothing, since DICOM files are often called IM-0001 or 1.2.840.10008.
+    """
+    suffix = _suffix(entry.name)
+    if suffix in SUFFIXES:
+        return entry.is_file() or entry.is_symlink()
+    says_nothing = not suffix or suffix[1:].isdigit()
+    return says_nothing and entry.is_file() and _begins_as_dicom(entry)
+
+
+def _begins_as_dicom(entry: "os.DirEntry[str]") -> bool:
+    if entry.name.upper() == "DICOMDIR":  # the table of contents of a folder
+        return False
+    try:
+        with open(entry.path, "rb") as stream:
+            return is_dicom(stream.read(132))
+    except OSError:
+        return False
 
 
 def _suffix(name: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.config.data import DICOM_GROUPS
 from diascope.data.folders import read_folder
 from diascope.data.manifest import read_manifest
 from diascope.data.nearest import did_you_mean, shorten
@@ -142,12 +143,14 @@ class ImageIndex:
 
 def open_index(config: "DataConfig") -> ImageIndex:
     """The index of `config.source`. Raises DataError, which names the place and the remedy."""
+    single = config.source.startswith("phantom:") or config.source.lower().endswith(".npz")
+    if config.frame is not None and single:
+        raise DataError("data.frame is for files of several frames", where=config.source, remedy="leave it out")
     if config.source.startswith("phantom:"):
         return _phantom_index(config)
     path = Path(os.path.abspath(Path(config.source).expanduser()))  # a link to a manifest stands where the link is
     if path.is_dir():
-        _refuse_group(config, "a folder")
-        return _assemble(config, read_folder(path), str(path), Files(path))
+        return _assemble(config, _grouped(config, read_folder(path), path, "a folder"), str(path), Files(path))
     if not path.is_file():
         raise DataError("no such file or folder", where=config.source, remedy=_near_path(path))
     if path.suffix.lower() == ".npz":
@@ -155,10 +158,24 @@ def open_index(config: "DataConfig") -> ImageIndex:
         table, counts = read_npz(path)
         return _assemble(config, _name_classes(config, table), str(path), Arrays(path, counts))
     if path.suffix.lower() in {".csv", ".tsv", ".txt"}:
-        return _assemble(config, read_manifest(path, config.label, config.group), str(path), Files(path.parent))
+        column = None if config.group in DICOM_GROUPS else config.group
+        table = read_manifest(path, config.label, column)
+        if column is None:
+            table = _grouped(config, table, path.parent, "a manifest")
+        return _assemble(config, table, str(path), Files(path.parent))
     raise DataError(
         "not a folder, CSV manifest (.csv) or npz", where=str(path), remedy="data.source names one of these"
     )
+
+
+def _grouped(config: "DataConfig", table: SourceTable, root: Path, what: str) -> SourceTable:
+    """The table with the groups that DICOM files themselves tell, where data.group asks for them."""
+    if config.group not in DICOM_GROUPS:
+        _refuse_group(config, what)
+        return table
+    from diascope.data.dicom_groups import dicom_groups  # whoever has no DICOM does not wait for pydicom
+
+    return replace(table, groups=dicom_groups(root, table.paths, config.group))
 
 
 def _phantom_index(config: "DataConfig") -> ImageIndex:
@@ -287,7 +304,10 @@ def _refuse_group(config: "DataConfig", what: str) -> None:
     if config.group is not None:
         message = f"data.group is {config.group!r}, but {what} has no columns"
         raise DataError(
-            message, where=config.source, remedy="write a CSV manifest with this column, or leave data.group out"
+            message,
+            where=config.source,
+            remedy="write a CSV manifest with this column, name dicom:PatientID if these are DICOM files, or leave "
+            "data.group out",
         )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diascope.data.index import ArrayRow, Arrays, ImageIndex, PhantomNumber
 from diascope.data.npz import npz_pixels
-from diascope.data.readers import Pixels, decode, os_reason, with_channels
+from diascope.data.readers import MissingCodecError, Pixels, decode, os_reason, with_channels
 from diascope.data.resize import resize
 from diascope.errors import DataError
 
@@ -23,7 +23,7 @@ _CHUNK = 16
 
 @dataclass(frozen=True)
 class Prepared:
-    """Pixels (H, W, C) uint8 of the final size; width, height and mode (Pillow's name) of the original."""
+    """Pixels (H, W, C) uint8 of the final size; width, height and mode (see Decoded) of the original."""
 
     pixels: NDArray[np.uint8]
     width: int
@@ -55,12 +55,14 @@ def _prepare(index: ImageIndex, row: int, config: "DataConfig") -> Prepared | st
     location = index.locate(row)
     try:
         if isinstance(location, Path):
-            image = decode(location.read_bytes(), config.channels)
+            image = decode(location.read_bytes(), config.channels, config.frame)
             return _fit(image.pixels, image.mode, config)
         assert isinstance(location, PhantomNumber)
         return _draw(location, config)
     except OSError as error:
         return os_reason(error)
+    except MissingCodecError as error:  # kept as this file's fault it would outlast the installation of the codec
+        raise MissingCodecError(error.transfer_syntax, where=str(location)) from error
     except DataError as error:
         return error.what
 

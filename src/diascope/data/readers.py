@@ -1,7 +1,8 @@
-"""One image file -> pixels, through Pillow: as stored and upright, never padded, clipped or guessed.
+"""One image file -> pixels, through Pillow or pydicom: as stored and upright, never padded, clipped or guessed.
 
 What comes out is what the file says: EXIF orientation applied, 16 bits kept, transparency laid over black, gray made
-from colour by ITU-R 601-2 (Pillow's "L"). What cannot be read faithfully is a DataError that says why.
+from colour by ITU-R 601-2 (Pillow's "L"); of DICOM what a viewer shows. What cannot be read faithfully is a DataError
+that says why.
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,13 @@ from diascope.errors import DataError
 VERSION = "1"
 """Part of the cache key: another value when the same file would give other pixels."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"})
-"""How the names of image files end, in lower case."""
+READS = "2"
+"""Another value when files can be read that could not be before; what was refused under an older one is tried again."""
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".dicom", ".ima"}
+)
+"""How the names of image files end, in lower case. DICOM files often have no such ending: see is_dicom."""
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 _ORIENTATION = 0x0112
@@ -38,34 +44,55 @@ Pixels = NDArray[np.uint8 | np.uint16]
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (H, W, C) uint8 or uint16, and the mode that the file had (Pillow's name: L, RGB, P, I;16, CMYK ...)."""
+    """Pixels (H, W, C) uint8 or uint16, and the mode that the file had.
+
+    Pillow's name for it (L, RGB, P, I;16, CMYK ...), or DICOM's photometric interpretation (MONOCHROME2 ...).
+    """
 
     pixels: Pixels
     mode: str
 
 
-def read_image(source: str | Path | bytes, channels: int) -> Pixels:
+class MissingCodecError(DataError):
+    """A compressed DICOM file that another package would read: an error of the installation, not of the file."""
+
+    def __init__(self, transfer_syntax: str, *, where: str = "") -> None:
+        self.transfer_syntax = transfer_syntax
+        what = f"compressed by {transfer_syntax}, and what decodes that is not installed"
+        super().__init__(what, where=where, remedy="pip install 'diascope[dicom]'")
+
+
+def read_image(source: str | Path | bytes, channels: int, frame: int | None = None) -> Pixels:
     """Pixels (H, W, channels), uint8, or uint16 where a gray file has 16 bits. `channels` is 1 or 3.
 
-    Colour of 16 bits comes with the upper 8, as Pillow decodes it.
+    Colour of 16 bits comes with the upper 8, as Pillow decodes it; of DICOM with all 16. `frame`, counted from 1,
+    chooses one of a DICOM file that holds several.
 
     Raises DataError, with the file's path as its place, for whatever cannot be read.
     """
     if isinstance(source, bytes):
-        return decode(source, channels).pixels
+        return decode(source, channels, frame).pixels
     try:
-        return decode(Path(source).read_bytes(), channels).pixels
+        return decode(Path(source).read_bytes(), channels, frame).pixels
     except OSError as error:
         raise DataError(os_reason(error), where=str(source), remedy=_REMEDY) from error
+    except MissingCodecError as error:
+        raise MissingCodecError(error.transfer_syntax, where=str(source)) from error
     except DataError as error:
         raise DataError(error.what, where=str(source), remedy=_REMEDY) from error
 
 
-def decode(data: bytes, channels: int) -> Decoded:
+def decode(data: bytes, channels: int, frame: int | None = None) -> Decoded:
     """As read_image, from the bytes of a file."""
+    if is_dicom(data):
+        from diascope.data.dicom import decode_dicom  # whoever has no DICOM does not wait for pydicom
+
+        return decode_dicom(data, channels, frame)
+    if frame is not None and frame > 1:
+        raise DataError(f"data.frame asks for frame {frame:,}, but only DICOM files can hold several")
     image = _open(data)
     mode = image.mode
-    _refuse_bomb(image)
+    refuse_bomb(image.width, image.height)
     try:
         _refuse_several_frames(image)
         image.load()
@@ -76,6 +103,11 @@ def decode(data: bytes, channels: int) -> Decoded:
     deep = mode.startswith("I;16")
     pixels = _deep_pixels(image, channels) if deep else _shallow_pixels(image, channels)
     return Decoded(np.ascontiguousarray(pixels), mode)
+
+
+def is_dicom(beginning: bytes) -> bool:
+    """Whether a file that begins so, with 132 bytes or more, is DICOM (PS3.10 7.1)."""
+    return beginning[128:132] == b"DICM"
 
 
 def os_reason(error: OSError) -> str:
@@ -118,6 +150,7 @@ _SIGNATURES = {
     b"MM\0*": "TIFF",
     b"BM": "BMP",
 }
+_BARE_DICOM = {b"\x02\0", b"\x08\0", b"\x10\0", b"\0\x02", b"\0\x08", b"\0\x10"}  # groups 2, 8, 16: they hold names
 
 
 def _what_instead(data: bytes) -> str:
@@ -127,18 +160,16 @@ def _what_instead(data: bytes) -> str:
         name = "WebP"
     if name is not None:
         return f"damaged or truncated {name}: its {len(data):,} bytes hold no complete header"
-    if data[128:132] == b"DICM":
-        return "a DICOM file, not a JPEG, PNG, TIFF, BMP or WebP image"
-    return f"not a JPEG, PNG, TIFF, BMP or WebP image: it begins with {data[:16]!r}"
+    if data[:2] in _BARE_DICOM:
+        return "perhaps a DICOM file without its preamble, which does not say how it is stored; save it as PS3.10 asks"
+    return f"not a JPEG, PNG, TIFF, BMP, WebP or DICOM image: it begins with {data[:4]!r}"
 
 
-def _refuse_bomb(image: Image.Image) -> None:
+def refuse_bomb(width: int, height: int) -> None:
+    """Raise DataError for an image that would take more memory than Pillow finds reasonable."""
     limit = Image.MAX_IMAGE_PIXELS  # read each time: whoever really has larger images raises it, or sets None
-    pixels = image.width * image.height
-    if limit is not None and pixels > limit:
-        raise DataError(
-            f"too many pixels: {image.width:,} x {image.height:,}, more than {limit:,} (PIL.Image.MAX_IMAGE_PIXELS)"
-        )
+    if limit is not None and width * height > limit:
+        raise DataError(f"too many pixels: {width:,} x {height:,}, more than {limit:,} (PIL.Image.MAX_IMAGE_PIXELS)")
 
 
 def _refuse_several_frames(image: Image.Image) -> None:

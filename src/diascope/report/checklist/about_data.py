@@ -87,9 +87,10 @@ def _way(config: dict[str, Any]) -> str:
     normal = normalization_words(data.get("normalize", "none"))
     if model["name"] == "pretrained":
         normal = scaling_words(model, data["channels"], normal)
+    frame = f", frame {data['frame']} of each file" if data.get("frame") else ""
     scale = "scaled to values from 0 to 1" + (f", {normal}" if normal else "")
     return (
-        f"read as {colour}, {RESIZING.get(data['resize'], data['resize'])} {height} × {width} pixels "
+        f"read as {colour}{frame}, {RESIZING.get(data['resize'], data['resize'])} {height} × {width} pixels "
         f"(bilinear, antialiased, 8 bits) and {scale}"
     )
 
@@ -142,7 +143,7 @@ def disjoint(summary: Summary) -> Fact:
             "By image. No column of groups (data.group) is named, so that images of one patient may lie on two sides."
         )
     column = summary["study"]["config"]["data"].get("group")
-    named = f" (column {column})" if column else ""
+    named = f" ({_origin_of_groups(column)})" if column else ""
     groups = listed(
         f"{name} {side['groups']:,}" for name, side in summary["data"]["sides"].items() if side["groups"] is not None
     )
@@ -150,6 +151,11 @@ def disjoint(summary: Summary) -> Fact:
         f"By group{named}: the images of one group are on one side only, and Diascope refuses a split in which they "
         f"are not. Groups: {groups}."
     )
+
+
+def _origin_of_groups(column: str) -> str:
+    element = column.removeprefix("dicom:")
+    return f"column {column}" if element == column else f"{element} of the DICOM files"
 
 
 def numbers(summary: Summary) -> Fact:

@@ -1,0 +1,108 @@
+"""Which images are of one patient, study or series, as DICOM files say it, under numbers in place of what they say.
+
+A hospital's numbers are so few that any digest of one can be undone by trying them all. A number of ours, given in the
+order of the files' names, tells nothing but which files belong together, needs no secret key to be kept somewhere, and
+is the same each time for the same files.
+"""
+
+import json
+import os
+import time
+from hashlib import blake2b
+from pathlib import Path
+
+from pydicom import dcmread
+
+from diascope.config.data import DICOM_GROUPS
+from diascope.data.digests import SETTLED, file_times
+from diascope.data.nearest import shorten
+from diascope.data.readers import is_dicom
+from diascope.data.silence import silence
+from diascope.data.store import cache_root
+from diascope.errors import DataError
+
+
+def dicom_groups(root: Path, paths: list[str], group: str) -> list[str]:
+    """A name for each file: patient-0001 is the patient of the first path by name, patient-0002 the next one's.
+
+    `group` is a key of DICOM_GROUPS. A file that will turn out to be unreadable as an image gets a name of its own.
+    The names (not what they stand for) are remembered until a file changes, so that a second start need not read
+    300,000 files. Raises DataError that names the files which are no DICOM, or images without this element.
+    """
+    memory = cache_root() / "digests" / f"groups-{blake2b(f'{root}|{group}'.encode(), digest_size=16).hexdigest()}.json"
+    stamp = _stamp(root, paths)
+    names = _remembered(memory, stamp)
+    if names is None:
+        names = _numbered(root, paths, group)
+        if stamp is not None:
+            _remember(memory, {"stamp": stamp, "groups": names})
+    return names
+
+
+def _numbered(root: Path, paths: list[str], group: str) -> list[str]:
+    tag = group.removeprefix("dicom:")
+    values = [_value(os.path.join(root, path), tag) for path in paths]
+    other = [path for path, value in zip(paths, values, strict=True) if value is None]
+    if other:
+        what = f"{len(other):,} of {len(paths):,} files are no DICOM files, or have no {tag}: {shorten(other, 5)}"
+        remedy = "remove them, name another element, or list the images in a CSV manifest with a column of groups"
+        raise DataError(f"data.group is {group}, but {what}", where=str(root), remedy=remedy)
+    numbers: dict[str, int] = {}
+    for _, value in sorted(zip(paths, values, strict=True)):
+        numbers.setdefault(str(value), len(numbers) + 1)
+    return [f"{DICOM_GROUPS[group]}-{numbers[str(value)]:04d}" for value in values]
+
+
+def _value(file: str, tag: str) -> str | None:
+    """What the file says; None where nothing can be known. A file that holds no image stands for itself."""
+    try:
+        with open(file, "rb") as stream:
+            beginning = stream.read(132)
+            if not is_dicom(beginning):
+                return None
+            stream.seek(0)
+            with silence():
+                dataset = dcmread(stream, specific_tags=[tag, "Rows"], stop_before_pixels=True)
+                value = str(dataset.get(tag) or "").strip()
+                is_image = "Rows" in dataset
+    except Exception:  # damaged files raise nearly any exception; the reader will say what is wrong with this one
+        return f"unreadable {file}"
+    if value:
+        return f"said {value}"
+    return None if is_image else f"unreadable {file}"
+
+
+def _stamp(root: Path, paths: list[str]) -> str | None:
+    """Another one when a file comes, goes or changes; None while one is so fresh that a change might not show."""
+    digest = blake2b(digest_size=20)
+    settled = int((time.time() - SETTLED) * 1e9)
+    for path in paths:
+        try:
+            times = file_times(os.path.join(root, path))
+        except OSError:
+            return None
+        if max(times[1:]) >= settled:
+            return None
+        digest.update(f"{path}\0{times}\n".encode())
+    return digest.hexdigest()
+
+
+def _remembered(memory: Path, stamp: str | None) -> list[str] | None:
+    """A damaged memory is as good as none."""
+    try:
+        content = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    known = isinstance(content, dict) and stamp is not None and content.get("stamp") == stamp
+    return content.get("groups") if known else None
+
+
+def _remember(memory: Path, content: dict[str, object]) -> None:
+    """Where it cannot be written there is none, which costs time only."""
+    temporary = memory.with_suffix(f".{os.getpid()}")
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+        temporary.replace(memory)
+    except OSError:
+        return
