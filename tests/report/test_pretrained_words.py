@@ -99,7 +99,7 @@ def test_weights_are_told_by_where_they_come_from(keys: dict[str, Any], words: s
         ({"mode": "finetune"}, "of which the last block learns, with a linear head, which takes the means over all"),
         ({"mode": "finetune", "unfreeze": 3}, "of which the last 3 blocks learn"),
         ({"mode": "finetune", "unfreeze": "all"}, "all of which learns"),
-        ({"mode": "finetune", "feature_precision": "float16"}, "what lies before stays as it is, and what it gives is stored"),
+        ({"mode": "finetune", "feature_precision": "float16"}, "stays as it is, and what it gives is stored"),
     ],
 )  # fmt: skip
 def test_a_network_is_told_by_what_learns_of_it(keys: dict[str, Any], words: str) -> None:
