@@ -22,7 +22,9 @@ def chance(judged: Judged) -> dict[str, Any]:
         names=("auroc", "balanced_accuracy"),
     )
     area, balanced = found["auroc"], found["balanced_accuracy"]
-    decisive, level, name = (area, 0.5, "AUROC") if area.value is not None else (balanced, 1 / classes, "Balanced accuracy")
+    decisive, level, name = (
+        (area, 0.5, "AUROC") if area.value is not None else (balanced, 1 / classes, "Balanced accuracy")
+    )
     meaningless = decisive.low is None or decisive.low <= level
     return {
         "meaningless": meaningless,

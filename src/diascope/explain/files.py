@@ -39,7 +39,9 @@ def file_stem(path: str, method: str, class_name: str) -> str:
     return f"{sample_stem(path.removesuffix(Path(path).suffix))}-{digest}-{method}-{sample_stem(class_name)}"
 
 
-def write_explanation(folder: Path, stem: str, found: Explanation, scale: Scale, *, meaningless: bool) -> tuple[Path, Path]:
+def write_explanation(
+    folder: Path, stem: str, found: Explanation, scale: Scale, *, meaningless: bool
+) -> tuple[Path, Path]:
     """Write <stem>.png and <stem>.npz: map, method, class_name, layer, probability, path, true, predicted, scale."""
     method = METHODS[found.method]
     true = "true class not known" if found.true is None else f"true {found.true}"

@@ -1,4 +1,4 @@
-"""Integrated gradients (Sundararajan et al. 2017): the gradient of the class's logit, from an even image to this one."""
+"""Integrated gradients (Sundararajan et al. 2017): the logit's gradient on the way from an even image."""
 
 from captum.attr import IntegratedGradients
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ def integrated_gradients(
     A map's sum is the logit of the image minus that of its baseline, the better the more steps (completeness).
     """
     method = IntegratedGradients(lambda values, classes: class_logit(model(values), classes))
-    found = method.attribute(
+    found: Tensor = method.attribute(
         images.detach(),
         baselines=even(images),
         additional_forward_args=targets,

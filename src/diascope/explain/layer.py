@@ -13,7 +13,7 @@ _NAMED = 12
 
 
 def layer_name(model: nn.Module, layer: str | None = None) -> str:
-    """`layer`, or the one that the network names (see models.cam_layer). Raises ConfigError for one that there is not."""
+    """`layer`, or the one that the network names (see models.cam_layer). Raises ConfigError for any other."""
     if layer is None:
         return cam_layer(model)
     known = [name for name, _ in model.named_modules() if name]

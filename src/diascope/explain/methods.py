@@ -69,7 +69,12 @@ def attribute(
     model.eval()
     try:
         parts = [
-            found.maps(model, images[first : first + batch_size].to(place), targets[first : first + batch_size].to(place), **told)
+            found.maps(
+                model,
+                images[first : first + batch_size].to(place),
+                targets[first : first + batch_size].to(place),
+                **told,
+            )
             for first in range(0, len(images), batch_size)
         ]
     finally:

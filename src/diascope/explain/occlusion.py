@@ -21,7 +21,7 @@ def occlusion(model: nn.Module, images: Tensor, targets: Tensor, *, batch: int =
     stride = tuple(max(1, side // 2) for side in patch)
     method = Occlusion(lambda values, classes: class_logit(model(values), classes))
     with torch.no_grad():
-        found = method.attribute(
+        found: Tensor = method.attribute(
             images.detach(),
             sliding_window_shapes=(images.shape[1], *patch),
             strides=(images.shape[1], *stride),

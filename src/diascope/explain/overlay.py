@@ -1,4 +1,4 @@
-"""A map over its image, as a picture: the image beside it, the scale with its numbers, and what was said of the image."""
+"""A map over its image, as a picture: the image beside it, the scale with its numbers, and what was said of it."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -57,7 +57,8 @@ def blend(gray: NDArray[np.float64], attribution: NDArray[np.float32], scale: fl
     strength = np.clip(np.abs(values), 0, 1)
     colours = np.where(values[..., None] >= 0, _ramp(_FOR, strength), _ramp(_AGAINST, strength))
     opacity = _STRONGEST * np.sqrt(strength)[..., None]  # so that a fifth of the scale can be told from nothing
-    return np.rint(gray * (1 - opacity) + colours * opacity).clip(0, 255).astype(np.uint8)
+    blended: Pixels = np.rint(gray * (1 - opacity) + colours * opacity).clip(0, 255).astype(np.uint8)
+    return blended
 
 
 def number(value: float) -> str:
@@ -112,5 +113,6 @@ def _fitting(
 def _font(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which Captum brings along with Matplotlib: names of classes may have any letters."""
     place = find_spec("matplotlib")
-    assert place is not None and place.submodule_search_locations is not None
+    assert place is not None
+    assert place.submodule_search_locations is not None
     return ImageFont.truetype(Path(place.submodule_search_locations[0]) / "mpl-data/fonts/ttf/DejaVuSans.ttf", size)

@@ -52,7 +52,11 @@ def randomization(
             after = _small(maps_of(changed, images, targets))
             found[count] += [similarity(one, other) for one, other in zip(before[telling], after[telling], strict=True)]
     rows = [
-        {"layers": count, "spearman": float(np.mean([s for s, _ in pairs])), "pearson": float(np.mean([p for _, p in pairs]))}
+        {
+            "layers": count,
+            "spearman": float(np.mean([s for s, _ in pairs])),
+            "pearson": float(np.mean([p for _, p in pairs])),
+        }
         for count, pairs in found.items()
         if pairs
     ]
@@ -85,7 +89,9 @@ def randomize(module: nn.Module, generator: torch.Generator) -> None:
                 size = weight.detach().square().mean().sqrt().cpu()
                 weight.copy_(torch.randn(weight.shape, generator=generator) * size)
             else:
-                weight.copy_(weight.detach().flatten()[torch.randperm(weight.numel(), generator=generator)].view_as(weight))
+                weight.copy_(
+                    weight.detach().flatten()[torch.randperm(weight.numel(), generator=generator)].view_as(weight)
+                )
 
 
 def similarity(one: Maps, other: Maps) -> tuple[float, float]:
@@ -93,8 +99,8 @@ def similarity(one: Maps, other: Maps) -> tuple[float, float]:
     from pandas import Series  # its ranks are scipy's, whose import takes a second
 
     first, second = (values.ravel().astype(np.float64) for values in (one, other))
-    ranks = _correlation(Series(first).rank().to_numpy(), Series(second).rank().to_numpy())
-    return ranks, _correlation(first, second)
+    ranks = [np.asarray(Series(values).rank(), dtype=np.float64) for values in (first, second)]
+    return _correlation(ranks[0], ranks[1]), _correlation(first, second)
 
 
 def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
@@ -103,9 +109,7 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(one @ other) / size if size > 0 else 0.0
 
 
-def _cascade(
-    model: nn.Module, names: list[str], counts: list[int], seed: int
-) -> Iterator[tuple[int, nn.Module]]:
+def _cascade(model: nn.Module, names: list[str], counts: list[int], seed: int) -> Iterator[tuple[int, nn.Module]]:
     """A copy of the model, with the weights of so many of its last layers replaced, and then of more."""
     changed, generator, done = deepcopy(model), torch.Generator().manual_seed(seed), 0
     for count in counts:
@@ -129,4 +133,7 @@ def _sentence(rows: list[dict[str, Any]], survives: bool | None) -> str:
             f"With random weights in all layers the maps stay much the same ({last}, {SURVIVES} or more): "
             "they do not show what the network has learned. Do not use them."
         )
-    return f"With random weights in all layers the maps change ({last}, less than {SURVIVES}): they depend on what the network has learned."
+    return (
+        f"With random weights in all layers the maps change ({last}, less than {SURVIVES}): they depend on what the "
+        "network has learned."
+    )

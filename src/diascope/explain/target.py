@@ -16,7 +16,7 @@ def class_logit(outputs: Tensor, targets: Tensor) -> Tensor:
     """
     columns = outputs.unsqueeze(1) if outputs.ndim == 1 else outputs
     classes = max(2, columns.shape[1])
-    if targets.numel() and not (0 <= int(targets.min()) and int(targets.max()) < classes):
+    if targets.numel() and (int(targets.min()) < 0 or int(targets.max()) >= classes):
         raise ValueError(f"classes {targets.tolist()} for a network of {classes}")
     if columns.shape[1] == 1:
         return torch.where(targets == 1, columns[:, 0], -columns[:, 0])

@@ -35,7 +35,9 @@ class Truth:
         """Whether a region is known, told without drawing or decoding anything."""
         location = self._index.locate(row)
         if isinstance(location, PhantomNumber):
-            return location.kind == "skin" or self._index.classes[self._index.labels[row]] == phantoms.CLASSES["bone"][1]
+            return (
+                location.kind == "skin" or self._index.classes[self._index.labels[row]] == phantoms.CLASSES["bone"][1]
+            )
         path = self._index.paths[row]
         return self._mask_file(path) is not None or path in self._boxes
 
@@ -43,11 +45,11 @@ class Truth:
         """The region (H, W) as the network sees the image, whose width and height were `size` before it was fitted."""
         location = self._index.locate(row)
         if isinstance(location, PhantomNumber):
-            drawn = phantoms.draw(location.kind, location.config, location.number)
+            mask, box = phantoms.truth(location.kind, location.config, location.number)
             side = location.config.size
-            if drawn.mask is not None:
-                return self._fitted(drawn.mask)
-            return None if drawn.box is None else self._fitted(_inside([_fractions(drawn.box, side)], (side, side)))
+            if mask is not None:
+                return self._fitted(mask)
+            return None if box is None else self._fitted(_inside([_fractions(box, side)], (side, side)))
         path = self._index.paths[row]
         file = self._mask_file(path)
         if file is not None:
@@ -94,9 +96,11 @@ def _box(row: dict[str, str], where: str) -> Box:
     try:
         x, y, width, height = (float(row[name]) for name in _COLUMNS[1:])
     except (TypeError, ValueError) as error:
-        raise DataError("a box needs four numbers", where=where, remedy="write fractions of width and height") from error
+        raise DataError(
+            "a box needs four numbers", where=where, remedy="write fractions of width and height"
+        ) from error
     box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    if not (width > 0 and height > 0 and -0.01 <= min(box) and max(box) <= 1.01):
+    if not (width > 0 and height > 0 and min(box) >= -0.01 and max(box) <= 1.01):
         raise DataError("the box does not lie in the image", where=where, remedy="write fractions of width and height")
     return box
 
