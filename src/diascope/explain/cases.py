@@ -1,6 +1,5 @@
-"""What the report shows of a run: right, wrong and borderline images, and two checks; listed in explain/explain.json."""
+"""What the report shows of a run: right, wrong and borderline images and two checks; explain/explain.json lists it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,10 @@ from diascope.explain.layer import layer_name, map_size
 from diascope.explain.methods import METHODS
 from diascope.explain.scale import Scale, fixed_scale
 from diascope.explain.subject import Subject
+from diascope.runs.explained import SCHEMA, explain_json, read_explained
 from diascope.runs.folder import write_json
 from diascope.runs.record import RunRecord, sample_stem
 
-SCHEMA = 1
 METHOD = "grad-cam"  # the cheapest
 REGIONS = 128  # images with a known region at most
 STAGES = 2  # of random weights: the upper half of the layers, then all
@@ -38,20 +37,10 @@ class Maps:
         return np.searchsorted(self.rows, rows)
 
 
-def explain_json(run: RunRecord) -> Path:
-    """Where the explanations of a run are listed."""
-    return run.folder / "explain" / "explain.json"
-
-
 def explained_already(run: RunRecord, count: int) -> bool:
     """Whether explain.json is of this very run, asked for as many cases, and has all its files."""
-    try:
-        found = json.loads(explain_json(run).read_text(encoding="utf-8"))
-        files = [explain_json(run).parent / case[kind] for case in found["cases"] for kind in ("png", "npz")]
-        same = (found["schema"], found["run_id"], found["count"]) == (SCHEMA, run.run_id, count)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return same and all(file.is_file() for file in files)
+    found = read_explained(run)
+    return found is not None and found.get("count") == count
 
 
 def explain_cases(subject: Subject, count: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from diascope.explain.scale import Scale
 
 Pixels = NDArray[np.uint8]
 
-SIDE = 216  # pixels of the longer side of the image
+SIDE = 192  # pixels of the longer side of the image
 _GAP, _BAR, _NUMBERS = 8, 12, 62  # between things, width of the colour bar and of its numbers
 _LARGE, _SMALL, _LEAST = 17, 14, 10  # sizes of letters in pixels
 _INK, _QUIET, _ALARM, _PAPER = (25, 25, 25), (90, 90, 90), (170, 20, 35), (255, 255, 255)

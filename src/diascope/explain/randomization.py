@@ -127,7 +127,8 @@ def _small(maps: Maps) -> Maps:
 def _sentence(rows: list[dict[str, Any]], survives: bool | None) -> str:
     if survives is None:
         return "The maps are empty, so there is nothing that random weights could change."
-    last = f"rank correlation {rows[-1]['spearman']:.2f} between the maps before and after"
+    shown = f"{rows[-1]['spearman']:.2f}".replace("-", "−")
+    last = f"rank correlation {shown} between the maps before and after"
     if survives:
         return (
             f"With random weights in all layers the maps stay much the same ({last}, {SURVIVES} or more): "

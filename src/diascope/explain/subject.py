@@ -58,7 +58,7 @@ class Subject:
 
     @cached_property
     def affordable(self) -> int:
-        """How many images of this network's cost go into means: its operations are counted, so that it is always the same."""
+        """How many images of this network's cost go into means: by its operations, so that it is always the same."""
         from torch.utils.flop_counter import FlopCounterMode
 
         config = self.images.config
