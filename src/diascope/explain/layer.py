@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from diascope.errors import ConfigError
+from diascope.explain.evaluation import evaluating
 from diascope.models import cam_layer
 
 _NAMED = 12
@@ -55,7 +56,7 @@ def check_maps(output: object, layer: str) -> None:
 
 def map_size(model: nn.Module, image: Tensor, layer: str) -> tuple[int, int]:
     """Height and width of the maps that a layer gives for an image (1, C, H, W): how fine a map of it can be."""
-    with captured(model, layer) as given, torch.no_grad():
-        model(image)
+    with captured(model, layer) as given, evaluating(model) as place, torch.no_grad():
+        model(image.to(place))
     height, width = given[0].shape[2:]
     return int(height), int(width)

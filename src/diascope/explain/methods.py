@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from diascope.data.nearest import did_you_mean
 from diascope.errors import ConfigError
+from diascope.explain.evaluation import evaluating
 from diascope.explain.grad_cam import grad_cam
 from diascope.explain.grad_cam_plus_plus import grad_cam_plus_plus
 from diascope.explain.integrated_gradients import integrated_gradients
@@ -64,22 +65,12 @@ def attribute(
     """
     found = check_method(method, layer)
     told = {"layer": layer} if found.layered else {}
-    place = next((weight.device for weight in model.parameters()), images.device)
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
+    with evaluating(model) as place:
         parts = [
-            found.maps(
-                model,
-                images[first : first + batch_size].to(place),
-                targets[first : first + batch_size].to(place),
-                **told,
-            )
-            for first in range(0, len(images), batch_size)
+            found.maps(model, some.to(place), classes.to(place), **told)
+            for some, classes in zip(images.split(batch_size), targets.split(batch_size), strict=True)
+            if len(some)
         ]
-    finally:
-        for module, training in modes.items():
-            module.training = training
     if not parts:
         return np.zeros((0, *images.shape[2:]), dtype=np.float32)
     return torch.cat(parts).cpu().numpy().astype(np.float32)

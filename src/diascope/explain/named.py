@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from diascope.data.nearest import did_you_mean
 from diascope.errors import ConfigError, DataError
 from diascope.explain.chance import chance
+from diascope.explain.evaluation import evaluating
 from diascope.explain.files import Explanation, file_stem, write_explanation
 from diascope.explain.images import Pixels, inputs
 from diascope.explain.layer import layer_name
@@ -103,7 +105,6 @@ def _pixels(subject: Subject, image: Named) -> Pixels:
     return subject.images.pixels([image.path])[0] if image.file is None else subject.images.from_disk(image.file)
 
 
-def _predict(subject: Subject, pixels: Pixels) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
-    place = next((weight.device for weight in subject.model.parameters()), torch.device("cpu"))
-    with torch.no_grad():
-        return probabilities(subject.model.eval()(inputs(pixels).to(place)))
+def _predict(subject: Subject, pixels: Pixels) -> NDArray[np.float64]:
+    with evaluating(subject.model) as place, torch.no_grad():
+        return probabilities(subject.model(inputs(pixels).to(place)))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from diascope.errors import DataError
+from diascope.explain.evaluation import evaluating
 from diascope.explain.images import Pixels, StudyImages, inputs
 from diascope.explain.judged import Checkpoint, Judged, spread
 from diascope.explain.methods import METHODS, attribute
@@ -63,7 +64,6 @@ class Subject:
 
         config = self.images.config
         image = torch.zeros(1, config.channels, config.height, config.width)
-        place = next((weight.device for weight in self.model.parameters()), image.device)
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            self.model.eval()(image.to(place))
+        with FlopCounterMode(display=False) as counter, evaluating(self.model) as place, torch.no_grad():
+            self.model(image.to(place))
         return max(_LEAST, int(_FLOPS / max(1, counter.get_total_flops())))
