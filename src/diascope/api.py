@@ -67,6 +67,7 @@ def run(
     from diascope.cli.display import RunDisplay
     from diascope.report.page import write_report
     from diascope.study.executors.ray import Resources
+    from diascope.study.explaining import explain_study
     from diascope.study.run import Options, run_study
 
     resources = Resources(address, cpus_per_run, gpus_per_run)
@@ -75,6 +76,7 @@ def run(
     folder = Path(out or found.config.name)
     with RunDisplay() as display:
         outcome = run_study(found, folder, options, display)
+        explain_study(folder, display.warn, device)
     write_report(folder)
     if outcome.failed:
         names = ", ".join(f"{failure.task.name} ({failure.problem})" for failure in outcome.failed)
