@@ -16,11 +16,12 @@ from scipy.sparse.csgraph import connected_components
 from diascope.data import store
 from diascope.data.audit.alignment import agreement
 from diascope.data.audit.candidates import Candidates, candidates
-from diascope.data.audit.facts import Facts
+from diascope.data.audit.facts import Audited, Facts
 from diascope.data.audit.perceptual import hashes
+from diascope.data.index import Phantoms
 
 _VERSION = 1  # part of the key: another value when the same facts would give other pairs
-AGREE = 0.92  # correlation of aligned details from which on two images are nearly the same; see benchmarks/audit.py
+AGREE = 0.94  # correlation of aligned details from which on two images are nearly the same; see benchmarks/audit.py
 _BLANK = 2.0  # levels of gray: a thumbnail that varies less shows nothing that could be compared
 _BLOCK = 1024  # pairs between two reports of progress
 _FILE = "pairs.npz"
@@ -40,6 +41,14 @@ class Duplicates:
     blank: int
     compared: int  # pairs of hashes
     aligned: int  # pairs of thumbnails
+
+
+def duplicates_of(audited: Audited) -> Duplicates:
+    """The duplicates of a data set. Drawn images are compared for equality only: no two show the same picture."""
+    if isinstance(audited.index.origin, Phantoms):
+        none = np.empty((0, 2), np.int64)
+        return Duplicates(none, np.empty(0), _pictures(audited.facts, none), 0, 0, 0)
+    return find_duplicates(audited.facts)
 
 
 def find_duplicates(facts: Facts, progress: Callable[[int, int], None] | None = None) -> Duplicates:
