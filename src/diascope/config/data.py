@@ -52,6 +52,14 @@ def _known_tag(group: str) -> str:
     return group
 
 
+Leak = Literal["leak-duplicates", "leak-groups"]
+"""Findings of the audit that stop a study."""
+
+
+def _listed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 class DataConfig(Section):
     """Which images, how they are labelled, and what the network gets to see of them."""
 
@@ -79,6 +87,9 @@ class DataConfig(Section):
     )
     frame: int | None = Field(None, ge=1, description="which frame of DICOM files that hold several, counted from 1")
     phantom: PhantomConfig = PhantomConfig()
+    allow: Annotated[tuple[Leak, ...], BeforeValidator(_listed), AfterValidator(all_differ)] = Field(
+        (), description="leaks between sides that are known and accepted; any other stops a study"
+    )
 
     @property
     def height(self) -> int:
