@@ -11,7 +11,7 @@ from scipy.ndimage import laplace
 from diascope.config import DataConfig
 from diascope.data import phantoms
 from diascope.data.audit.facts import CORNER, CORNER_SHARE, THUMBNAIL, Audited, Facts
-from diascope.data.index import ImageIndex, open_index
+from diascope.data.index import open_index
 
 Pixels = NDArray[np.uint8]
 

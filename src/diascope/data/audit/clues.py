@@ -68,7 +68,7 @@ def weigh(clues: Sequence[Clue], index: ImageIndex, sample: Sample | None) -> li
     if sample is None:
         return [_not_applicable(clue, "every class has images of fewer than 10 groups") for clue in clues]
     moving = [clue for clue in clues if not clue.constant]
-    found = [sample.associate(_features(clue, sample)) for clue in moving]
+    found = [sample.associate(columns_of(clue, sample)) for clue in moving]
     adjusted = holm([one.p for one in found])
     said = {id(clue): judge(clue, one, p, index, sample) for clue, one, p in zip(moving, found, adjusted, strict=True)}
     return [said.get(id(clue)) or _not_applicable(clue, "it is the same for all images") for clue in clues]
@@ -135,7 +135,8 @@ def telling_level(levels: Sequence[str], index: ImageIndex, sample: Sample) -> L
     return best
 
 
-def _features(clue: Clue, sample: Sample) -> Reals:
+def columns_of(clue: Clue, sample: Sample) -> Reals:
+    """What a model gets to see of a clue: (N, F), a row an image of the sample."""
     if clue.features is not None:
         return clue.features[sample.rows]
     assert clue.levels is not None

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.data.audit.association import Sample, holm, take_sample
-from diascope.data.audit.clues import Clue, judge
+from diascope.data.audit.clues import Clue, columns_of, judge
 from diascope.data.audit.facts import Audited
 from diascope.data.audit.features import of_levels, of_numbers
 from diascope.findings import Finding
@@ -69,7 +69,7 @@ def _numbers(cells: list[str]) -> NDArray[np.float64] | None:
 
 
 def _weigh(clues: dict[str, Clue], audited: Audited, sample: Sample) -> list[Finding]:
-    found = {name: sample.associate(_columns(clue, sample)) for name, clue in clues.items()}
+    found = {name: sample.associate(columns_of(clue, sample)) for name, clue in clues.items()}
     adjusted = holm([one.p for one in found.values()])
     findings = []
     for (name, one), p in zip(found.items(), adjusted, strict=True):
@@ -81,13 +81,6 @@ def _weigh(clues: dict[str, Clue], audited: Audited, sample: Sample) -> list[Fin
             changes |= {"severity": "info", "sentence": sentence}
         findings.append(finding.model_copy(update=changes))
     return findings
-
-
-def _columns(clue: Clue, sample: Sample) -> NDArray[np.float64]:
-    if clue.features is not None:
-        return clue.features[sample.rows]
-    assert clue.levels is not None
-    return of_levels(np.array(clue.levels)[sample.rows].tolist())
 
 
 def _cramer(clue: Clue, sample: Sample) -> dict[str, float]:

@@ -8,7 +8,9 @@ from diascope.data.audit.facts import Audited, Facts
 from diascope.data.audit.features import of_numbers
 from diascope.findings import Finding
 
-_SOURCES = "Ask where the images of each class come from; a network may learn to tell the sources instead of the classes."
+_SOURCES = (
+    "Ask where the images of each class come from; a network may learn to tell the sources instead of the classes."
+)
 _CONTENT = (
     "It may be a true sign of the class; if it is not, let training.augmentation vary it, and see whether the network "
     "still works."
@@ -40,7 +42,9 @@ def _of_files(facts: Facts) -> list[Clue]:
     return [
         Clue("mode-predicts-label", "The colour mode", f"{gray} {_SOURCES}", levels=facts.modes),
         Clue("bit-depth-predicts-label", "The bit depth", _SOURCES, levels=[str(bits) for bits in facts.bits.tolist()]),
-        Clue("format-predicts-label", "The file format", f"Compression leaves traces. {_SOURCES}", levels=facts.formats),
+        Clue(
+            "format-predicts-label", "The file format", f"Compression leaves traces. {_SOURCES}", levels=facts.formats
+        ),
         Clue(
             "compression-predicts-label",
             "How the files are compressed",
