@@ -26,10 +26,10 @@ Rows = NDArray[np.int64]
 
 FOLDS = 5
 FEWEST_GROUPS = 10  # of a class: with fewer no interval is worth its name
-MOST_IMAGES = 5_000  # these give intervals of +-0.02; more would only cost time
+MOST_IMAGES = 3_000  # these give intervals of +-0.02; more would only cost time
 LEVEL = 0.95
 _PENALTY = 2.0
-_DEALS = 999
+_DEALS, _DEALS_EACH = 499, 50  # of labels: this many, and more where many facts share one level of error
 _ENOUGH = 10  # deals that do as well as the truth: then it is chance, and no more are needed (Besag and Clifford 1991)
 _AT_ONCE = 100
 
@@ -49,7 +49,7 @@ class Association:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The images that are looked at: rows of the index, and of each its label, the number of its group, and its fold."""
+    """The images that are looked at: rows of the index; labels, numbers of groups, and folds of each."""
 
     rows: Rows
     labels: Rows
@@ -57,13 +57,13 @@ class Sample:
     folds: Rows
     asked: tuple[int, ...]  # the classes that are set against the rest
 
-    def associate(self, features: Reals) -> Association:
-        """What these columns (N, F), a row an image of this sample, say of the class."""
+    def associate(self, features: Reals, among: int = 1) -> Association:
+        """What these columns (N, F), a row an image of this sample, say of the class; one of so many facts."""
         truth = self._one_hot(self.labels[:, None])
         scores = self._scores(features, truth)
         areas = self._areas(scores, truth)[0]
         best = int(areas.argmax())
-        p = self._chance(features, float(areas[best]))
+        p = self._chance(features, float(areas[best]), max(_DEALS, _DEALS_EACH * among))
         low, high = self._limits(scores[:, 0, best], truth[:, 0, best] > 0, float(areas[best]))
         # The interval is of the models as they are; it may not exclude what the test of chance does not.
         low, high = (low if p < (1 - LEVEL) / 2 else min(low, 0.5)), max(high, 0.5)
@@ -73,7 +73,7 @@ class Sample:
 
     def _one_hot(self, labels: Rows) -> Reals:
         """Labels (N, D) of D deals -> (N, D, A): whether an image is of each class that is asked for."""
-        return (labels[:, :, None] == np.array(self.asked)).astype(np.float64)
+        return np.asarray(labels[:, :, None] == np.array(self.asked), dtype=np.float64)
 
     def _scores(self, features: Reals, classes: Reals) -> Reals:
         """What a ridge regression on the other folds says of each image, for (N, D, A) at once."""
@@ -85,7 +85,8 @@ class Sample:
             products = learned.T @ learned + _PENALTY * np.eye(features.shape[1])
             weights = np.linalg.solve(products, learned.T @ (flat - flat.mean(axis=0)))
             scores[judged] = ((features[judged] - middle) @ weights).reshape(-1, *classes.shape[1:])
-        return scores.round(9)  # equal columns score equally, whatever the rounding
+        rounded: Reals = scores.round(9)  # equal columns score equally, whatever the rounding
+        return rounded
 
     def _areas(self, scores: Reals, classes: Reals) -> Reals:
         """AUROC (D, A), over the folds; scores and classes are (N, D, A)."""
@@ -102,12 +103,12 @@ class Sample:
         areas: Reals = total / pairs
         return areas
 
-    def _chance(self, features: Reals, reached: float) -> float:
+    def _chance(self, features: Reals, reached: float, deals: int) -> float:
         """How often labels dealt anew are told as well, the best class each time."""
         dealer = Dealer(self.labels, self.groups, self.folds)
         as_good = done = 0
-        while done < _DEALS and as_good < _ENOUGH:
-            many = min(_AT_ONCE, _DEALS - done)
+        while done < deals and as_good < _ENOUGH:
+            many = min(_AT_ONCE, deals - done)
             dealt = self._one_hot(dealer.deal(many))
             as_good += int((self._areas(self._scores(features, dealt), dealt).max(axis=1) >= reached - 1e-12).sum())
             done += many
@@ -125,8 +126,7 @@ class Sample:
         rarest = min(units.count(is_class), units.count(~is_class))
         critical = student(1 - (1 - LEVEL) / len(self.asked), rarest)
         limits = logit_limits(area, clustered_variance(of_units) ** 0.5, critical, rarest, len(of_units), "")
-        assert limits.low is not None and limits.high is not None
-        return limits.low, limits.high
+        return limits.low or 0.0, 1.0 if limits.high is None else limits.high
 
 
 def take_sample(index: ImageIndex, images: int = MOST_IMAGES) -> Sample | None:

@@ -22,7 +22,8 @@ def class_imbalance(audited: Audited) -> list[Finding]:
     """Counts of each class, and the ratio of the largest to the smallest."""
     index = audited.index
     counts = dict(zip(index.classes, np.bincount(index.labels, minlength=len(index.classes)).tolist(), strict=True))
-    many, few = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
+    *_, few = sorted(counts, key=counts.__getitem__, reverse=True)
+    many = max(counts, key=counts.__getitem__)
     ratio = counts[many] / max(1, counts[few])
     share = counts[many] / len(index)
     evidence = {"images": counts, "ratio": ratio, "always_frequent_accuracy": share}
@@ -61,8 +62,10 @@ def too_few_images(audited: Audited) -> list[Finding]:
     said = f"On {where} ({there}) {interval}{counted}."
     if not few and _ACCURACY - low <= _WIDE:
         return [_finding("too-few-images", "info", "passed", said, evidence)]
-    rare = "".join(f" Only {count} {unit} of {name} are judged." for name, count in few.items())
-    remedy = " Use split: {kind: kfold}, which judges every image once, or add images; do not trust small differences."
+    rare = f" Only {', '.join(f'{count} {unit} of {name}' for name, count in few.items())} are judged." if few else ""
+    every = audited.folds is not None and audited.folds.kind == "kfold"
+    kfold = "" if every else "use split.kind kfold, which judges every image once, "
+    remedy = f" Do not trust small differences: {kfold}{'' if every else 'or '}add images."
     return [_finding("too-few-images", "warning", "issue", said + rare + remedy, evidence)]
 
 

@@ -113,7 +113,7 @@ def _findings(audited: Audited, rows: list[int], marks: dict[int, list[Mark]]) -
     telling = _telling(part, [marks[row] for row in rows])
     if telling is None:
         return [first]
-    update = {"evidence": evidence | {"label": telling.evidence}}
+    update: dict[str, Any] = {"evidence": evidence | {"label": telling.evidence}}
     if telling.outcome == "issue":
         update |= {"severity": telling.severity, "sentence": f"{said}{_places(found, marks)}. {telling.sentence}"}
     return [first.model_copy(update=update)]

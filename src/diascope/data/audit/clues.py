@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diascope.data.audit.association import Association, Sample, holm
+from diascope.data.audit.association import LEVEL, Association, Sample, holm
 from diascope.data.audit.features import Reals, of_levels
 from diascope.data.index import ImageIndex
 from diascope.findings import Finding, Severity
@@ -23,7 +23,7 @@ from diascope.metrics.units import Units
 WORTH_SAYING, WORTH_ALARM = 0.525, 0.575
 OF_CONTENT = 0.8  # AUROC from which a clue that may be content is worth an alarm: real lesions reach this by colour
 ALPHA = 0.05
-_TELLING, _TELLING_IMAGES, _TELLING_GROUPS = 0.3, 10, 5  # see Level
+_TELLING, _TELLING_IMAGES, _TELLING_GROUPS, _TELLING_PART = 0.3, 10, 5, 0.01  # see telling_level
 _MOST_LEVELS = 30
 _OTHERS = "(others)"
 
@@ -54,7 +54,7 @@ class Clue:
 
 @dataclass(frozen=True)
 class Level:
-    """A value whose images are of a class more often, or more rarely, than others by 30 points or more."""
+    """A value whose images are of a class more often than others by 30 points or more."""
 
     name: str
     told: int
@@ -62,13 +62,18 @@ class Level:
     elsewhere: float
     images: int
 
+    @property
+    def weight(self) -> float:
+        """How plainly it is seen: a chi-squared but for its scale."""
+        return self.images * (self.share - self.elsewhere) ** 2
+
 
 def weigh(clues: Sequence[Clue], index: ImageIndex, sample: Sample | None) -> list[Finding]:
     """A finding for each clue; p-values are corrected for how many of them there are (Holm)."""
     if sample is None:
         return [_not_applicable(clue, "every class has images of fewer than 10 groups") for clue in clues]
     moving = [clue for clue in clues if not clue.constant]
-    found = [sample.associate(columns_of(clue, sample)) for clue in moving]
+    found = [sample.associate(columns_of(clue, sample), len(moving)) for clue in moving]
     adjusted = holm([one.p for one in found])
     said = {id(clue): judge(clue, one, p, index, sample) for clue, one, p in zip(moving, found, adjusted, strict=True)}
     return [said.get(id(clue)) or _not_applicable(clue, "it is the same for all images") for clue in clues]
@@ -114,24 +119,27 @@ def association_evidence(found: Association, p: float, index: ImageIndex) -> dic
 
 
 def telling_level(levels: Sequence[str], index: ImageIndex, sample: Sample) -> Level | None:
-    """The value that says most of its images: at least 10, of 5 groups, with an interval that excludes the others."""
-    best: Level | None = None
+    """The value that gives most of its images away: at least 10 of 5 groups and 1% of all.
+
+    The interval of its share of a class excludes the share elsewhere, corrected for the number of values and classes.
+    """
     values = np.array(levels)[sample.rows]
-    units = Units(len(values), sample.groups)
-    for name in np.unique(values).tolist():
+    names = np.unique(values).tolist()
+    units = Units(len(values), sample.groups, level=1 - (1 - LEVEL) / (len(names) * len(index.classes)))
+    best: Level | None = None
+    for name in names:
         has = values == name
-        if has.sum() < _TELLING_IMAGES or units.count(has) < _TELLING_GROUPS or has.sum() > len(has) / 2:
+        enough = has.sum() >= max(_TELLING_IMAGES, _TELLING_PART * len(has)) and units.count(has) >= _TELLING_GROUPS
+        if not enough or has.sum() > len(has) / 2:
             continue
-        for told in sample.asked:
+        for told in range(len(index.classes)):
             inside = proportion(sample.labels == told, has, units)
-            outside = float((sample.labels[~has] == told).mean())
-            assert inside is not None
-            low, high = inside.limits.low, inside.limits.high
-            apart = abs(inside.value - outside)
-            if low is None or high is None or apart < _TELLING or low <= outside <= high:
+            elsewhere = float((sample.labels[~has] == told).mean())
+            if inside is None or (inside.limits.low or 0) <= elsewhere or inside.value - elsewhere < _TELLING:
                 continue
-            if best is None or apart > abs(best.share - best.elsewhere):
-                best = Level(str(name), told, inside.value, outside, int(has.sum()))
+            level = Level(str(name), told, inside.value, elsewhere, int(has.sum()))
+            if best is None or level.weight > best.weight:
+                best = level
     return best
 
 

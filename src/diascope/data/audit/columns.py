@@ -43,19 +43,16 @@ def _clue(name: str, cells: list[str]) -> Clue | None:
     values = set(filled)
     if len(values) == 1:
         return None
-    remedy = (
-        f"If it can be seen in the images, a network may read it instead of the class: compare within its values "
-        f"(report.subgroups: [{name}]), or choose images with data.where."
-    )
+    remedy = "If it can be seen in the images, a network may read it instead of the class: compare within "
     if len(values) <= _MOST_VALUES and len(values) < len(cells) / 2:
-        return Clue(CODE, f"Column {name}", remedy, levels=filled)
+        return Clue(CODE, f"Column {name}", f"{remedy}its values (report.subgroups: [{name}]).", levels=filled)
     numbers = _numbers(cells)
     if numbers is None or len(np.unique(numbers[~np.isnan(numbers)])) == len(numbers):  # an identifier
         return None
     absent = np.isnan(numbers)
     known = np.where(absent, np.nanmedian(numbers), numbers)
     features = np.concatenate([of_numbers(known), of_levels([str(one) for one in absent])], axis=1)
-    return Clue(CODE, f"Column {name}", remedy, numbers={name: known}, features=features)
+    return Clue(CODE, f"Column {name}", f"{remedy}like values of it.", numbers={name: known}, features=features)
 
 
 def _numbers(cells: list[str]) -> NDArray[np.float64] | None:
@@ -69,7 +66,7 @@ def _numbers(cells: list[str]) -> NDArray[np.float64] | None:
 
 
 def _weigh(clues: dict[str, Clue], audited: Audited, sample: Sample) -> list[Finding]:
-    found = {name: sample.associate(columns_of(clue, sample)) for name, clue in clues.items()}
+    found = {name: sample.associate(columns_of(clue, sample), len(clues)) for name, clue in clues.items()}
     adjusted = holm([one.p for one in found.values()])
     findings = []
     for (name, one), p in zip(found.items(), adjusted, strict=True):

@@ -28,7 +28,7 @@ def corners_predict_label(audited: Audited) -> list[Finding]:
     if sample is None:
         sentence = "Corners were not set against the classes: every class has images of fewer than 10 groups."
         return [Finding(code=CODE, severity="info", outcome="not applicable", sentence=sentence)]
-    found = [sample.associate(of_pictures(audited.facts.corners[sample.rows, c], _SIDE)) for c in range(4)]
+    found = [sample.associate(of_pictures(audited.facts.corners[sample.rows, c], _SIDE), 4) for c in range(4)]
     adjusted = holm([one.p for one in found])
     told = [c for c in range(4) if adjusted[c] < ALPHA and found[c].auroc >= WORTH_SAYING]
     best = max(told or range(4), key=lambda c: found[c].auroc)
@@ -51,9 +51,9 @@ def _sentence(found: list[Association], told: list[int], best: int, index: Image
     others = [CORNERS[c] for c in told if c != best]
     also = f" So do others: {', '.join(others)}." if others else ""
     return (
-        f"The {CORNERS[best]} corner alone tells the classes apart: {in_words(found[best], index)}.{also} Unless lesions "
-        "reach into it, that is a shortcut: letters, rulers, borders, or the light of another device. Look at the mean "
-        "corners, and crop or cover what is there."
+        f"The {CORNERS[best]} corner alone tells the classes apart: {in_words(found[best], index)}.{also} Unless "
+        "lesions reach into it, that is a shortcut: letters, rulers, borders, or the light of another device. Look at "
+        "the mean corners, and crop or cover what is there."
     )
 
 

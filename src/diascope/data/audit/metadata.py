@@ -11,10 +11,7 @@ from diascope.findings import Finding
 _SOURCES = (
     "Ask where the images of each class come from; a network may learn to tell the sources instead of the classes."
 )
-_CONTENT = (
-    "It may be a true sign of the class; if it is not, let training.augmentation vary it, and see whether the network "
-    "still works."
-)
+_CONTENT = "It may be a true sign of the class, or a trace of where the images come from."
 
 
 def metadata_predicts_label(audited: Audited) -> list[Finding]:
@@ -72,7 +69,7 @@ def _brightness(facts: Facts) -> Clue:
     return Clue(
         "brightness-predicts-label",
         "The mean brightness",
-        _CONTENT,
+        f"{_CONTENT} If it is a trace, let augmentation.brightness vary it.",
         numbers={"brightness": gray},
         features=of_numbers(gray),
         content=True,
@@ -84,7 +81,7 @@ def _colour(facts: Facts) -> Clue:
     return Clue(
         "colour-predicts-label",
         "The mean colour",
-        _CONTENT,
+        f"{_CONTENT} If it is a trace, data.channels 1 takes colour away.",
         numbers={"red less green": red - green, "blue less green": blue - green},
         features=of_numbers(red - green, blue - green),
         content=True,

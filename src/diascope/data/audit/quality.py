@@ -19,7 +19,8 @@ _BLANK = 2 / 255  # standard deviation of gray: two levels of 8 bits
 _BRIGHT = 0.25  # share of pixels at the highest level, ...
 _BRIGHTER = 0.2  # ... and so much more than the median image: white paper around every image is not saturation
 _DARK, _DARK_SPREADS, _BLACK = 0.06, 4.0, 0.015  # mean gray, 0 to 1: dark and far below the others; dark anyway
-_BLUR_SPREADS, _FLAT = 4.5, 1e-6  # of log sharpness below the others; sharpness of what has no detail at all
+_CONTRAST = 0.04  # standard deviation of gray that a dark image does not reach: an X-ray may be black but for the bone
+_BLUR_SPREADS, _FLAT = 5.0, 1e-6  # of log sharpness below the others; sharpness of what has no detail at all
 _LEAST_SPREAD = 0.25  # of logarithms: a set of images all alike makes none of them an outlier
 
 
@@ -68,7 +69,8 @@ def _blank(facts: Facts) -> Flags:
 def _dark(facts: Facts) -> Flags:
     gray = facts.means.mean(axis=1)
     outliers = (gray < _DARK) & (spreads_below(np.log(gray + 1e-3)) > _DARK_SPREADS)
-    return np.asarray((outliers | (gray < _BLACK)) & ~_blank(facts))
+    poor = facts.deviations < _CONTRAST
+    return np.asarray((outliers | (gray < _BLACK)) & poor & ~_blank(facts))
 
 
 def _found(audited: Audited, code: str, flags: Flags, word: str, what: str, values: Reals | None = None) -> Finding:
@@ -85,5 +87,6 @@ def _found(audited: Audited, code: str, flags: Flags, word: str, what: str, valu
     evidence["files"] = [{"path": path, "action": "look", "why": word} for path in paths]
     images = "1 image of" if len(rows) == 1 else f"{len(rows):,} images of"
     said = what.replace("are", "is", 1).replace("they have", "it has") if len(rows) == 1 else what
-    sentence = f"{images} {len(index):,} {said} ({paths[0]}{', ...' if len(rows) > 1 else ''}). Look at them, and remove what shows nothing."
+    named = paths[0] if len(paths) == 1 else f"{paths[0]}, ..."
+    sentence = f"{images} {len(index):,} {said} ({named}). Look at them, and remove what shows nothing."
     return Finding(code=code, severity="warning", outcome="issue", sentence=sentence, evidence=evidence)

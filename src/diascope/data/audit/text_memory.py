@@ -10,8 +10,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from diascope.data.audit.text import TextBox
 from diascope.data.store import cache_root
 
@@ -46,8 +44,9 @@ def mark_of(box: TextBox, height: int, width: int) -> Mark:
     signs = [sign for sign in box.text if not sign.isspace()]
     letters, digits = any(sign.isalpha() for sign in signs), any(sign.isdigit() for sign in signs)
     kind: Kind = "mixed" if letters and digits else "letters" if letters else "digits" if digits else "signs"
-    edges = np.array([box.left / width, box.top / height, box.right / width, box.bottom / height]).round(3).tolist()
-    return Mark(*edges, length=len(signs), kind=kind, confidence=round(box.confidence, 3))
+    left, right = round(box.left / width, 3), round(box.right / width, 3)
+    top, bottom = round(box.top / height, 3), round(box.bottom / height, 3)
+    return Mark(left, top, right, bottom, len(signs), kind, round(box.confidence, 3))
 
 
 class TextMemory:
