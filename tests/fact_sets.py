@@ -1,6 +1,7 @@
 """Facts for tests of the audit: written by hand where the numbers are the point, measured where pictures are."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.ndimage import laplace
 from diascope.config import DataConfig
 from diascope.data import phantoms
 from diascope.data.audit.facts import CORNER, CORNER_SHARE, THUMBNAIL, Audited, Facts
-from diascope.data.index import open_index
+from diascope.data.index import Files, ImageIndex, open_index
 
 Pixels = NDArray[np.uint8]
 
@@ -56,6 +57,41 @@ def _measure(image: Pixels) -> dict[str, Any]:
         "thumbnails": np.asarray(gray.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR)),
         "corners": np.array([np.asarray(corner) for corner in corners]),
     }
+
+
+def index_of(
+    labels: NDArray[np.int64],
+    *,
+    groups: NDArray[np.int64] | None = None,
+    classes: int = 2,
+    columns: dict[str, list[str]] | None = None,
+    root: str = ".",
+) -> ImageIndex:
+    """Images 00000.png and so on, of classes a, b, c ...; the last one is positive."""
+    names = tuple("abcdefghij"[:classes])
+    return ImageIndex(
+        source="drawn.csv",
+        paths=[f"{row:05d}.png" for row in range(len(labels))],
+        labels=np.asarray(labels, dtype=np.int64),
+        classes=names,
+        positive=names[-1],
+        groups=None if groups is None else [str(group) for group in groups],
+        splits=None,
+        columns=columns or {},
+        origin=Files(Path(root)),
+        numbers=np.arange(len(labels)),
+    )
+
+
+def plain_facts(count: int, **told: Any) -> Facts:
+    """The facts of noise: gray images that say nothing of their class."""
+    random = np.random.default_rng(5)
+    return measured(list(random.integers(90, 160, (count, 32, 32, 1), dtype=np.uint8)), **told)
+
+
+def audited(index: ImageIndex, facts: Facts, **more: Any) -> Audited:
+    """As the checks get it, with a configuration of no interest."""
+    return Audited(index, facts, DataConfig(source=index.source), **more)
 
 
 def of_phantoms(kind: str, **phantom: Any) -> Audited:

@@ -22,7 +22,7 @@ from diascope.metrics.units import Units
 
 WORTH_SAYING, WORTH_ALARM = 0.525, 0.575
 OF_CONTENT = 0.8  # AUROC from which a clue that may be content is worth an alarm: real lesions reach this by colour
-ALPHA = 0.05
+ALPHA = 0.025  # of a family of clues: there are two, of files and of corners, and columns where a manifest has any
 _TELLING, _TELLING_IMAGES, _TELLING_GROUPS, _TELLING_PART = 0.3, 10, 5, 0.01  # see telling_level
 _MOST_LEVELS = 30
 _OTHERS = "(others)"

@@ -15,7 +15,7 @@ Flags = NDArray[np.bool_]
 Reals = NDArray[np.float64]
 
 _NAMED = 200
-_BLANK = 2 / 255  # standard deviation of gray: two levels of 8 bits
+_BLANK = 1 / 255  # standard deviation of gray: one level of 8 bits, as compression leaves it in an empty picture
 _BRIGHT = 0.25  # share of pixels at the highest level, ...
 _BRIGHTER = 0.2  # ... and so much more than the median image: white paper around every image is not saturation
 _DARK, _DARK_SPREADS, _BLACK = 0.06, 4.0, 0.015  # mean gray, 0 to 1: dark and far below the others; dark anyway
