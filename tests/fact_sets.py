@@ -1,6 +1,7 @@
 """Facts for tests of the audit: written by hand where the numbers are the point, measured where pictures are."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ def measured(images: Sequence[Pixels], **told: Any) -> Facts:
     count = len(images)
     rows = [_measure(image) for image in images]
     plain: dict[str, Any] = {
-        "digests": [f"{i}" for i in range(count)],
-        "pixel_digests": [f"{i}" for i in range(count)],
+        "digests": [blake2b(image.tobytes()).hexdigest() for image in images],
+        "pixel_digests": [blake2b(image.tobytes()).hexdigest() for image in images],
         "bytes": np.zeros(count, np.int64),
         "formats": [""] * count,
         "compressions": [""] * count,
