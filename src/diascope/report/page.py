@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from diascope.errors import RunError
+from diascope.findings import Finding, outcomes
 from diascope.metrics import METRICS, REGISTRY
 from diascope.report import formats
 from diascope.report.answer import head, reading, verdicts
+from diascope.report.audit_page import shown_findings
 from diascope.report.augmentation_words import copied_arms
 from diascope.report.charts import DIAGONAL, curve_domains, measures, overlays, page_specs, write_charts
 from diascope.report.checklist import checklist_markdown, checklist_section
@@ -53,7 +55,8 @@ def write_report(folder: Path) -> Path:
     """
     record = StudyRecord(folder)
     summary = summarize(record)
-    page = render(summary, sample_pictures(record), sample_strips(record))
+    findings = shown_findings(record.findings, folder / "audit")
+    page = render(summary, sample_pictures(record), sample_strips(record), findings)
     try:
         write_atomic(folder / "summary.json", readable_json(summary))
         write_atomic(folder / "checklist.md", checklist_markdown(checklist_section(summary)["rows"]))
@@ -66,12 +69,26 @@ def write_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def render(summary: dict[str, Any], samples: dict[str, list[str]], strips: Sequence[dict[str, Any]] = ()) -> str:
-    """The page, from a summary, by class pictures as data URIs, and strips of augmented ones (see sample_strips)."""
+def render(
+    summary: dict[str, Any],
+    samples: dict[str, list[str]],
+    strips: Sequence[dict[str, Any]] = (),
+    findings: Sequence[dict[str, Any]] = (),
+) -> str:
+    """The page, from a summary, by class pictures as data URIs, strips of augmented ones (see sample_strips), and
+    findings (see audit_page).
+    """
     tables = chart_tables(summary)
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return str(
-        template.render(summary=summary, samples=samples, strips=strips, **_facts(summary), **_looks(summary, tables))
+        template.render(
+            summary=summary,
+            samples=samples,
+            strips=strips,
+            findings=findings,
+            **_facts(summary),
+            **_looks(summary, tables),
+        )
     )
 
 
@@ -103,6 +120,7 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
         "copied": copied_arms(summary["arms"]),
         "fitted": [name for name, arm in summary["arms"].items() if fitted_at_once(arm["config"])],
         "open_runs": len(runs) <= OPEN_RUNS,
+        "findings_told": outcomes([Finding.model_validate(found) for found in summary["findings"]]),
     }
 
 
@@ -167,7 +185,7 @@ def _base(summary: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in base.items() if drawn or not key.startswith("data.phantom.")}
 
 
-def _environment() -> Any:
+def environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
