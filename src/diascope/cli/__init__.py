@@ -8,6 +8,7 @@ from diascope.cli.augment import augment
 from diascope.cli.cache import cache
 from diascope.cli.demo import demo
 from diascope.cli.plan import plan
+from diascope.cli.probe import probe
 from diascope.cli.recipes import recipes
 from diascope.cli.report import report
 from diascope.cli.run import run
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, plan, report, test, tune, augment, recipes, schema, cache):
+for command in (demo, run, plan, report, test, probe, tune, augment, recipes, schema, cache):
     app.command()(command)
 
 

@@ -48,6 +48,9 @@ class ReportConfig(Section):
     subgroups: Annotated[tuple[str, ...], AfterValidator(all_differ)] = Field(
         (), description="columns of the manifest; the primary metric is shown for each of their values"
     )
+    probes: bool = Field(
+        False, description="probe the first run of each arm for shortcuts at the end; takes two more trainings an arm"
+    )
     clinical_background: str = Field("", description="the clinical problem, and what existing models can do")
     intended_use: str = Field(
         "",

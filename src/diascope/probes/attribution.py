@@ -19,7 +19,7 @@ TIMES = 1.5  # the area: a smaller surplus is not worth a word
 AT_ONCE = 8
 
 
-def attribution(probed: Probed) -> list[Measured]:
+def probe(probed: Probed) -> list[Measured]:
     """Of images of each class, the answer that the network gave them."""
     places = probed.some_of_each_class(MOST)
     probed.progress("explaining", 0, len(places))

@@ -16,7 +16,7 @@ from diascope.seeding import stream
 MUCH, SOME = 0.10, 0.05  # of accuracy: what the erased part decides beyond what any part does
 
 
-def erasing(probed: Probed) -> list[Measured]:
+def probe(probed: Probed) -> list[Measured]:
     """The corners of all images, and the text of those that hold some."""
     probed.progress("erasing corners", 0, 1)
     size = probed.pixels.shape[1:3]

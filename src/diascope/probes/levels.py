@@ -19,7 +19,7 @@ MUCH, SOME = 0.10, 0.05  # of balanced accuracy: what is lost within the values
 OURS = {"path", "label", "class_number", "group", "split"}  # columns of index.csv that are not the user's
 
 
-def levels(probed: Probed) -> list[Measured]:
+def probe(probed: Probed) -> list[Measured]:
     """Every column that has a few values, two or more of them with images of each class."""
     found = [
         measured

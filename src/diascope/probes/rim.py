@@ -17,7 +17,7 @@ SOME = 0.05  # of balanced accuracy above chance: less is not worth a word
 TITLE = "The rim alone"
 
 
-def rim(probed: Probed) -> list[Measured]:
+def probe(probed: Probed) -> list[Measured]:
     """One network on the rim, one on the centre, each trained as the run was."""
     height, width = probed.pixels.shape[1:3]
     centre = disk(height, width, probed.options.centre)

@@ -17,7 +17,7 @@ MUCH, SOME = 0.10, 0.05  # of the answers: those that follow the corners
 CODE, TITLE = "swapped-corners", "Corners swapped"
 
 
-def swapping(probed: Probed) -> list[Measured]:
+def probe(probed: Probed) -> list[Measured]:
     """A table of answers: images in rows, whose corners they have in columns."""
     height, width = probed.pixels.shape[1:3]
     places = probed.some_of_each_class(MOST if height * width <= LARGE else MOST_LARGE)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from diascope.report.checklist import checklist_markdown, checklist_section
 from diascope.report.idle_keys import fitted_at_once, is_idle
 from diascope.report.interval_panels import drawn_subgroups
 from diascope.report.panels import ARM_COLOURS, SERIES_COLOURS, SERIES_DASH, SERIES_NAMES, SHOWN_FIRST, arm_dash_pattern
+from diascope.report.probes import PROBE_MARKS, probe_pictures
 from diascope.report.sample_strips import data_uri, sample_strips
 from diascope.report.search import short
 from diascope.report.starts import fold_starts
@@ -53,7 +54,7 @@ def write_report(folder: Path) -> Path:
     """
     record = StudyRecord(folder)
     summary = summarize(record)
-    page = render(summary, sample_pictures(record), sample_strips(record))
+    page = render(summary, sample_pictures(record), sample_strips(record), probe_pictures(record))
     try:
         write_atomic(folder / "summary.json", readable_json(summary))
         write_atomic(folder / "checklist.md", checklist_markdown(checklist_section(summary)["rows"]))
@@ -66,12 +67,25 @@ def write_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def render(summary: dict[str, Any], samples: dict[str, list[str]], strips: Sequence[dict[str, Any]] = ()) -> str:
-    """The page, from a summary, by class pictures as data URIs, and strips of augmented ones (see sample_strips)."""
+def render(
+    summary: dict[str, Any],
+    samples: dict[str, list[str]],
+    strips: Sequence[dict[str, Any]] = (),
+    probed: Mapping[str, list[dict[str, str]]] = {},  # noqa: B006  (only read)
+) -> str:
+    """The page, from a summary, by class pictures as data URIs, strips of augmented ones (see sample_strips), and
+    pictures of what probes did (see probe_pictures)."""
     tables = chart_tables(summary)
     template = _environment().get_template("report.html.j2")
     return str(
-        template.render(summary=summary, samples=samples, strips=strips, **_facts(summary), **_looks(summary, tables))
+        template.render(
+            summary=summary,
+            samples=samples,
+            strips=strips,
+            probe_pictures=probed,
+            **_facts(summary),
+            **_looks(summary, tables),
+        )
     )
 
 
@@ -90,6 +104,7 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
         "classes_shown": any(arm["per_class"] for arm in summary["arms"].values()),
         "reading_names": READING_NAMES,
         "meanings": METRICS,
+        "probe_marks": PROBE_MARKS,
         "base": _base(summary),
         "reading": reading(summary),
         "unit": "images" if summary["data"]["sides"]["training"]["groups"] is None else "groups",
