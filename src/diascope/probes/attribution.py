@@ -82,6 +82,7 @@ def _share(
         code=code,
         title=title,
         facts=facts,
+        claim=f"it looks at {where}",
         effect=Effect(share, low, high, excess.p, excess.n),
         quantity=f"share of attribution in {where}",
         null=area,

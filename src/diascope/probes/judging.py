@@ -33,7 +33,7 @@ def judged(measured: Sequence[Measured]) -> list[Finding]:
 
 def _finding(found: Measured, p_holm: float | None) -> Finding:
     verdict = _verdict(found, p_holm)
-    evidence: dict[str, Any] = {"verdict": verdict, "title": found.title, **found.evidence}
+    evidence: dict[str, Any] = {"verdict": verdict, "title": found.title, "claim": found.claim, **found.evidence}
     if found.effect is not None:
         numbers = asdict(found.effect)
         evidence |= {"effect": numbers.pop("value"), **numbers, "p_holm": p_holm}
@@ -61,7 +61,7 @@ def _verdict(found: Measured, p_holm: float | None) -> Verdict:
 def overall(probed: Probed, findings: Sequence[Finding]) -> tuple[Overall, str]:
     """The judgement over all probes of a run, and a sentence that gives its reason."""
     by_verdict = {
-        verdict: [finding.evidence["title"] for finding in findings if finding.evidence["verdict"] == verdict]
+        verdict: [finding.evidence["claim"] for finding in findings if finding.evidence["verdict"] == verdict]
         for verdict in _LEADS
     }
     if by_verdict["found"]:
@@ -78,8 +78,8 @@ def overall(probed: Probed, findings: Sequence[Finding]) -> tuple[Overall, str]:
     )
 
 
-def _because(what: str, titles: Sequence[str]) -> str:
-    return f"{what}: {'; '.join(title[0].lower() + title[1:] for title in titles)}."
+def _because(what: str, claims: Sequence[str]) -> str:
+    return f"{what}: {'; '.join(claims)}."
 
 
 def _cannot_tell(probed: Probed, findings: Sequence[Finding]) -> str:

@@ -60,6 +60,7 @@ def _of_column(probed: Probed, name: str, cells: NDArray[np.str_]) -> Measured |
         code=f"levels-{name}",
         title=f"Within {name}",
         facts=facts,
+        claim=f"within {name} it tells the classes apart less well than over all",
         effect=effect,
         quantity=f"balanced accuracy lost within {name}",
         null=0.0,

@@ -37,13 +37,15 @@ class Options:
 class Measured:
     """What one probe found out, before it is judged beside the others.
 
-    `surely_much` and `surely_some`: whether the effect is large enough to be called found, or possible, should it not
-    be chance. `facts` is the sentence without its judgement. `pictures` are rows of images that show what was done.
+    `facts` is the sentence without its judgement, `claim` what it comes to where there is a shortcut. `much` and `some`:
+    whether the effect is large enough to be called found, or possible, should it not be chance. `pictures` are rows of
+    images that show what was done, by caption.
     """
 
     code: str
     title: str
     facts: str
+    claim: str = ""
     outcome: Outcome = "measured"
     effect: Effect | None = None
     quantity: str = ""  # what the effect is, for a table
@@ -52,7 +54,7 @@ class Measured:
     much: bool = False
     some: bool = False
     evidence: dict[str, Any] = field(default_factory=dict)
-    pictures: dict[str, list[Pixels]] = field(default_factory=dict)  # by caption
+    pictures: dict[str, list[Pixels]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

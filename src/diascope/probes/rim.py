@@ -41,6 +41,7 @@ def probe(probed: Probed) -> list[Measured]:
             code="rim",
             title=TITLE,
             facts=facts,
+            claim="the rim of the images, without what they show, tells the classes apart",
             effect=effect,
             quantity="balanced accuracy of the rim alone",
             null=chance,

@@ -54,6 +54,7 @@ def probe(probed: Probed) -> list[Measured]:
             code=CODE,
             title=TITLE,
             facts=facts,
+            claim="its answers follow the corners",
             effect=effect,
             quantity="answers that follow the corners",
             null=0.0,

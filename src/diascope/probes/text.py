@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from diascope.probes.probed import Outcome, Pixels, Probed
 
-MOST = 64  # images: reading one takes a third of a second
+MOST = 32  # images: reading one takes a third of a second
+LEGIBLE = 64  # pixels of height and width: in smaller images no text can be read
 FEWEST = 8  # images with text: of fewer nothing can be said
 SIDE = 320  # smaller images are enlarged to it: readers of text miss letters of a few pixels
 
@@ -29,7 +30,7 @@ _FOUND: WeakKeyDictionary[Probed, Text] = WeakKeyDictionary()
 
 
 def find_text(probed: Probed) -> Text:
-    """Read up to 64 images, as the network gets them."""
+    """Read some images of each class, as the network gets them."""
     if probed not in _FOUND:
         _FOUND[probed] = _read(probed)
     return _FOUND[probed]
@@ -39,6 +40,9 @@ def _read(probed: Probed) -> Text:
     nothing = Text(np.array([], dtype=np.int64), [])
     if not probed.options.text:
         return replace(nothing, reason="reading burned-in text was turned off", outcome="skipped")
+    if min(probed.pixels.shape[1:3]) < LEGIBLE:
+        size = "{} x {}".format(*probed.pixels.shape[1:3])
+        return replace(nothing, reason=f"no text can be read in images of {size} pixels", outcome="not applicable")
     from diascope.data.audit.text import TextReader
 
     if (missing := TextReader.missing()) is not None:
@@ -51,7 +55,7 @@ def _read(probed: Probed) -> Text:
     probed.progress("looking for burned-in text", len(places), len(places))
     with_text = [number for number, boxes in enumerate(found) if boxes]
     if len(with_text) < FEWEST:
-        reason = f"text was read in {len(with_text)} of {len(places)} images, and less than {FEWEST} say nothing"
+        reason = f"text was read in {len(with_text)} of {len(places)} images, and fewer than {FEWEST} say nothing"
         return replace(nothing, reason=reason, outcome="not applicable")
     return Text(places[with_text], [found[number] for number in with_text])
 

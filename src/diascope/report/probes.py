@@ -21,8 +21,8 @@ def summarize_probes(record: StudyRecord) -> list[dict[str, Any]]:
 def probe_warnings(summary: dict[str, Any]) -> list[str]:
     """A sentence for each run in which a shortcut was found."""
     return [
-        f"Shortcut in {found['arm']} (fold {found['fold']} seed {found['seed']}): {found['sentence']} Its scores tell "
-        "how well it reads the shortcut, not the images."
+        f"A shortcut was found in {found['arm']} (fold {found['fold']} seed {found['seed']}). {found['sentence']} Its "
+        "scores say how well it reads the shortcut, not what it would do without."
         for found in summary["probes"]
         if found["verdict"] == "shortcut found"
     ]
