@@ -65,6 +65,7 @@ def run(
     from json import dumps
 
     from diascope.cli.display import RunDisplay
+    from diascope.cli.run import probe_study
     from diascope.report.page import write_report
     from diascope.study.executors.ray import Resources
     from diascope.study.explaining import explain_study
@@ -77,6 +78,8 @@ def run(
     with RunDisplay() as display:
         outcome = run_study(found, folder, options, display)
         explain_study(folder, display.warn, device)
+    if found.config.report.probes:
+        probe_study(folder, device)
     write_report(folder)
     if outcome.failed:
         names = ", ".join(f"{failure.task.name} ({failure.problem})" for failure in outcome.failed)

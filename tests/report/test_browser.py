@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from diascope.report.page import render, sample_pictures
+from diascope.report.page import Pictures, render, sample_pictures
 from diascope.report.summary import summarize
 from diascope.runs.record import StudyRecord
 
@@ -93,7 +93,7 @@ def test_every_chart_is_drawn_and_nothing_overflows(
 ) -> None:
     record = StudyRecord(make_study(**options))
     summary = summarize(record)
-    page = render(summary, sample_pictures(record))
+    page = render(summary, Pictures(sample_pictures(record)))
     seen, console = _look(page, tmp_path)
     assert console == ""
     for found, width in zip(seen, WIDTHS, strict=True):

@@ -71,7 +71,7 @@ def _unequal(make_study: MakeStudy, **options: Any) -> dict[str, Any]:
 
 def test_balanced_accuracy_and_auroc_lead_the_page(make_study: MakeStudy) -> None:
     summary = _unequal(make_study)
-    text = _text(render(summary, {}))
+    text = _text(render(summary))
     always = summary["balance"]["always"]
     assert summary["primary"]["leading"] == ["balanced_accuracy", "auroc", "loss", "accuracy"]
     assert f"always answering nevus would have an accuracy of {always['accuracy']:.3f}" in summary["beside"]
@@ -98,7 +98,7 @@ def test_equal_classes_say_nothing_of_it(make_study: MakeStudy) -> None:
     summary = summarize(StudyRecord(make_study(epochs=2, seeds=1)))
     assert summary["beside"] == ""
     assert not summary["balance"]["unequal"]
-    text = _text(render(summary, {}))
+    text = _text(render(summary))
     assert "The classes are unequal" not in text
     assert "always nevus" not in text
 
@@ -110,7 +110,7 @@ def test_what_the_arms_did_about_it_is_in_a_table(make_study: MakeStudy) -> None
     counts = summary["data"]["folds"][0]["training"]["per_class"]
     expected = compute_class_weight("balanced", classes=np.array(list(counts)), y=np.array(_labels(counts)))
     assert list(weighted["weights"].values()) == pytest.approx(list(expected))
-    text = _text(render(summary, {}))
+    text = _text(render(summary))
     assert "plain, as-plain class_weights none, sampler shuffle" in text
     assert f"{weighted['weights']['melanoma']:.3f}" in text[text.index("share of training") :]
 
@@ -130,7 +130,7 @@ def test_each_class_has_its_sensitivity_beside_the_balanced_accuracy(make_study:
     arm = summary["arms"]["dropout"]
     rates = [arm["per_class"][name]["sensitivity"]["mean"] for name in summary["data"]["classes"]]
     assert np.mean(rates) == pytest.approx(arm["metrics"]["balanced_accuracy"]["mean"])
-    text = _text(render(summary, {}))
+    text = _text(render(summary))
     assert "Sensitivity of every class" in text
     assert "AUROC: mean over the 3 classes, each against the rest" in text
 

@@ -78,7 +78,7 @@ def test_a_study_of_folds_has_them_in_summary_and_page(make_study: MakeStudy) ->
     by_run = [run["last"]["accuracy"] for run in arm["runs"]]
     assert [fold["accuracy"] for fold in arm["folds"]] == by_run
     assert arm["over_folds"]["accuracy"]["mean"] == pytest.approx(arm["metrics"]["accuracy"]["mean"])
-    page = render(summary, {})
+    page = render(summary)
     text = _text(page)
     section = text[text.index("4 folds.") : text.index("Learning curves Arms")]
     assert f"{np.std(by_run, ddof=1):.3f} {np.std(by_run):.3f}" in section
@@ -94,7 +94,7 @@ def test_a_study_of_folds_has_them_in_summary_and_page(make_study: MakeStudy) ->
 
 
 def test_one_split_has_no_section_on_folds(make_study: MakeStudy) -> None:
-    page = render(summarize(StudyRecord(make_study(seeds=1, epochs=2))), {})
+    page = render(summarize(StudyRecord(make_study(seeds=1, epochs=2))))
     assert "Cross-validation</h2>" not in page
     assert 'data-spec="folds"' not in page
 
@@ -102,7 +102,7 @@ def test_one_split_has_no_section_on_folds(make_study: MakeStudy) -> None:
 def test_a_training_that_watches_the_validation_side_is_named(make_study: MakeStudy) -> None:
     arms = {"plain": {}, "stopped": {"training.early_stopping": {"patience": 3}}}
     folder = make_study(folds=2, seeds=1, epochs=3, arms=arms)
-    text = _text(render(summarize(StudyRecord(folder)), {}))
+    text = _text(render(summarize(StudyRecord(folder))))
     assert "looked at the validation side to stop or to lower the learning rate in stopped." in text
 
 
@@ -113,7 +113,7 @@ def test_unfinished_folds_leave_a_dash(make_study: MakeStudy) -> None:
     first, second, third = summary["arms"]["dropout"]["folds"]
     assert second["accuracy"] is None
     assert summary["arms"]["dropout"]["over_folds"]["accuracy"]["n"] == 2
-    assert f"{first['accuracy']:.3f} – {third['accuracy']:.3f}" in _text(render(summary, {}))
+    assert f"{first['accuracy']:.3f} – {third['accuracy']:.3f}" in _text(render(summary))
 
 
 def test_dots_that_would_hide_one_another_are_lifted() -> None:

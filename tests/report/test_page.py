@@ -12,7 +12,7 @@ from PIL import Image
 
 from diascope.errors import RunError
 from diascope.report.answer import verdicts
-from diascope.report.page import readable_json, render, sample_pictures, write_report
+from diascope.report.page import Pictures, readable_json, render, sample_pictures, write_report
 from diascope.report.summary import summarize
 from diascope.runs.record import StudyRecord
 
@@ -22,7 +22,7 @@ MakeStudy = Callable[..., Path]
 def _page(folder: Path) -> str:
     """The page alone, without the chart files."""
     record = StudyRecord(folder)
-    return render(summarize(record), sample_pictures(record))
+    return render(summarize(record), Pictures(sample_pictures(record)))
 
 
 def _visible(page: str) -> str:

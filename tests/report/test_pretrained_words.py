@@ -20,7 +20,7 @@ from diascope.report.checklist.pretrained_words import (
     weights_words,
 )
 from diascope.report.checklist.training_words import GLOROT, begins_at_random, initial_weights
-from diascope.report.page import flat, render
+from diascope.report.page import Pictures, flat, render
 from diascope.report.starts import fold_starts, from_scratch
 from diascope.report.summary import summarize
 from diascope.report.tables import chart_tables, of_arm
@@ -252,7 +252,7 @@ def test_folds_say_how_each_begins(make_study: MakeStudy) -> None:
     assert told[3].startswith(
         "The pretrained weights of vgg16 are the same in all folds; what they had been trained on"
     )
-    page = render(summary, {})
+    page = render(summary)
     assert all(sentence in page for sentence in told)
     plain = summarize(StudyRecord(make_study(folder="plain", folds=2, seeds=1, epochs=2)))
     assert len(fold_starts(plain)) == 1
@@ -305,7 +305,7 @@ def test_the_curves_of_a_logistic_arm_are_dots_and_no_sentences(with_logistic: S
     tables = chart_tables(with_logistic)
     assert {(row["arm"], row["mark"]) for row in tables["runs"] if row["mark"]} == {("logistic", "only")}
     assert [row["arm"] for row in tables["means"] if row["only"]] == ["logistic"]
-    page = render(with_logistic, {})
+    page = render(with_logistic)
     assert "A dot: logistic, fitted at once." in page
     assert "In logistic, fitted at once, dots: every run small, the mean large." in page
 
@@ -323,7 +323,7 @@ def test_a_curve_of_one_epoch_is_seen(with_logistic: Summary, spec: str) -> None
 
 def test_a_study_without_such_an_arm_has_no_word_of_it(make_study: MakeStudy) -> None:
     summary = summarize(StudyRecord(make_study(seeds=1, epochs=2)))
-    assert "at once" not in render(summary, {})
+    assert "at once" not in render(summary)
     assert "no curve" not in " ".join(summary["curves"]["sentences"])
 
 
@@ -335,11 +335,11 @@ def test_keys_without_a_use_are_not_shown(make_study: MakeStudy) -> None:
     summary = _study(make_study, arms, more={"model": VGG | {"weights": "random"}})
     assert summary["arms"]["scratch"]["changes"] == {"model.name": "alexnet"}
     assert "model.backbone" in flat({"model": summary["arms"]["features"]["config"]["model"]})
-    page = render(summary, {})
+    page = render(summary)
     assert ">model.augmented_copies<" in page
     assert ">model.unfreeze<" not in page
     assert ">model.base_channels<" not in page
-    plain = render(summarize(StudyRecord(make_study(folder="plain", seeds=1, epochs=2))), {})
+    plain = render(summarize(StudyRecord(make_study(folder="plain", seeds=1, epochs=2))))
     assert ">model.weights<" not in plain
     assert ">model.base_channels<" in plain
 
@@ -349,10 +349,10 @@ def test_the_pictures_say_when_images_are_changed(make_study: MakeStudy) -> None
     summary = _study(make_study, arms, more={"augmentation": {"noise": 0.1}})
     once, anew = ({"arms": [name], "words": "", "mixup": [], "pictures": {}} for name in arms)
     every, copied = "each image anew in every epoch", "For once, changed copies of each image were made once"
-    both = render(summary, {}, [once, anew])
+    both = render(summary, Pictures(strips=[once, anew]))
     assert every in both
     assert copied in both
-    assert every not in render(summary, {}, [once])
+    assert every not in render(summary, Pictures(strips=[once]))
 
 
 # ---- the page of the documentation ----

@@ -95,7 +95,7 @@ def test_weights_that_were_kept_are_called_optimistic() -> None:
 
 def test_the_page_reads_well_with_runs_of_different_lengths(make_study: MakeStudy) -> None:
     summary = _stopped_study(make_study)
-    text = _text(render(summary, {}))
+    text = _text(render(summary))
     assert "early : stopped early at epochs 4, 6 and 9 of 12, on validation loss (patience 4)." in text
     assert "on validation AUROC (patience 4); each ended with the weights of its best epoch." in text
     assert "Optimistic: the runs of kept ended with the weights" in summary["warnings"][0]

@@ -54,7 +54,7 @@ def summary_of(folder: Path) -> dict[str, Any]:
 
 
 def visible(summary: dict[str, Any]) -> str:
-    page = render(summary, {})
+    page = render(summary)
     start = page.index('<section id="test-side">') if '<section id="test-side">' in page else len(page)
     return " ".join(page[start : page.find("</section>", start)].split())
 
@@ -133,7 +133,7 @@ def test_verdicts_are_of_the_test_side(once: Once) -> None:
 def test_without_a_test_side_there_is_no_section(make_study: MakeStudy) -> None:
     summary = summary_of(make_study(test=0))
     assert summary["test"] is None
-    assert "test-side" not in render(summary, {})
+    assert "test-side" not in render(summary)
 
 
 def test_before_the_first_look_the_command_is_named(once: Once) -> None:
@@ -141,7 +141,7 @@ def test_before_the_first_look_the_command_is_named(once: Once) -> None:
     assert (summary["test"]["images"], summary["test"]["checkpoint"], summary["test"]["log"]) == (24, None, [])
     assert all(arm["test_metrics"] is None for arm in summary["arms"].values())
     assert "diascope test DIR" in visible(summary)
-    assert "The test side has not been used for anything" in render(summary, {})
+    assert "The test side has not been used for anything" in render(summary)
 
 
 def test_the_page_shows_scores_and_log(once: Once) -> None:
@@ -152,7 +152,7 @@ def test_the_page_shows_scores_and_log(once: Once) -> None:
         assert f"{arm['test_metrics']['auroc']['low']:.3f} to " in text
     assert summary["test"]["comparisons"][0]["sentence"] in text
     assert "2026-02-01 00:00:00" in text
-    assert "The test side has not been used" not in render(summary, {})
+    assert "The test side has not been used" not in render(summary)
 
 
 def test_an_arm_that_was_not_judged_says_so(make_study: MakeStudy) -> None:

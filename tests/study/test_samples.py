@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from diascope.report.page import render, sample_pictures
+from diascope.report.page import Pictures, render, sample_pictures
 from diascope.report.sample_strips import sample_strips
 from diascope.report.summary import summarize
 from diascope.runs.record import StudyRecord
@@ -82,11 +82,11 @@ def test_arms_that_augment_alike_share_strips_and_others_have_none(written: tupl
 
 def test_the_page_shows_them_with_the_plain_ones(written: tuple[Path, Study, Images]) -> None:
     record = StudyRecord(written[0])
-    page = render(summarize(record), sample_pictures(record), sample_strips(record))
+    page = render(summarize(record), Pictures(sample_pictures(record), sample_strips(record)))
     assert "As the network saw them" in page
     assert page.count('<img class="strip"') == 4
     assert "The other arms do not augment." in page
-    assert "As the network saw them" not in render(summarize(record), sample_pictures(record))
+    assert "As the network saw them" not in render(summarize(record), Pictures(sample_pictures(record)))
 
 
 def test_strips_of_arms_that_are_gone_are_removed(tmp_path: Path) -> None:

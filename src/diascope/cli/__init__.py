@@ -10,6 +10,7 @@ from diascope.cli.cache import cache
 from diascope.cli.demo import demo
 from diascope.cli.explain import explain
 from diascope.cli.plan import plan
+from diascope.cli.probe import probe
 from diascope.cli.recipes import recipes
 from diascope.cli.report import report
 from diascope.cli.run import run
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, plan, report, explain, test, tune, audit, augment, recipes, schema, cache):
+for command in (demo, run, plan, report, explain, probe, test, tune, audit, augment, recipes, schema, cache):
     app.command()(command)
 
 

@@ -1,7 +1,7 @@
 """diascope run: every arm over folds and seeds, and the report."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -68,6 +68,7 @@ def run(
     refuse_file(folder)
 
     from diascope.cli.display import RunDisplay, say_outcome, say_stopped
+    from diascope.cli.probe_display import say_probed
     from diascope.report.page import write_report
     from diascope.study.executors.ray import Resources
     from diascope.study.explaining import explain_study
@@ -78,12 +79,27 @@ def run(
         with RunDisplay() as display:
             outcome = run_study(found, folder, options, display)
             explain_study(folder, display.warn, device)
+        probed = probe_study(folder, device) if found.config.report.probes else {}
     except KeyboardInterrupt:
         say_stopped()
         raise typer.Exit(130) from None
     say_outcome(outcome, write_report(folder))
+    say_probed(probed, brief=True)
     if outcome.failed:
         raise typer.Exit(1)
+
+
+def probe_study(folder: Path, device: str) -> dict[str, dict[str, Any]]:
+    """The shortcut probes at the end of a study; it is not lost where they fail."""
+    from diascope.cli.probe_display import ProbeDisplay, say_failed
+    from diascope.cli.probing import probe_folder
+
+    try:
+        with ProbeDisplay() as display:
+            return probe_folder(folder, display, device=device)
+    except Exception as error:
+        say_failed(error, folder)
+        return {}
 
 
 def refuse_file(folder: Path) -> None:

@@ -55,6 +55,9 @@ class ReportConfig(Section):
         description="how many right, wrong and borderline images of each class are explained for the first run of each "
         "arm at the end of a study; 0: none",
     )
+    probes: bool = Field(
+        False, description="probe the first run of each arm for shortcuts at the end; takes two more trainings an arm"
+    )
     clinical_background: str = Field("", description="the clinical problem, and what existing models can do")
     intended_use: str = Field(
         "",

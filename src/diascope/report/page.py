@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from diascope.errors import RunError
@@ -21,6 +21,7 @@ from diascope.report.explanations import KINDS, explained_pictures
 from diascope.report.idle_keys import fitted_at_once, is_idle
 from diascope.report.interval_panels import drawn_subgroups
 from diascope.report.panels import ARM_COLOURS, SERIES_COLOURS, SERIES_DASH, SERIES_NAMES, SHOWN_FIRST, arm_dash_pattern
+from diascope.report.probes import PROBE_MARKS, probe_pictures
 from diascope.report.sample_strips import data_uri, sample_strips
 from diascope.report.search import short
 from diascope.report.starts import fold_starts
@@ -49,6 +50,17 @@ READING_NAMES = {
 }
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """What the page shows beside the summary; images as data URIs."""
+
+    samples: Mapping[str, list[str]] = field(default_factory=dict)  # by class
+    strips: Sequence[dict[str, Any]] = ()  # of augmented images, see sample_strips
+    explained: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)  # by arm, see explained_pictures
+    findings: Sequence[dict[str, Any]] = ()  # of the audit, see shown_findings
+    probed: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)  # by arm, see probe_pictures
+
+
 def write_report(folder: Path) -> Path:
     """Write summary.json, checklist.md, charts/ (SVG and PNG) and report.html into a study folder; returns the page.
 
@@ -57,8 +69,14 @@ def write_report(folder: Path) -> Path:
     """
     record = StudyRecord(folder)
     summary = summarize(record)
-    findings = shown_findings(record.findings, folder / "audit")
-    page = render(summary, sample_pictures(record), sample_strips(record), explained_pictures(record), findings)
+    pictures = Pictures(
+        samples=sample_pictures(record),
+        strips=sample_strips(record),
+        explained=explained_pictures(record),
+        findings=shown_findings(record.findings, folder / "audit"),
+        probed=probe_pictures(record),
+    )
+    page = render(summary, pictures)
     try:
         write_atomic(folder / "summary.json", readable_json(summary))
         write_atomic(folder / "checklist.md", checklist_markdown(checklist_section(summary)["rows"]))
@@ -71,26 +89,19 @@ def write_report(folder: Path) -> Path:
     return folder / "report.html"
 
 
-def render(
-    summary: dict[str, Any],
-    samples: dict[str, list[str]],
-    strips: Sequence[dict[str, Any]] = (),
-    explained: Mapping[str, Sequence[dict[str, Any]]] = MappingProxyType({}),
-    findings: Sequence[dict[str, Any]] = (),
-) -> str:
-    """The page, from a summary, by class pictures as data URIs, strips of augmented ones (see sample_strips), by arm
-    pictures of what it looked at (see explained_pictures), and findings (see audit_page).
-    """
+def render(summary: dict[str, Any], pictures: Pictures = Pictures()) -> str:
+    """The page, from a summary and the pictures in it."""
     tables = chart_tables(summary)
     template = environment().get_template("report.html.j2")
     return str(
         template.render(
             summary=summary,
-            samples=samples,
-            strips=strips,
-            explained=explained,
+            samples=pictures.samples,
+            strips=pictures.strips,
+            explained=pictures.explained,
             kinds=KINDS,
-            findings=findings,
+            findings=pictures.findings,
+            probe_pictures=pictures.probed,
             **_facts(summary),
             **_looks(summary, tables),
         )
@@ -112,6 +123,7 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
         "classes_shown": any(arm["per_class"] for arm in summary["arms"].values()),
         "reading_names": READING_NAMES,
         "meanings": METRICS,
+        "probe_marks": PROBE_MARKS,
         "base": _base(summary),
         "reading": reading(summary),
         "unit": "images" if summary["data"]["sides"]["training"]["groups"] is None else "groups",

@@ -15,6 +15,7 @@ from diascope.report.arm_summary import summarize_arm
 from diascope.report.class_balance import class_balance
 from diascope.report.formats import joined
 from diascope.report.idle_keys import fitted_at_once
+from diascope.report.probes import probe_warnings, summarize_probes
 from diascope.report.search import search_warnings, summarize_search
 from diascope.report.test_side import add_test_scores, judged_place, summarize_test_side
 from diascope.runs.record import StudyRecord
@@ -54,11 +55,11 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
         "subgroups": [_subgroups(record, name, primary.metric) for name in record.study.report.subgroups],
         "search": summarize_search(record, arms),
         "findings": [finding.model_dump(mode="json") for finding in record.findings],
-        "probes": [],
+        "probes": summarize_probes(record),
         "provenance": _provenance(record),
         "strays": [path.relative_to(record.folder).as_posix() for path in record.strays],
     }
-    warned = warnings(summary) + search_warnings(summary)
+    warned = warnings(summary) + search_warnings(summary) + probe_warnings(summary)
     return summary | {"answer": answer(summary), "beside": beside(summary), "warnings": warned}
 
 

@@ -101,6 +101,12 @@ class RunRecord:
         """What was written when the run ended: run_id, epochs, best_epoch, seconds, finished; empty before."""
         return self._json("done.json") if (self.folder / "done.json").exists() else {}
 
+    @property
+    def probes(self) -> dict[str, Any]:
+        """probes.json: what shortcut probes found of this run; empty if it was not probed, or is another run by now."""
+        found = self._json("probes.json") if (self.folder / "probes.json").exists() else {}
+        return found if found.get("run_id") == self.run_id else {}
+
     @cached_property
     def history(self) -> "DataFrame":
         """One row an epoch, HISTORY_COLUMNS; no rows before the first epoch has ended. What an older version of

@@ -1,0 +1,44 @@
+"""diascope probe: does a trained network cheat?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diascope.cli.run import DeviceOption
+
+
+def probe(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run, DIR/runs/ARM/fold0-seed0; or DIR: the first run of each arm.")
+    ],
+    centre: Annotated[
+        float, typer.Option(help="Radius of the centre, where real signs are, in sides of the image.", min=0.05, max=0.7)
+    ] = 0.4,
+    text: Annotated[bool, typer.Option(help="Look for burned-in text, which takes up to half a minute.")] = True,
+    again: Annotated[bool, typer.Option("--again", help="Probe anew what was probed already.")] = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Probe a trained network for shortcuts: corners, borders, burned-in text, the user's columns.
+
+    Trains two more networks of the run's configuration, on the rim of the images alone and on their centre alone, and
+    changes images that the trained network gets to see. Results go into probes.json and the report.
+
+    Example: diascope probe moles-study/runs/dropout/fold0-seed0
+    """
+    from diascope.cli.display import say_stopped
+    from diascope.cli.probe_display import ProbeDisplay, say_probed
+    from diascope.cli.probing import probe_folder
+    from diascope.probes import Options
+    from diascope.report.page import write_report
+
+    try:
+        with ProbeDisplay() as display:
+            options = Options(centre, text)
+            found = probe_folder(folder, display, options=options, device=device, again=again)
+    except KeyboardInterrupt:
+        say_stopped()
+        raise typer.Exit(130) from None
+    say_probed(found)
+    study = folder if (folder / "study.yaml").is_file() else folder.absolute().parents[2]
+    typer.echo(f"Report: {write_report(study)}")

@@ -1,0 +1,75 @@
+"""Burned-in text of the validation side, found once for all probes that ask for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diascope.probes.probed import Outcome, Pixels, Probed
+
+MOST = 32  # images: reading one takes a third of a second
+LEGIBLE = 64  # pixels of height and width: in smaller images no text can be read
+FEWEST = 8  # images with text: of fewer nothing can be said
+SIDE = 320  # smaller images are enlarged to it: readers of text miss letters of a few pixels
+
+
+@dataclass(frozen=True)
+class Text:
+    """Images that hold text by their places in the validation side, with its boxes; or the reason why there are none."""
+
+    places: NDArray[np.int64]
+    boxes: list[Sequence[Any]]
+    reason: str = ""
+    outcome: Outcome = "measured"
+
+
+_FOUND: WeakKeyDictionary[Probed, Text] = WeakKeyDictionary()
+
+
+def find_text(probed: Probed) -> Text:
+    """Read some images of each class, as the network gets them."""
+    if probed not in _FOUND:
+        _FOUND[probed] = _read(probed)
+    return _FOUND[probed]
+
+
+def _read(probed: Probed) -> Text:
+    nothing = Text(np.array([], dtype=np.int64), [])
+    if not probed.options.text:
+        return replace(nothing, reason="reading burned-in text was turned off", outcome="skipped")
+    if min(probed.pixels.shape[1:3]) < LEGIBLE:
+        size = "{} x {}".format(*probed.pixels.shape[1:3])
+        return replace(nothing, reason=f"no text can be read in images of {size} pixels", outcome="not applicable")
+    from diascope.data.audit.text import TextReader
+
+    if (missing := TextReader.missing()) is not None:
+        return replace(nothing, reason=missing, outcome="skipped")
+    reader, places = TextReader(), probed.some_of_each_class(MOST)
+    found = []
+    for done, place in enumerate(places.tolist()):
+        probed.progress("looking for burned-in text", done, len(places))
+        found.append(_boxes(reader, probed.pixels[place]))
+    probed.progress("looking for burned-in text", len(places), len(places))
+    with_text = [number for number, boxes in enumerate(found) if boxes]
+    if len(with_text) < FEWEST:
+        reason = f"text was read in {len(with_text)} of {len(places)} images, and fewer than {FEWEST} say nothing"
+        return replace(nothing, reason=reason, outcome="not applicable")
+    return Text(places[with_text], [found[number] for number in with_text])
+
+
+def _boxes(reader: Any, pixels: Pixels) -> list[Any]:
+    """Boxes in the image's own pixels."""
+    from PIL import Image
+
+    times = max(1, -(-SIDE // min(pixels.shape[:2])))
+    image = Image.fromarray(pixels.squeeze()).resize((pixels.shape[1] * times, pixels.shape[0] * times))
+    enlarged = np.asarray(image).reshape(pixels.shape[0] * times, pixels.shape[1] * times, -1)
+    return [
+        replace(
+            box, left=box.left / times, top=box.top / times, right=box.right / times, bottom=box.bottom / times
+        )
+        for box in reader.boxes(enlarged)
+    ]
