@@ -25,8 +25,12 @@ def audit(
     study: Annotated[str | None, typer.Option(help="A study file or recipe, whose data and split to take.")] = None,
     settings: Setting = None,
     label: Annotated[str | None, typer.Option(help="Column of the CSV that holds the class.")] = None,
-    group: Annotated[str | None, typer.Option(help="Column of the CSV that must not be split: patient, lesion.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="Read every image for burned-in text, which takes long.")] = False,
+    group: Annotated[
+        str | None, typer.Option(help="Column of the CSV that must not be split: patient, lesion.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read every image for burned-in text, which takes long.")
+    ] = False,
 ) -> None:
     """Check a data set before any training: unreadable and duplicate images, wrong labels, leaks between sides, ...
 
@@ -73,6 +77,7 @@ def _audit(study: "Study", out: Path, full: bool, display: "RunDisplay") -> "lis
     from functools import partial
     from shutil import rmtree
 
+    from diascope.data.audit.burned_in import reading_cost
     from diascope.data.audit.checks import audit as all_checks
     from diascope.data.audit.facts import Audited
     from diascope.data.audit.measure import measure
@@ -84,6 +89,9 @@ def _audit(study: "Study", out: Path, full: bool, display: "RunDisplay") -> "lis
     measured = measure(index, progress=partial(display.audited, "measuring images"))
     folds, problems = _folds(study, measured.index)
     rmtree(out / "pictures", ignore_errors=True)  # of an audit before this one
+    cost = reading_cost(Audited(measured.index, measured.facts, config, all_text=full))
+    if cost.images:
+        display.reading_text(cost.images, cost.seconds)
     found = all_checks(index, config, folds, all_text=full, folder=out, progress=display.audited)
     findings = [*index.findings, *problems, *found]
     write_findings(findings, out)
