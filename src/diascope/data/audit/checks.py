@@ -55,8 +55,8 @@ def audit(
     """Every check's findings, in the order of CHECKS; see `measure` and Audited for what the arguments mean.
 
     `folds` are those of the images that can be read; `unreadable` are reasons by path of images that `index` does not
-    hold any more. Without `read_text` nothing is read for burned-in text that was not read before. `progress(what, done, total)` is told what is being done. Raises
-    DataError as `measure` does.
+    hold any more. Without `read_text` nothing is read for burned-in text that was not read before.
+    `progress(what, done, total)` is told what is being done. Raises DataError as `measure` does.
     """
     measured = measure(index, pixels=pixels, jobs=jobs, progress=progress and partial(progress, "measuring images"))
     if not isinstance(index.origin, Phantoms):  # here, once, where it can say how far it is
