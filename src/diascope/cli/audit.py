@@ -25,8 +25,12 @@ def audit(
     study: Annotated[str | None, typer.Option(help="A study file or recipe, whose data and split to take.")] = None,
     settings: Setting = None,
     label: Annotated[str | None, typer.Option(help="Column of the CSV that holds the class.")] = None,
-    group: Annotated[str | None, typer.Option(help="Column of the CSV that must not be split: patient, lesion.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="Read every image for burned-in text, which takes long.")] = False,
+    group: Annotated[
+        str | None, typer.Option(help="Column of the CSV that must not be split: patient, lesion.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read every image for burned-in text, which takes long.")
+    ] = False,
 ) -> None:
     """Check a data set before any training: unreadable and duplicate images, wrong labels, leaks between sides, ...
 

@@ -24,12 +24,16 @@ def write_audit_page(folder: Path, source: str) -> Path:
     except (OSError, ValueError, TypeError) as error:
         remedy = "run the audit again"
         raise RunError(f"it holds no list of findings ({error})", where=str(file), remedy=remedy) from error
-    page = environment().get_template("audit.html.j2").render(
-        name=Path(source).name or source,
-        source=source,
-        told=f"{len(findings)} checks: {outcomes(findings)}",
-        findings=shown_findings(findings, folder),
-        style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
+    page = (
+        environment()
+        .get_template("audit.html.j2")
+        .render(
+            name=Path(source).name or source,
+            source=source,
+            told=f"{len(findings)} checks: {outcomes(findings)}",
+            findings=shown_findings(findings, folder),
+            style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        )
     )
     (folder / "audit.html").write_text(page, encoding="utf-8")
     return folder / "audit.html"

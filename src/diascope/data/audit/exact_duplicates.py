@@ -23,7 +23,9 @@ def exact_duplicates(audited: Audited) -> list[Finding]:
         f"pixels in other files), such as {' and '.join(index.paths[row] for row in groups[0][:2])}. Keep one of each."
     )
     files = file_actions(
-        (index.paths[row], "remove", f"the same picture as {index.paths[rows[0]]}") for rows in groups for row in rows[1:]
+        (index.paths[row], "remove", f"the same picture as {index.paths[rows[0]]}")
+        for rows in groups
+        for row in rows[1:]
     )
     named = [[index.paths[row] for row in rows] for rows in groups[:NAMED]]
     pictures = write_pictures(audited, CODE, [("", rows[:4]) for rows in groups])

@@ -32,7 +32,11 @@ def label_conflicts(audited: Audited) -> list[Finding]:
         "labels is wrong: correct it, or remove both."
     )
     files = file_actions(
-        (index.paths[row], "correct the label", f"labelled {label[row]}; the same picture, {index.paths[other]}, {label[other]}")
+        (
+            index.paths[row],
+            "correct the label",
+            f"labelled {label[row]}; the same picture, {index.paths[other]}, {label[other]}",
+        )
         for a, b in conflicts
         for row, other in ((a, b), (b, a))
     )

@@ -14,7 +14,9 @@ from diascope.data.audit.wording import NAMED, counted, file_actions, issue, not
 from diascope.findings import Finding, Severity
 
 DUPLICATES, GROUPS = "leak-duplicates", "leak-groups"
-_NAMES = re.compile(r"patient|lesion|subject|person|participant|individual|animal|case|study|exam|(^|_)group|(^|_)mrn", re.I)
+_NAMES = re.compile(
+    r"patient|lesion|subject|person|participant|individual|animal|case|study|exam|(^|_)group|(^|_)mrn", re.I
+)
 _MEMBERS = 20  # a column whose values have more images on average tells of kinds of images, not of groups
 _TOLD = 0.8  # share of near-duplicates with equal values in a column, from which on it is taken for groups by any name
 _PAIRS = 5  # near-duplicates that are needed to tell
@@ -67,7 +69,11 @@ def leak_groups(audited: Audited) -> list[Finding]:
     columns = {name: cells for name, cells in index.columns.items() if _looks_like_groups(audited, name, cells)}
     if not columns:
         what = "no column looks like one" if index.columns else "the source has no columns"
-        told = f"No column is named as data.group, and {what}." if index.groups is None else "data.group keeps groups on one side."
+        told = (
+            f"No column is named as data.group, and {what}."
+            if index.groups is None
+            else "data.group keeps groups on one side."
+        )
         return not_applicable(GROUPS, told) if index.groups is None else passed(GROUPS, told)
     if audited.folds is None:
         return not_applicable(GROUPS, f"No split is planned. A column looks like groups: {', '.join(columns)}.")

@@ -45,6 +45,8 @@ def near_duplicates(audited: Audited) -> list[Finding]:
         pairs=[[index.paths[a], index.paths[b]] for a, b in pairs[:NAMED]],
         agreement=agree,
         files=files,
-        pictures=write_pictures(audited, CODE, [(f"agreement {value:.2f}", list(pair)) for pair, value in zip(pairs, agree)]),
+        pictures=write_pictures(
+            audited, CODE, [(f"agreement {value:.2f}", list(pair)) for pair, value in zip(pairs, agree)]
+        ),
         **numbers,
     )

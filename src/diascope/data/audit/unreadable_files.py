@@ -34,7 +34,9 @@ def incomplete_pictures(audited: Audited) -> list[Finding]:
     """Pictures that end in a band of middle gray: made from a truncated file by a program that did not say so."""
     rows = np.flatnonzero(_ends_in_fill(audited.facts.thumbnails)).tolist()
     if not rows:
-        return passed(INCOMPLETE, "No picture ends in the flat gray that stands for the missing part of a cut-off file.")
+        return passed(
+            INCOMPLETE, "No picture ends in the flat gray that stands for the missing part of a cut-off file."
+        )
     index = audited.index
     per_class = {name: sum(index.labels[row] == number for row in rows) for number, name in enumerate(index.classes)}
     per_class = {name: int(count) for name, count in per_class.items()}
@@ -47,7 +49,14 @@ def incomplete_pictures(audited: Audited) -> list[Finding]:
     pictures = write_pictures(audited, INCOMPLETE, [("", rows[:6])])
     paths = [index.paths[row] for row in rows[:NAMED]]
     return issue(
-        INCOMPLETE, "warning", sentence, count=len(rows), per_class=per_class, paths=paths, files=files, pictures=pictures
+        INCOMPLETE,
+        "warning",
+        sentence,
+        count=len(rows),
+        per_class=per_class,
+        paths=paths,
+        files=files,
+        pictures=pictures,
     )
 
 
