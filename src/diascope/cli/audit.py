@@ -77,6 +77,7 @@ def _audit(study: "Study", out: Path, full: bool, display: "RunDisplay") -> "lis
     from functools import partial
     from shutil import rmtree
 
+    from diascope.data.audit.burned_in import reading_cost
     from diascope.data.audit.checks import audit as all_checks
     from diascope.data.audit.facts import Audited
     from diascope.data.audit.measure import measure
@@ -88,6 +89,9 @@ def _audit(study: "Study", out: Path, full: bool, display: "RunDisplay") -> "lis
     measured = measure(index, progress=partial(display.audited, "measuring images"))
     folds, problems = _folds(study, measured.index)
     rmtree(out / "pictures", ignore_errors=True)  # of an audit before this one
+    cost = reading_cost(Audited(measured.index, measured.facts, config, all_text=full))
+    if cost.images:
+        display.reading_text(cost.images, cost.seconds)
     found = all_checks(index, config, folds, all_text=full, folder=out, progress=display.audited)
     findings = [*index.findings, *problems, *found]
     write_findings(findings, out)

@@ -55,6 +55,10 @@ class RunDisplay:
         """The audit is at work: measuring images, comparing images."""
         self._prepare(what, done, total)
 
+    def reading_text(self, images: int, seconds: float) -> None:
+        """So many images are about to be read for burned-in text."""
+        self._line(f"reading {images:,} images for burned-in text: about {duration(seconds)} on one free core, once")
+
     def extracted(self, done: int, total: int) -> None:
         """`done` of `total` images have gone through a frozen backbone."""
         self._prepare("computing features", done, total)

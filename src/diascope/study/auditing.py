@@ -28,6 +28,7 @@ def audit_study(
         images.folds,
         pixels=images.caches[arm.name].pixels if drawn else None,
         unreadable={evidence["path"]: evidence["reason"] for evidence in left_out},
+        read_text=False,
         folder=folder,
         progress=progress,
     )

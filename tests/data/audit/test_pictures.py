@@ -35,8 +35,11 @@ def test_clean_corners_are_quiet(kind: str) -> None:
 def test_the_mean_corners_are_drawn_where_a_folder_is_given(tmp_path: Path) -> None:
     planted = of_phantoms("bone", images=60, seed=1, shortcut="border", rate=1.0)
     (found,) = corners_predict_label(dataclasses.replace(planted, folder=tmp_path / "audit"))
-    picture = np.asarray(Image.open(tmp_path / "audit" / found.evidence["picture"]))
-    assert picture.shape == (200, 408)
+    (shown,) = found.evidence["pictures"]
+    assert [image["label"] for image in shown["images"]] == ["normal", "fractured"]
+    pictures = [np.asarray(Image.open(tmp_path / "audit" / image["file"])) for image in shown["images"]]
+    assert [picture.shape for picture in pictures] == [(96, 408)] * 2
+    assert pictures[1][:6].mean() > pictures[0][:6].mean()  # the frame
     means = np.array(found.evidence["mean_corner"]["fractured"])
     assert means[0].mean() > means[-1].mean()  # a bright frame runs along the upper edge of an upper corner
 

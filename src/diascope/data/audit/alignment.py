@@ -28,7 +28,7 @@ class _Level:
     least: float
 
 
-_LEVELS = (_Level(4, 4, 0.75), _Level(2, 5, 0.85), _Level(1, 3, -1.0))
+_LEVELS = (_Level(4, 4, 0.85), _Level(2, 5, 0.87), _Level(1, 3, -1.0))
 _FINE, _COARSE = 0.8, 2.5  # pixels of a level: details lie between these two blurs
 _AROUND, _FLAT = 4.0, 1.0  # pixels, levels of gray: contrast is evened out over so far, where it is more than so much
 

@@ -15,13 +15,13 @@ from diascope.data.audit.facts import Audited
 from diascope.data.audit.originals import originals
 from diascope.data.audit.text import TextReader, reading_time
 from diascope.data.audit.text_memory import Mark, TextMemory, mark_of
+from diascope.data.audit.wording import NAMED, file_actions
 from diascope.data.index import ImageIndex
 from diascope.findings import Finding
 from diascope.seeding import stream
 
 CODE = "burned-in-text"
 PER_CLASS = 60
-_NAMED = 200
 _SAVED_EVERY = 20  # images, so that an interrupted audit loses little
 
 
@@ -149,8 +149,8 @@ def _evidence(index: ImageIndex, rows: list[int], marks: dict[int, list[Mark]]) 
         }
         for k, name in enumerate(index.classes)
     }
-    boxes = [{"path": index.paths[row], "boxes": [vars(mark) for mark in marks[row]]} for row in found[:_NAMED]]
-    files = [{"path": index.paths[row], "action": "look", "why": _why(marks[row])} for row in found]
+    boxes = [{"path": index.paths[row], "boxes": [vars(mark) for mark in marks[row]]} for row in found[:NAMED]]
+    files = file_actions((index.paths[row], "look", _why(marks[row])) for row in found)
     return {"read": len(rows), "count": len(found), "per_class": per_class, "images": boxes, "files": files}
 
 

@@ -15,6 +15,7 @@ from diascope.data.audit.label_conflicts import label_conflicts
 from diascope.data.audit.leaks import leak_duplicates, leak_groups
 from diascope.data.audit.measure import measure
 from diascope.data.audit.near_duplicates import near_duplicates
+from diascope.data.audit.predictors import BEFORE_A_STUDY, PREDICTORS
 from diascope.data.audit.unreadable_files import incomplete_pictures, unreadable_files
 from diascope.data.index import ImageIndex, Phantoms
 from diascope.findings import Finding
@@ -34,6 +35,7 @@ CHECKS: dict[str, Check] = {
     "label-conflicts": label_conflicts,
     "leak-duplicates": leak_duplicates,
     "leak-groups": leak_groups,
+    **PREDICTORS,
 }
 
 
@@ -45,6 +47,7 @@ def audit(
     pixels: NDArray[np.uint8] | None = None,
     unreadable: dict[str, str] | None = None,
     all_text: bool = False,
+    read_text: bool = True,
     folder: Path | None = None,
     jobs: int | None = None,
     progress: Watch | None = None,
@@ -52,12 +55,13 @@ def audit(
     """Every check's findings, in the order of CHECKS; see `measure` and Audited for what the arguments mean.
 
     `folds` are those of the images that can be read; `unreadable` are reasons by path of images that `index` does not
-    hold any more. `progress(what, done, total)` is told what is being done. Raises
-    DataError as `measure` does.
+    hold any more. Without `read_text` nothing is read for burned-in text that was not read before.
+    `progress(what, done, total)` is told what is being done. Raises DataError as `measure` does.
     """
     measured = measure(index, pixels=pixels, jobs=jobs, progress=progress and partial(progress, "measuring images"))
     if not isinstance(index.origin, Phantoms):  # here, once, where it can say how far it is
         find_duplicates(measured.facts, progress and partial(progress, "comparing images"))
     missing = (unreadable or {}) | measured.unreadable
     audited = Audited(measured.index, measured.facts, config, folds, missing, all_text, folder)
-    return [finding for check in CHECKS.values() for finding in check(audited)]
+    checks = CHECKS if read_text else CHECKS | BEFORE_A_STUDY
+    return [finding for check in checks.values() for finding in check(audited)]

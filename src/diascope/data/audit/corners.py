@@ -16,7 +16,6 @@ from diascope.findings import Finding, Outcome, Severity
 
 CODE = "corners-predict-label"
 CORNERS = ("upper left", "upper right", "lower left", "lower right")
-PICTURE = "corners.png"
 _SIDE = 8  # pixels that a corner is averaged to for the model
 _SHOWN = 4  # pixels in the evidence
 _ENLARGED, _GAP = 6, 8  # of the picture
@@ -37,8 +36,8 @@ def corners_predict_label(audited: Audited) -> list[Finding]:
         "corners": {name: association_evidence(found[c], adjusted[c], index) for c, name in enumerate(CORNERS)},
         "mean_corner": _mean_corner(audited, best),
     }
-    if audited.folder is not None:
-        evidence["picture"] = _draw(audited, audited.folder)
+    if told and audited.folder is not None:
+        evidence["pictures"] = _draw(audited, audited.folder)
     outcome: Outcome = "issue" if told else "passed"
     severity: Severity = "warning" if told and found[best].auroc >= WORTH_ALARM else "info"
     sentence = _sentence(found, told, best, index)
@@ -71,16 +70,17 @@ def _means(audited: Audited) -> NDArray[np.float64]:
     return np.stack([corners[labels == k].mean(axis=0) for k in range(len(audited.index.classes))])
 
 
-def _draw(audited: Audited, folder: Path) -> str:
-    """A row for each class, in their order, with its four mean corners; all on one scale of gray."""
-    means = _means(audited)
-    side = CORNER * _ENLARGED
-    canvas = np.full((len(means) * (side + _GAP) - _GAP, 4 * (side + _GAP) - _GAP), 255, dtype=np.uint8)
-    for k, row in enumerate(means):
-        for c, corner in enumerate(row):
-            top, left = k * (side + _GAP), c * (side + _GAP)
-            enlarged = np.kron(np.rint(corner).astype(np.uint8), np.ones((_ENLARGED, _ENLARGED), dtype=np.uint8))
-            canvas[top : top + side, left : left + side] = enlarged
-    folder.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(canvas).save(folder / PICTURE)
-    return PICTURE
+def _draw(audited: Audited, folder: Path) -> list[dict[str, Any]]:
+    """The four mean corners of each class side by side, all on one scale of gray."""
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    images = []
+    for k, (name, corners) in enumerate(zip(audited.index.classes, _means(audited), strict=True)):
+        side, step = CORNER * _ENLARGED, CORNER * _ENLARGED + _GAP
+        canvas = np.full((side, 4 * step - _GAP), 255, dtype=np.uint8)
+        for c, corner in enumerate(np.rint(corners).astype(np.uint8)):
+            canvas[:, c * step : c * step + side] = np.kron(corner, np.ones((_ENLARGED, _ENLARGED), dtype=np.uint8))
+        file = f"pictures/{CODE}-{k}.png"
+        Image.fromarray(canvas).save(folder / file)
+        count = int((audited.index.labels == k).sum())
+        images.append({"file": file, "path": f"mean of {count:,} images", "label": name})
+    return [{"caption": f"The mean corners of each class: {', '.join(CORNERS)}", "images": images}]

@@ -5,16 +5,19 @@ spreads of the lower half (from the median to the lower quartile, as a standard 
 real sets have, widens nothing. Beside that stand floors below which no image is of use.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from diascope.data.audit.facts import Audited, Facts
+from diascope.data.audit.pictures import SHOWN, write_pictures
+from diascope.data.audit.wording import NAMED, file_actions
 from diascope.findings import Finding
 
 Flags = NDArray[np.bool_]
 Reals = NDArray[np.float64]
 
-_NAMED = 200
 _BLANK = 1 / 255  # standard deviation of gray: one level of 8 bits, as compression leaves it in an empty picture
 _BRIGHT = 0.25  # share of pixels at the highest level, ...
 _BRIGHTER = 0.2  # ... and so much more than the median image: white paper around every image is not saturation
@@ -81,10 +84,11 @@ def _found(audited: Audited, code: str, flags: Flags, word: str, what: str, valu
         return Finding(code=code, severity="info", outcome="passed", sentence=sentence, evidence={"count": 0})
     paths = [index.paths[row] for row in rows]
     per_class = {name: int((index.labels[rows] == k).sum()) for k, name in enumerate(index.classes)}
-    evidence = {"count": len(rows), "paths": paths[:_NAMED], "images_per_class": per_class}
+    evidence: dict[str, Any] = {"count": len(rows), "paths": paths[:NAMED], "images_per_class": per_class}
     if values is not None:
-        evidence |= {"values": [float(values[row]) for row in rows[:_NAMED]], "median": float(np.median(values))}
-    evidence["files"] = [{"path": path, "action": "look", "why": word} for path in paths]
+        evidence |= {"values": [float(values[row]) for row in rows[:NAMED]], "median": float(np.median(values))}
+    evidence["files"] = file_actions((path, "look", word) for path in paths)
+    evidence["pictures"] = write_pictures(audited, code, [(f"The first of {len(rows):,}", rows[:SHOWN])])
     images = "1 image of" if len(rows) == 1 else f"{len(rows):,} images of"
     said = what.replace("are", "is", 1).replace("they have", "it has") if len(rows) == 1 else what
     named = paths[0] if len(paths) == 1 else f"{paths[0]}, ..."
