@@ -77,7 +77,10 @@ def test_few_images_or_one_class_tell_nothing() -> None:
 
 def test_groups_widen_the_interval() -> None:
     truth = [number % 2 for number in range(120)]
-    p = [0.5 + 0.1 * (2 * t - 1) * (number % 7 > 2) - 0.05 * (2 * t - 1) * (number % 7 <= 2) for number, t in enumerate(truth)]
+    p = [
+        0.5 + 0.1 * (2 * t - 1) * (number % 7 > 2) - 0.05 * (2 * t - 1) * (number % 7 <= 2)
+        for number, t in enumerate(truth)
+    ]
     groups = [f"g{number // 20}-{number % 2}" for number in range(120)]
     alone, together = chance(judged(truth, p)), chance(judged(truth, p, groups))
     assert together["auroc"]["unit"] == "groups"
