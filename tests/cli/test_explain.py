@@ -64,6 +64,12 @@ def diascope(made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     return command
 
 
+def load(file: Path) -> dict[str, np.ndarray]:
+    """What an npz holds; the file is closed again."""
+    with np.load(file) as opened:
+        return dict(opened)
+
+
 def listing(made: Path, run: str = RUN) -> dict:
     return json.loads((made / run / "explain" / "explain.json").read_text())
 
@@ -77,7 +83,7 @@ def test_a_study_explains_the_first_run_of_each_arm(made: Path) -> None:
         for case in found["cases"]:
             with Image.open(run / "explain" / case["png"]) as picture:
                 assert min(picture.size) > 150
-            raw = np.load(run / "explain" / case["npz"])
+            raw = load(run / "explain" / case["npz"])
             assert raw["map"].shape == (32, 32)
             assert raw["map"].dtype == np.float32
             assert raw["map"].max() == pytest.approx(case["largest"])
@@ -167,7 +173,7 @@ def test_every_method_from_the_index_and_from_disk(made: Path, diascope: Command
     shutil.copy(made / "drawn" / path, made / "elsewhere.png")
     said, _ = diascope("explain", RUN, path, "elsewhere.png", f"drawn/{path}", "--method", method, "--out", "out")
     files = [made / line for line in said.split()]
-    raw = [np.load(file.with_suffix(".npz")) for file in files]
+    raw = [load(file.with_suffix(".npz")) for file in files]
     assert [str(one["true"]) for one in raw] == [path.split("/")[0], "", path.split("/")[0]]
     assert np.array_equal(raw[0]["map"], raw[1]["map"])
     assert len({float(one["scale"]) for one in raw}) == 1
@@ -177,9 +183,9 @@ def test_every_method_from_the_index_and_from_disk(made: Path, diascope: Command
 def test_the_scale_of_a_run_is_the_reports(made: Path, diascope: Command) -> None:
     case = listing(made)["cases"][0]
     said, _ = diascope("explain", RUN, case["path"], "--out", "out")
-    raw = np.load((made / said.strip()).with_suffix(".npz"))
+    raw = load((made / said.strip()).with_suffix(".npz"))
     assert float(raw["scale"]) == pytest.approx(listing(made)["scale"]["value"], rel=1e-5)
-    assert np.allclose(raw["map"], np.load(made / RUN / "explain" / case["npz"])["map"], atol=1e-7)
+    assert np.allclose(raw["map"], load(made / RUN / "explain" / case["npz"])["map"], atol=1e-7)
 
 
 def test_a_class_a_layer_and_a_scale_can_be_chosen(made: Path, diascope: Command) -> None:
@@ -188,7 +194,7 @@ def test_a_class_a_layer_and_a_scale_can_be_chosen(made: Path, diascope: Command
     maps = []
     for name in ("nevus", "melanoma"):
         said, _ = diascope("explain", RUN, path, "--class", name, *given)
-        raw = np.load((made / said.strip()).with_suffix(".npz"))
+        raw = load((made / said.strip()).with_suffix(".npz"))
         assert (str(raw["class_name"]), str(raw["layer"]), float(raw["scale"])) == (name, "features.conv3", 0.5)
         maps.append(raw["map"])
     assert not np.array_equal(*maps)

@@ -154,7 +154,7 @@ def test_occlusion_is_the_brute_force_loop(size: int) -> None:
     targets = torch.tensor([1, 0])
     side = max(1, round(size / 8))
     step = max(1, side // 2)
-    starts = list(range(0, size - side, step)) + [size - side]
+    starts = [*range(0, size - side, step), size - side]
     found = occlusion(model, pictures, targets).numpy()
     for row in range(2):
         total, covers = np.zeros((size, size)), np.zeros((size, size))

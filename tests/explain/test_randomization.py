@@ -1,4 +1,4 @@
-"""The randomization test against planted edge detectors, which it must flag, and a trained network, which it must not."""
+"""The randomization test: planted edge detectors must be flagged, and a trained network must not."""
 
 import numpy as np
 import pytest

@@ -1,15 +1,12 @@
 """diascope explain: what a trained network looks at."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from diascope.cli.run import DeviceOption, refuse_file
 from diascope.errors import ConfigError
-
-if TYPE_CHECKING:
-    from diascope.explain.subject import Subject
 
 
 def explain(
@@ -66,6 +63,8 @@ def explain(
     folder = out or run / "explain"
     refuse_file(folder)
 
+    from diascope.cli.explain_display import say_regions, say_sanity
+    from diascope.explain.checks import check_regions, check_sanity
     from diascope.explain.methods import check_method
     from diascope.explain.named import explain_named, find_images
     from diascope.study.explaining import find_run, open_subject, study_images
@@ -83,26 +82,6 @@ def explain(
             for path in written:
                 print(path)
         if regions:
-            _say_regions(subject, method, layer, most, folder)
+            say_regions(method, check_regions(subject, method, layer, most), folder)
         if sanity:
-            _say_sanity(subject, method, layer, folder)
-
-
-def _say_regions(subject: "Subject", method: str, layer: str | None, most: int, folder: Path) -> None:
-    from diascope.cli.explain_display import region_table
-    from diascope.explain.checks import check_regions
-    from diascope.runs.folder import write_json
-
-    found = check_regions(subject, method, layer, most)
-    region_table(method, found)
-    write_json(folder / f"regions-{method}.json", found)
-
-
-def _say_sanity(subject: "Subject", method: str, layer: str | None, folder: Path) -> None:
-    from diascope.cli.explain_display import sanity_table
-    from diascope.explain.checks import check_sanity
-    from diascope.runs.folder import write_json
-
-    found = check_sanity(subject, method, layer)
-    sanity_table(method, found)
-    write_json(folder / f"sanity-{method}.json", found)
+            say_sanity(method, check_sanity(subject, method, layer), folder)

@@ -1,5 +1,6 @@
 """What `diascope explain` shows of its checks: tables and a sentence each."""
 
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -8,17 +9,19 @@ from rich.table import Table
 from rich.text import Text
 
 from diascope.explain.methods import METHODS
+from diascope.runs.folder import write_json
 
 PARTS = ("all", "right", "wrong")
 
 
-def region_table(method: str, found: dict[str, Any] | None) -> None:
-    """Energy inside the regions and the pointing game, for all images, right and wrong ones."""
+def say_regions(method: str, found: dict[str, Any] | None, folder: Path) -> None:
+    """Energy inside the regions and the pointing game, for all images, right and wrong ones; kept in the folder."""
     console = Console()
     if found is None:
         remedy = "put boxes.csv or masks/ beside the source (docs/explain.md)"
         console.print(Text(f"No region is known of an image of the validation side: {remedy}."), soft_wrap=True)
         return
+    write_json(folder / f"regions-{method}.json", found)
     title = f"{METHODS[method].title}, maps for the predicted class, inside the known regions"
     table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="")
     table.add_column("")
@@ -32,8 +35,9 @@ def region_table(method: str, found: dict[str, Any] | None) -> None:
     console.print(Text(found["sentence"]), soft_wrap=True)
 
 
-def sanity_table(method: str, found: dict[str, Any]) -> None:
-    """How like the maps before are the maps after, as more and more layers have random weights."""
+def say_sanity(method: str, found: dict[str, Any], folder: Path) -> None:
+    """How like the maps before are the maps after, as more and more layers have random weights; kept in the folder."""
+    write_json(folder / f"sanity-{method}.json", found)
     console = Console()
     title = f"{METHODS[method].title}, {found['images']} images, weights drawn {found['draws']} times"
     table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="")

@@ -66,11 +66,10 @@ def attribute(
     found = check_method(method, layer)
     told = {"layer": layer} if found.layered else {}
     with evaluating(model) as place:
-        parts = [
-            found.maps(model, some.to(place), classes.to(place), **told)
-            for some, classes in zip(images.split(batch_size), targets.split(batch_size), strict=True)
-            if len(some)
-        ]
+        parts = []
+        for first in range(0, len(images), batch_size):
+            some, classes = images[first : first + batch_size], targets[first : first + batch_size]
+            parts.append(found.maps(model, some.to(place), classes.to(place), **told))
     if not parts:
         return np.zeros((0, *images.shape[2:]), dtype=np.float32)
     return torch.cat(parts).cpu().numpy().astype(np.float32)
