@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,9 +144,16 @@ def test_what_was_read_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert burned_in_text(planted) == first == remembered_text(planted)
     assert Seen.count == 12
     assert reading_cost(planted).images == 0
-    (memory,) = (tmp_path / "cache" / "text").iterdir()
-    memory.write_text("damaged")
-    assert TextMemory(planted.index.source).get("0") is None
+    for file in (tmp_path / "cache" / "text").iterdir():
+        file.write_text("damaged")
+    assert TextMemory().get(planted.facts.pixel_digests[0]) is None
+    assert reading_cost(planted).images == 12
+
+
+def test_drawn_images_are_read_only_when_all_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(burned_in, "TextReader", Seen)
+    assert burned_in_text(of_phantoms("skin", images=8))[0].outcome == "skipped"
+    assert burned_in_text(replace(of_phantoms("skin", images=8), all_text=True))[0].outcome != "skipped"
 
 
 def test_sixty_of_a_class_are_read_spread_over_groups() -> None:
