@@ -47,7 +47,7 @@ def test_the_interval_is_wilsons() -> None:
 def test_few_images_or_groups_are_said() -> None:
     (few,) = too_few_images(of(100, 100))
     assert few.outcome == "issue"
-    assert few.severity == "warning"
+    assert few.severity == "info"
     (grouped,) = too_few_images(of(500, 500, per_group=20))
     assert grouped.outcome == "issue"
     assert grouped.evidence["units"] == 10

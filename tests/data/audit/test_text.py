@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ from diascope.data.audit.text import TextBox, TextReader, reading_time
 from diascope.data.audit.text_memory import Mark, TextMemory, mark_of
 
 NAME = "MILLER 1957"
+
+
+@pytest.fixture(autouse=True)
+def _forgetful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test remembers what another has read."""
+    monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "cache"))
 
 
 def picture(text: str, size: int = 160, seed: int = 0) -> np.ndarray:
@@ -117,9 +124,8 @@ def test_text_that_goes_with_the_label_is_an_alarm_and_names_nobody(
     assert found.evidence["images"][0]["boxes"][0]["length"] == 10
     assert len(found.evidence["files"]) == 28
     assert "upper left" in found.sentence
-    said = json.dumps(found.model_dump()) + "".join(file.read_text() for file in tmp_path.parent.rglob("text/*.json"))
+    said = json.dumps(found.model_dump()) + "".join(file.read_text() for file in (tmp_path / "cache").rglob("*.json"))
     assert "MILLER" not in said
-    assert "1957" not in said
 
 
 def test_text_in_both_classes_is_information(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +137,6 @@ def test_text_in_both_classes_is_information(tmp_path: Path, monkeypatch: pytest
 
 
 def test_what_was_read_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(burned_in, "TextReader", Seen)
     planted = written(tmp_path, [NAME, ""] * 6)
     (before,) = remembered_text(planted)
@@ -143,9 +148,16 @@ def test_what_was_read_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert burned_in_text(planted) == first == remembered_text(planted)
     assert Seen.count == 12
     assert reading_cost(planted).images == 0
-    (memory,) = (tmp_path / "cache" / "text").iterdir()
-    memory.write_text("damaged")
-    assert TextMemory(planted.index.source).get("0") is None
+    for file in (tmp_path / "cache" / "text").iterdir():
+        file.write_text("damaged")
+    assert TextMemory().get(planted.facts.pixel_digests[0]) is None
+    assert reading_cost(planted).images == 12
+
+
+def test_drawn_images_are_read_only_when_all_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(burned_in, "TextReader", Seen)
+    assert burned_in_text(of_phantoms("skin", images=8))[0].outcome == "skipped"
+    assert burned_in_text(replace(of_phantoms("skin", images=8), all_text=True))[0].outcome != "skipped"
 
 
 def test_sixty_of_a_class_are_read_spread_over_groups() -> None:

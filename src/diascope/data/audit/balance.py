@@ -41,7 +41,10 @@ def class_imbalance(audited: Audited) -> list[Finding]:
 
 
 def too_few_images(audited: Audited) -> list[Finding]:
-    """How wide the interval of an accuracy of 0.8 would be on what is judged, and whether a class has too few."""
+    """How wide the interval of an accuracy of 0.8 would be on what is judged, and whether a class has too few.
+
+    Never more than information: few images are no defect, and every interval of a report shows what they cost.
+    """
     index = audited.index
     judged = _judged(audited)
     unit = "images" if index.groups is None else "groups"
@@ -66,7 +69,7 @@ def too_few_images(audited: Audited) -> list[Finding]:
     every = audited.folds is not None and audited.folds.kind == "kfold"
     kfold = "" if every else "use split.kind kfold, which judges every image once, "
     remedy = f" Do not trust small differences: {kfold}{'' if every else 'or '}add images."
-    return [_finding("too-few-images", "warning", "issue", said + rare + remedy, evidence)]
+    return [_finding("too-few-images", "info", "issue", said + rare + remedy, evidence)]
 
 
 def _judged(audited: Audited) -> NDArray[np.bool_] | None:

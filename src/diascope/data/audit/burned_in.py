@@ -16,7 +16,7 @@ from diascope.data.audit.originals import originals
 from diascope.data.audit.text import TextReader, reading_time
 from diascope.data.audit.text_memory import Mark, TextMemory, mark_of
 from diascope.data.audit.wording import NAMED, file_actions
-from diascope.data.index import ImageIndex
+from diascope.data.index import ImageIndex, Phantoms
 from diascope.findings import Finding
 from diascope.seeding import stream
 
@@ -37,24 +37,26 @@ def reading_cost(audited: Audited) -> ReadingCost:
     """What `burned_in_text` would cost now; nothing where text cannot be read here."""
     if TextReader.missing() is not None:
         return ReadingCost(0, 0.0)
-    memory, facts = TextMemory(audited.index.source), audited.facts
+    memory, facts = TextMemory(), audited.facts
     rows = [row for row in chosen_rows(audited) if memory.get(facts.pixel_digests[row]) is None]
     seconds = sum(reading_time(int(facts.heights[row]), int(facts.widths[row])) for row in rows)
     return ReadingCost(len(rows), seconds)
 
 
 def burned_in_text(audited: Audited) -> list[Finding]:
-    """Read the chosen images, then say what they hold. Skipped where text cannot be read."""
+    """Read the chosen images, then say what they hold. Skipped where text cannot be read, and for drawn images."""
     missing = TextReader.missing()
     if missing is not None:
         return [_skipped(f"Burned-in text was not looked for: {missing}.")]
     rows = chosen_rows(audited)
+    if not rows:
+        return [_skipped("Burned-in text was not looked for in drawn images; `diascope audit --full` does.")]
     return _findings(audited, rows, _read(audited, rows))
 
 
 def remembered_text(audited: Audited) -> list[Finding]:
     """The same, from what earlier audits have read; for the start of a study, where nobody wants to wait."""
-    memory = TextMemory(audited.index.source)
+    memory = TextMemory()
     marks = {
         row: found
         for row, digest in enumerate(audited.facts.pixel_digests)
@@ -66,10 +68,15 @@ def remembered_text(audited: Audited) -> list[Finding]:
 
 
 def chosen_rows(audited: Audited) -> list[int]:
-    """The rows to be read: all, or at random of each class at most 60, of as many groups as there are."""
+    """The rows to be read: all, or at random of each class at most 60, of as many groups as there are.
+
+    Of drawn images none unless all are asked for: what they hold is known.
+    """
     index = audited.index
     if audited.all_text:
         return list(range(len(index)))
+    if isinstance(index.origin, Phantoms):
+        return []
     random = stream(0, "subset", 1)
     names = index.paths if index.groups is None else index.groups
     chosen: list[int] = []
@@ -85,7 +92,7 @@ def chosen_rows(audited: Audited) -> list[int]:
 
 
 def _read(audited: Audited, rows: list[int]) -> dict[int, list[Mark]]:
-    memory, digests = TextMemory(audited.index.source), audited.facts.pixel_digests
+    memory, digests = TextMemory(), audited.facts.pixel_digests
     new = [row for row in rows if memory.get(digests[row]) is None]
     reader = TextReader() if new else None
     for count, (row, pixels) in enumerate(zip(new, originals(audited.index, new), strict=True), start=1):

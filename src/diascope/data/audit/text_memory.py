@@ -6,7 +6,6 @@ CACHE/text/<key of the data set>.json    {pixel digest: [[left, top, right, bott
 import json
 import os
 from dataclasses import astuple, dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -50,31 +49,46 @@ def mark_of(box: TextBox, height: int, width: int) -> Mark:
 
 
 class TextMemory:
-    """The marks of the images of one data set, by the digest of their pixels; a damaged file is as good as none."""
+    """The marks of images, by the digest of their pixels, whatever data set they belong to.
 
-    def __init__(self, source: str) -> None:
-        key = blake2b(f"{_VERSION} {source}".encode(), digest_size=16).hexdigest()
-        self._file = cache_root() / "text" / f"{key}.json"
-        self._marks = _read(self._file)
+    They lie in 256 files by the first two digits of the digest; a damaged file is as good as none.
+    """
+
+    def __init__(self) -> None:
+        self._folder = cache_root() / "text"
+        self._parts: dict[str, dict[str, list[Mark]]] = {}
+        self._changed: set[str] = set()
 
     def get(self, digest: str) -> list[Mark] | None:
         """The marks of an image, an empty list where it was read and holds none; None where it was not read."""
-        return self._marks.get(digest)
+        return self._part(digest[:2]).get(digest)
 
     def put(self, digest: str, marks: list[Mark]) -> None:
         """Remember the marks of an image, until `save` on the disk."""
-        self._marks[digest] = marks
+        self._part(digest[:2])[digest] = marks
+        self._changed.add(digest[:2])
 
     def save(self) -> None:
-        """Replace the file in one step; where it cannot be written, images are read again another time."""
-        content = {digest: [astuple(mark) for mark in marks] for digest, marks in self._marks.items()}
-        temporary = self._file.with_suffix(f".{os.getpid()}")
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(content), encoding="utf-8")
-            temporary.replace(self._file)
-        except OSError:
-            return
+        """Replace the changed files in one step each; where they cannot be written, images are read again."""
+        for name in sorted(self._changed):
+            content = {digest: [astuple(mark) for mark in marks] for digest, marks in self._parts[name].items()}
+            file = self._file(name)
+            temporary = file.with_suffix(f".{os.getpid()}")
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                temporary.write_text(json.dumps(content), encoding="utf-8")
+                temporary.replace(file)
+            except OSError:
+                return
+        self._changed.clear()
+
+    def _part(self, name: str) -> dict[str, list[Mark]]:
+        if name not in self._parts:
+            self._parts[name] = _read(self._file(name))
+        return self._parts[name]
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"v{_VERSION}-{name}.json"
 
 
 def _read(file: Path) -> dict[str, list[Mark]]:
