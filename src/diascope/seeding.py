@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-StreamName = Literal["init", "order", "augment", "dropout", "fold", "split", "subset", "phantom", "search", "mixup", "probe"]
+StreamName = Literal[
+    "init", "order", "augment", "dropout", "fold", "split", "subset", "phantom", "search", "mixup", "probe"
+]
 
 
 def stream_seed(seed: int, name: StreamName, *numbers: int) -> int:

@@ -71,7 +71,7 @@ def render(
     summary: dict[str, Any],
     samples: dict[str, list[str]],
     strips: Sequence[dict[str, Any]] = (),
-    probed: Mapping[str, list[dict[str, str]]] = {},  # noqa: B006  (only read)
+    probed: Mapping[str, list[dict[str, str]]] = {},
 ) -> str:
     """The page, from a summary, by class pictures as data URIs, strips of augmented ones (see sample_strips), and
     pictures of what probes did (see probe_pictures)."""
