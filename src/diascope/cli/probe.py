@@ -13,7 +13,8 @@ def probe(
         Path, typer.Argument(metavar="RUN", help="A run, DIR/runs/ARM/fold0-seed0; or DIR: the first run of each arm.")
     ],
     centre: Annotated[
-        float, typer.Option(help="Radius of the centre, where real signs are, in sides of the image.", min=0.05, max=0.7)
+        float,
+        typer.Option(help="Radius of the centre, where real signs are, in sides of the image.", min=0.05, max=0.7),
     ] = 0.4,
     text: Annotated[bool, typer.Option(help="Look for burned-in text, which takes up to half a minute.")] = True,
     again: Annotated[bool, typer.Option("--again", help="Probe anew what was probed already.")] = False,

@@ -1,4 +1,4 @@
-"""Does a trained classifier cheat? Shortcut probes of a finished run, one a file; docs/probes.md says what each does."""
+"""Does a trained classifier cheat? Shortcut probes of a finished run, one a file; docs/probes.md describes them."""
 
 from diascope.probes import attribution, erasing, levels, rim, swapping
 from diascope.probes.probed import Measured, Options, Probe, Probed

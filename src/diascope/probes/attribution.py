@@ -36,7 +36,7 @@ def _of_text(probed: Probed, text: Text) -> Measured:
     if text.reason:
         return Measured(code, title, text.reason, outcome=text.outcome)
     maps = _positive_maps(probed, text.places)
-    areas = np.stack([of_boxes(*maps.shape[1:], boxes) for boxes in text.boxes])
+    areas = np.stack([of_boxes(maps.shape[1], maps.shape[2], boxes) for boxes in text.boxes])
     return _share(probed, maps, areas, text.places, code, "burned-in text", {})
 
 

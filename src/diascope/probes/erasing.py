@@ -35,7 +35,7 @@ def _of_text(probed: Probed, text: Text) -> Measured:
     random, size = stream(probed.task.config.seed, "probe", probed.task.config.fold, 1), probed.pixels.shape[1:3]
     places, without, control = [], [], []
     for place, boxes in zip(text.places.tolist(), text.boxes, strict=True):
-        written = of_boxes(*size, boxes)
+        written = of_boxes(size[0], size[1], boxes)
         elsewhere = moved(written, written, random)
         if elsewhere is not None:
             image = probed.pixels[place : place + 1]

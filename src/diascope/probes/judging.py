@@ -92,8 +92,8 @@ def _cannot_tell(probed: Probed, findings: Sequence[Finding]) -> str:
     if found.low is None or found.value is None or found.low <= probed.chance:
         interval = "" if found.low is None or found.high is None else f" (95% CI {found.low:.3f} to {found.high:.3f})"
         return (
-            f"its balanced accuracy, {found.value or 0:.3f}{interval}, is not surely above chance, {probed.chance:.3f}, "
-            "so it has learned nothing that could be a shortcut"
+            f"its balanced accuracy, {found.value or 0:.3f}{interval}, is not surely above chance, "
+            f"{probed.chance:.3f}, so it has learned nothing that could be a shortcut"
         )
     if all(finding.outcome in ("skipped", "not applicable") for finding in findings):
         return "no probe could be run"

@@ -37,9 +37,9 @@ class Options:
 class Measured:
     """What one probe found out, before it is judged beside the others.
 
-    `facts` is the sentence without its judgement, `claim` what it comes to where there is a shortcut. `much` and `some`:
-    whether the effect is large enough to be called found, or possible, should it not be chance. `pictures` are rows of
-    images that show what was done, by caption.
+    `facts` is the sentence without its judgement, `claim` what it comes to where there is a shortcut. `much`, `some`:
+    whether the effect is large enough to be called found, or possible, should it not be chance. `pictures`, by caption,
+    are rows of images that show what was done.
     """
 
     code: str

@@ -45,8 +45,8 @@ def probe(probed: Probed) -> list[Measured]:
         return [Measured(CODE, TITLE, "too few images can swap corners", outcome="skipped")]
     other, same = shares(np.ones(len(units), dtype=bool), np.ones(len(units), dtype=bool))
     facts = (
-        f"with the corners of an image of another class {100 * other:.0f}% of the answers are that class, with those of "
-        f"an image of their own class {100 * same:.0f}% are: {_points(effect.value)} points more (95% CI "
+        f"with the corners of an image of another class {100 * other:.0f}% of the answers are that class, with those "
+        f"of an image of their own class {100 * same:.0f}% are: {_points(effect.value)} points more (95% CI "
         f"{_points(effect.low)} to {_points(effect.high)})"
     )
     return [

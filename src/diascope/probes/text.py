@@ -18,7 +18,7 @@ SIDE = 320  # smaller images are enlarged to it: readers of text miss letters of
 
 @dataclass(frozen=True)
 class Text:
-    """Images that hold text by their places in the validation side, with its boxes; or the reason why there are none."""
+    """Images that hold text, by their places in the validation side, with its boxes; or the reason why none do."""
 
     places: NDArray[np.int64]
     boxes: list[Sequence[Any]]
@@ -68,8 +68,6 @@ def _boxes(reader: Any, pixels: Pixels) -> list[Any]:
     image = Image.fromarray(pixels.squeeze()).resize((pixels.shape[1] * times, pixels.shape[0] * times))
     enlarged = np.asarray(image).reshape(pixels.shape[0] * times, pixels.shape[1] * times, -1)
     return [
-        replace(
-            box, left=box.left / times, top=box.top / times, right=box.right / times, bottom=box.bottom / times
-        )
+        replace(box, left=box.left / times, top=box.top / times, right=box.right / times, bottom=box.bottom / times)
         for box in reader.boxes(enlarged)
     ]
