@@ -24,7 +24,7 @@ def _found(verdict: str, **changed: Any) -> dict[str, Any]:
 
 
 def _verdicts(*found: dict[str, Any]) -> list[dict[str, str]]:
-    return verdicts({"comparisons": list(found), "primary": {"metric": "accuracy", "margin": 0.02}})
+    return verdicts({"comparisons": list(found), "primary": {"metric": "accuracy", "margin": 0.02}, "probes": []})
 
 
 def test_one_pair_is_answered_with_its_sentence(make_study: MakeStudy) -> None:
@@ -93,7 +93,7 @@ def test_every_verdict_has_its_own_mark_and_title(verdict: str, title: str) -> N
     (found,) = _verdicts(_found(verdict))
     assert (found["mark"], found["title"]) == (MARKS[verdict], title)
     assert found["text"] == f"{title}: +0.030 (+0.010 to +0.050; p = .012)"
-    assert len(set(MARKS.values())) == 4
+    assert len(set(MARKS.values())) == 5
 
 
 def test_a_short_line_claims_no_more_than_there_is() -> None:
@@ -106,3 +106,21 @@ def test_a_short_line_claims_no_more_than_there_is() -> None:
     assert "p " not in one_run["text"].removeprefix(one_run["title"])
     assert no_interval["text"].endswith(": +0.030, without an interval")
     assert tiny["text"].endswith(": −0.030 (−0.050 to −0.010; p < .001)")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "arm", "title"),
+    [
+        ("better", "dropout", "dropout scores higher than plain, but has a shortcut"),
+        ("worse", "plain", "plain scores higher than dropout, but has a shortcut"),
+        ("better", "plain", "dropout is better than plain"),
+        ("not shown", "dropout", "No difference shown between dropout and plain"),
+    ],
+)
+def test_an_arm_with_a_shortcut_is_not_called_better(verdict: str, arm: str, title: str) -> None:
+    summary = {"comparisons": [_found(verdict)], "primary": {"metric": "accuracy", "margin": 0.02}}
+    (found,) = verdicts(summary | {"probes": [{"arm": arm, "verdict": "shortcut found"}]})
+    assert found["title"] == title
+    assert (found["verdict"] == "shortcut") == ("shortcut" in title)
+    (honest,) = verdicts(summary | {"probes": [{"arm": arm, "verdict": "none found by these probes"}]})
+    assert "shortcut" not in honest["title"]

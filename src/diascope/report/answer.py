@@ -10,7 +10,7 @@ from diascope.metrics import REGISTRY
 from diascope.report.formats import estimate, interval, p_value, score, signed
 from diascope.report.stopping import restored_warning
 
-MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "not shown": "○"}  # told apart without colour
+MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "not shown": "○", "shortcut": "✗"}  # told apart without colour
 LEADS = ("balanced_accuracy", "auroc")  # with unequal classes
 MOST_BESIDE = 5  # arms whose further scores the answer names
 NOTHING = "No run has finished yet, so there is nothing to compare."
@@ -69,14 +69,23 @@ def measured(summary: dict[str, Any]) -> str:
 
 
 def verdicts(summary: dict[str, Any]) -> list[dict[str, str]]:
-    """Of every pair: the verdict, its mark, a title such as `dropout is better than baseline`, and a short line."""
-    return [_verdict(found, summary["primary"]["margin"]) for found in summary["comparisons"]]
+    """Of every pair: the verdict, its mark, a title such as `dropout is better than baseline`, and a short line.
+
+    An arm in which probes found a shortcut is never called better: it scores higher.
+    """
+    cheating = {probed["arm"] for probed in summary["probes"] if probed["verdict"] == "shortcut found"}
+    return [_verdict(found, summary["primary"]["margin"], cheating) for found in summary["comparisons"]]
 
 
-def _verdict(found: dict[str, Any], margin: float | None) -> dict[str, str]:
-    title = _title(found, margin)
+def _verdict(found: dict[str, Any], margin: float | None, cheating: set[str]) -> dict[str, str]:
+    verdict, title = found["verdict"], _title(found, margin)
+    higher, lower = found["arm"], found["against"]
+    if verdict == "worse":
+        higher, lower = lower, higher
+    if verdict in ("better", "worse") and higher in cheating:
+        verdict, title = "shortcut", f"{higher} scores higher than {lower}, but has a shortcut"
     text = title if found["difference"] is None else f"{title}: {_numbers(found)}"
-    return {"verdict": found["verdict"], "mark": MARKS[found["verdict"]], "title": title, "text": text}
+    return {"verdict": verdict, "mark": MARKS[verdict], "title": title, "text": text}
 
 
 def _title(found: dict[str, Any], margin: float | None) -> str:
