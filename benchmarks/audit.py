@@ -1,11 +1,11 @@
 """How well and how fast the audit finds duplicates: planted ones, known ones, and 100,000 thumbnails.
 
-    python benchmarks/audit.py                 to results/audit.md (some 15 minutes; DIASCOPE_REAL_DATA names real images)
+    python benchmarks/audit.py                 to results/audit.md (15 minutes; DIASCOPE_REAL_DATA: real images)
     python benchmarks/audit.py --quick         300 images each, 5,000 thumbnails, to the screen
 
-Planted: of 1,000 images 300 are chosen, and a changed copy of each is added, 50 of each of six changes. A pair counts as found
-when its two images are told to show one picture. Precision counts all pairs that are told to; of real images, pairs of
-one lesion are left out, since these are often taken twice.
+Planted: of 1,000 images 300 are chosen, and a changed copy of each is added, 50 of each of six changes. A pair counts
+as found when its two images are told to show one picture. Precision counts all pairs that are told to; of real images,
+pairs of one lesion are left out, since these are often taken twice.
 """
 
 import argparse
@@ -142,8 +142,8 @@ def lesions(folder: Path) -> Iterator[str]:
     groups = measured.index.groups or []
     within = sum(groups[a] == groups[b] for a, b in found.pairs)
     seconds = perf_counter() - start
-    yield f"{len(groups):,} skin images: {within} near-duplicate pairs within a lesion, {len(found.pairs) - within} across; "
-    yield f"{seconds:.1f} s."
+    across = len(found.pairs) - within
+    yield f"{len(groups):,} skin images: {within} near-duplicate pairs within a lesion, {across} across; {seconds:.0f} s"
 
 
 def scale(images: int) -> Iterator[str]:
@@ -187,10 +187,12 @@ def scale(images: int) -> Iterator[str]:
     yield f"{images:,} thumbnails that share their large shapes, {half:,} of them mirrored copies of others:\n"
     yield "| | seconds | |\n|---|---:|---|"
     yield f"| hashes | {hashed - start:.1f} | |"
-    compared = f"{found.compared:,} comparisons, {found.compared / images:.0f} an image; all pairs are {images * (images - 1) // 2:,}"
+    each, every = found.compared / images, images * (images - 1) // 2
+    compared = f"{found.compared:,} comparisons, {each:.0f} an image; all pairs are {every:,}"
     yield f"| candidates | {proposed - hashed:.1f} | {compared} |"
     yield f"| alignment | {aligned - proposed:.1f} | {len(found.first):,} pairs |"
-    yield f"| together | {aligned - start:.1f} | {len(pairs & same):,} of {half:,} copies found, {len(same - pairs)} others |"
+    told = f"{len(pairs & same):,} of {half:,} copies found, {len(same - pairs)} others"
+    yield f"| together | {aligned - start:.1f} | {told} |"
     yield f"\nMemory rose by {(peak() - before) / 1e6:,.0f} MB at most, thumbnails on disk not counted apart."
 
 
@@ -202,7 +204,7 @@ def skin_images(folder: Path, count: int) -> tuple[list[Pixels], list[str]]:
     with (folder / "metadata.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     rows = [rows[row] for row in sorted(np.random.default_rng(1).permutation(len(rows))[:count].tolist())]
-    return [read_image(folder / row["path"], 3) for row in rows], [row["lesion_id"] for row in rows]  # type: ignore[misc]
+    return [read_image(folder / row["path"], 3) for row in rows], [row["lesion_id"] for row in rows]
 
 
 def main() -> None:

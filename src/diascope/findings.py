@@ -33,7 +33,7 @@ def by_severity(findings: Iterable[Finding]) -> list[Finding]:
 
 def outcomes(findings: Sequence[Finding]) -> str:
     """1 error, 2 warnings, 5 passed, 1 not applicable."""
-    counts = Counter(found.severity if found.outcome == "issue" else found.outcome for found in findings)
+    counts: Counter[str] = Counter(found.severity if found.outcome == "issue" else found.outcome for found in findings)
     plural = {"error": "errors", "warning": "warnings", "info": "notes"}
     single = {"info": "note"}
     order = (*_SEVERITIES, *_OUTCOMES[1:])

@@ -35,7 +35,7 @@ def audit(
     """Check a data set before any training: unreadable and duplicate images, wrong labels, leaks between sides, ...
 
     Writes audit.html, findings.json, files.csv (what to do about which file) and manifest.csv (the source with a column
-    duplicate_group, to be named as data.group). Exit code: 0 nothing found, 1 warnings, 3 errors, which would stop a study.
+    duplicate_group, to be named as data.group). Exit code: 0 nothing found, 1 warnings, 3 errors, which stop a study.
 
     Example: diascope audit moles.csv --group patient --out audit
     """

@@ -1,7 +1,7 @@
 """audit.html: what an audit found, for people; and how findings look on the page of a study.
 
-It lies here, not beside the checks, because it shares the style and the templates of the report and, like it, only reads
-what is on disk: findings.json and the pictures that findings name.
+It lies here, not beside the checks, because it shares the style and the templates of the report and, like it, only
+reads what is on disk: findings.json and the pictures that findings name.
 """
 
 import json

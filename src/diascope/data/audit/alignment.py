@@ -1,8 +1,8 @@
 """Whether two thumbnails show the same picture: the crop that aligns them best, and how well they then agree.
 
 The crop is found by Gauss-Newton steps on the squared difference, many pairs at once (Lucas & Kanade 1981, in the
-inverse compositional form of Baker & Matthews 2004, whose derivatives are taken once). What is compared are details, not the large
-shapes that all images of a data set share: a difference of Gaussians is taken first.
+inverse compositional form of Baker & Matthews 2004, whose derivatives are taken once). What is compared are details,
+not the large shapes that all images of a data set share: a difference of Gaussians is taken first.
 """
 
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ def agreement(
 ) -> NDArray[np.float64]:
     """(M,): the correlation, -1 to 1, of the details of each pair where they overlap once they are aligned.
 
-    thumbnails (N, T, T); `second` is turned by `orientation` first, and `crop` of `first` is where the search begins. What is
-    far from agreeing at half the resolution is not looked at more closely.
+    thumbnails (N, T, T); `second` is turned by `orientation` first, and `crop` of `first` is where the search begins.
+    What is far from agreeing at a lower resolution is not looked at more closely.
     """
     found = np.empty(len(first))
     for start in range(0, len(first), _CHUNK):
@@ -73,7 +73,9 @@ def _agreement(fixed: NDArray[np.generic], moving: NDArray[np.uint8], edges: Ima
 def _shrunken(images: NDArray[np.generic], times: int) -> Images:
     """(M, T, T) -> (M, T / times, T / times), averaged."""
     side = images.shape[1] // times
-    return images.reshape(len(images), side, times, side, times).mean(axis=(2, 4), dtype=np.float32)
+    parts = images.reshape(len(images), side, times, side, times).astype(np.float32)
+    shrunken: Images = parts.mean(axis=(2, 4))
+    return shrunken
 
 
 def _details(images: Images) -> Images:
@@ -86,8 +88,8 @@ def _details(images: Images) -> Images:
 def _even(images: Images) -> Images:
     """Details whose contrast is the same everywhere, so that no outline outweighs all the rest."""
     band = _band(images)
-    found: Images = band / (np.sqrt(np.maximum(_blur(band**2, _AROUND), 0)) + _FLAT)
-    return found
+    contrast = np.sqrt(np.maximum(_blur(band**2, _AROUND), 0))
+    return (band / (contrast + _FLAT)).astype(np.float32)
 
 
 def _band(images: Images) -> Images:
@@ -126,7 +128,8 @@ def _cropped(images: Images, edges: Images) -> tuple[Images, Images]:
     side = images.shape[1]
     rows, in_rows = _sampling(side, edges[:, 0], edges[:, 1])
     columns, in_columns = _sampling(side, edges[:, 2], edges[:, 3])
-    return rows @ images @ columns.transpose(0, 2, 1), in_rows[:, :, None] * in_columns[:, None, :]
+    shown = (rows @ images @ columns.transpose(0, 2, 1)).astype(np.float32)
+    return shown, (in_rows[:, :, None] * in_columns[:, None, :]).astype(np.float32)
 
 
 def _sampling(side: int, start: Images, stop: Images) -> tuple[Images, Images]:

@@ -1,8 +1,8 @@
 """Pairs of images whose hashes nearly agree, without comparing every image with every other: bits are sampled.
 
-Locality-sensitive hashing (Indyk & Motwani 1998): a table puts images that agree in a random sample of bits side by side.
-Who is near in many bits meets in some table. An image meets at most LIMIT others a table and orientation, so that the
-number of comparisons grows with the number of images whatever they show.
+Locality-sensitive hashing (Indyk & Motwani 1998): a table puts images that agree in a random sample of bits side by
+side. Who is near in many bits meets in some table. An image meets at most LIMIT others a table and orientation, so that
+the number of comparisons grows with the number of images whatever they show.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,8 @@ def _near(query: NDArray[np.int64], key: NDArray[np.int64], orientations: Hashes
     first, crop = np.divmod(key, len(CROPS))
     distance = np.bitwise_count(orientations.ravel()[query] ^ crops.ravel()[key]).astype(np.int64)
     near = (first != second) & (distance <= FAR)
-    return np.stack([first, second, orientation, crop, distance], axis=1)[near]
+    meetings: NDArray[np.int64] = np.stack([first, second, orientation, crop, distance], axis=1)[near]
+    return meetings
 
 
 def _nearest(found: NDArray[np.int64]) -> NDArray[np.int64]:

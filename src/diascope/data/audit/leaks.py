@@ -38,9 +38,9 @@ def leak_duplicates(audited: Audited) -> list[Finding]:
     images = sum(len(rows) for rows in members.values())
     first = next(iter(members.values()))
     sentence = (
-        f"{counted(len(members), 'picture')} ({counted(images, 'image')}) {'lies' if len(members) == 1 else 'lie'} on two "
-        f"sides of the split, such as {index.paths[first[0]]} and {index.paths[first[1]]}: a network is judged on what "
-        f"it has learned by heart. {_remedy(DUPLICATES)}"
+        f"{counted(len(members), 'picture')} ({counted(images, 'image')}) {'lies' if len(members) == 1 else 'lie'} on "
+        f"two sides of the split, such as {index.paths[first[0]]} and {index.paths[first[1]]}: a network is judged on "
+        f"what it has learned by heart. {_remedy(DUPLICATES)}"
     )
     named = [[index.paths[row] for row in rows] for rows in members.values()]
     files = file_actions(
@@ -100,8 +100,8 @@ def _leak_of(audited: Audited, name: str, cells: list[str]) -> list[Finding]:
     sentence = (
         f"{counted(len(names), 'value')} of {name} ({total:,} in all), with {counted(len(rows), 'image')}, "
         f"{'lies' if len(names) == 1 else 'lie'} on two sides of the split, such as {names[0]}: {grouped}. The same "
-        f"patient or lesion is learned from and judged on. Set data.group: {name}, or, if the column is something else, "
-        f"accept it with --set data.allow=[{GROUPS}]."
+        f"patient or lesion is learned from and judged on. Set data.group: {name}, or, if the column is something "
+        f"else, accept it with --set data.allow=[{GROUPS}]."
     )
     return issue(
         GROUPS,
@@ -150,6 +150,6 @@ def _severity(audited: Audited, code: str) -> Severity:
 
 def _remedy(code: str) -> str:
     return (
-        "`diascope audit SOURCE --out audit` writes audit/manifest.csv, whose column duplicate_group, named as data.group, "
-        f"keeps them together; or remove the duplicates; or accept it with --set data.allow=[{code}]."
+        "`diascope audit SOURCE --out audit` writes audit/manifest.csv, whose column duplicate_group, named as "
+        f"data.group, keeps them together; or remove the duplicates; or accept it with --set data.allow=[{code}]."
     )

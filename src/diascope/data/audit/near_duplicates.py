@@ -26,9 +26,9 @@ def near_duplicates(audited: Audited) -> list[Finding]:
     told = "" if index.groups is None else f" ({within:,} of them within one group of data.group)"
     first, second = pairs[0]
     sentence = (
-        f"{counted(len(pairs), 'pair')} of images{told} show nearly the same picture, {counted(pictures, 'picture')} in "
-        f"all, such as {index.paths[first]} and {index.paths[second]}. They must not be divided between sides: keep one "
-        "of each, or make each picture one group."
+        f"{counted(len(pairs), 'pair')} of images{told} show nearly the same picture, {counted(pictures, 'picture')} "
+        f"in all, such as {index.paths[first]} and {index.paths[second]}. They must not be divided between sides: keep "
+        "one of each, or make each picture one group."
     )
     files = file_actions(
         (index.paths[b], "keep on the side of the other", f"nearly the same picture as {index.paths[a]}")
@@ -46,7 +46,7 @@ def near_duplicates(audited: Audited) -> list[Finding]:
         agreement=agree,
         files=files,
         pictures=write_pictures(
-            audited, CODE, [(f"agreement {value:.2f}", list(pair)) for pair, value in zip(pairs, agree)]
+            audited, CODE, [(f"agreement {value:.2f}", list(pair)) for pair, value in zip(pairs, agree, strict=False)]
         ),
         **numbers,
     )

@@ -1,9 +1,9 @@
 """Perceptual hashes of all thumbnails at once: one bit a low frequency, as pHash (Zauner 2010), with variants.
 
-A hash says for each of 63 low frequencies of the cosine transform whether the image has more of it than the images of the
-data set have on average: where all images look alike, as X-rays do, it tells of what differs. Turning or mirroring the image turns
-and mirrors its coefficients, so that eight orientations cost one transform. A cropped image is met by hashing the others
-with their borders cut off.
+A hash says for each of 63 low frequencies of the cosine transform whether the image has more of it than the images of
+the data set have on average: where all images look alike, as X-rays do, it tells of what differs. Turning or mirroring
+the image turns and mirrors its coefficients, so that eight orientations cost one transform. A cropped image is met by
+hashing the others with their borders cut off.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ Coefficients = NDArray[np.float32]
 
 
 def oriented(images: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:
-    """(..., H, W) in one of eight orientations: mirrored left for right (1), top for bottom (2), transposed first (4)."""
+    """(..., H, W) in one of eight orientations: transposed (4), then mirrored top for bottom (2), left for right (1)."""
     if orientation & 4:
         images = np.swapaxes(images, -1, -2)
     if orientation & 2:
@@ -70,7 +70,8 @@ def _basis(side: int, start: float, stop: float) -> NDArray[np.float32]:
     place = ((np.arange(side) + 0.5) / side - start) / (stop - start)
     inside = (place > 0) & (place < 1)
     waves = np.cos(np.pi * np.arange(_SIDE)[:, None] * place) * inside
-    return (waves / np.sqrt((waves**2).sum(axis=1, keepdims=True))).astype(np.float32)
+    basis: NDArray[np.float32] = (waves / np.sqrt((waves**2).sum(axis=1, keepdims=True))).astype(np.float32)
+    return basis
 
 
 def _oriented_coefficients(coefficients: Coefficients, orientation: int) -> Coefficients:
@@ -79,7 +80,9 @@ def _oriented_coefficients(coefficients: Coefficients, orientation: int) -> Coef
         coefficients = np.swapaxes(coefficients, 1, 2)
     if orientation & 2:
         coefficients = coefficients * _FLIP[:, None].astype(np.float32)
-    return coefficients * _FLIP.astype(np.float32) if orientation & 1 else coefficients
+    if orientation & 1:
+        coefficients = coefficients * _FLIP.astype(np.float32)
+    return coefficients
 
 
 def _bits(coefficients: Coefficients) -> Hashes:
