@@ -152,8 +152,8 @@ def verdict(lines: list[dict[str, Any]], studies: int) -> tuple[bool, str]:
         f"Letters were found in {found['letters 1.0']} of {studies} studies at a rate of 1.0 "
         f"({limits(found['letters 1.0'], studies)}%), in {found['letters 0.9']} at 0.9 "
         f"({limits(found['letters 0.9'], studies)}%) and in {weak} at 0.7 ({limits(weak, studies)}%); {false} of "
-        f"{studies} clean studies had an alarm ({limits(false, studies)}%). {'Passed' if passed else 'Failed'}: the limits are "
-        f"at least {FOUND} of 60 at 1.0 and at 0.9, and at most {FALSE} of 60."
+        f"{studies} clean studies had an alarm ({limits(false, studies)}%). {'Passed' if passed else 'Failed'}: the "
+        f"limits are at least {FOUND} of 60 at 1.0 and at 0.9, and at most {FALSE} of 60."
     )
 
 

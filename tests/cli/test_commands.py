@@ -175,6 +175,6 @@ def test_schema_and_version(diascope: Command) -> None:
     assert diascope("--version").stdout.startswith("diascope 0.")
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "plan", "report", "recipes", "schema", "cache"])
+@pytest.mark.parametrize("command", ["demo", "run", "plan", "probe", "report", "recipes", "schema", "cache"])
 def test_every_command_has_help_with_an_example(diascope: Command, command: str) -> None:
     assert "Example: diascope" in diascope(command, "--help").stdout

@@ -10,7 +10,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="The study folder.")] = Path("demo-study"),
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time. Default: one a core.")] = None,
 ) -> None:
-    """Run a small study on drawn skin lesions, in one to two minutes: the better of two networks cheats, and is found out.
+    """Run a small study on drawn skin lesions, in one to two minutes: the better of two networks cheats.
 
     Example: diascope demo --out demo-study
     """
