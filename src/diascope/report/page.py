@@ -55,8 +55,7 @@ def write_report(folder: Path) -> Path:
     """
     record = StudyRecord(folder)
     summary = summarize(record)
-    findings = shown_findings(record.findings, folder / "audit")
-    page = render(summary, sample_pictures(record), sample_strips(record), findings)
+    page = render(summary, sample_pictures(record), sample_strips(record), folder / "audit")
     try:
         write_atomic(folder / "summary.json", readable_json(summary))
         write_atomic(folder / "checklist.md", checklist_markdown(checklist_section(summary)["rows"]))
@@ -73,11 +72,12 @@ def render(
     summary: dict[str, Any],
     samples: dict[str, list[str]],
     strips: Sequence[dict[str, Any]] = (),
-    findings: Sequence[dict[str, Any]] = (),
+    audit: Path | None = None,
 ) -> str:
-    """The page, from a summary, by class pictures as data URIs, strips of augmented ones (see sample_strips), and
-    findings (see audit_page).
+    """The page, from a summary, by class pictures as data URIs, strips of augmented ones (see sample_strips), and the
+    folder of the pictures that findings name.
     """
+    findings = [Finding.model_validate(found) for found in summary["findings"]]
     tables = chart_tables(summary)
     template = environment().get_template("report.html.j2")
     return str(
@@ -85,7 +85,8 @@ def render(
             summary=summary,
             samples=samples,
             strips=strips,
-            findings=findings,
+            findings=shown_findings(findings, audit),
+            findings_told=outcomes(findings),
             **_facts(summary),
             **_looks(summary, tables),
         )
@@ -120,7 +121,6 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
         "copied": copied_arms(summary["arms"]),
         "fitted": [name for name, arm in summary["arms"].items() if fitted_at_once(arm["config"])],
         "open_runs": len(runs) <= OPEN_RUNS,
-        "findings_told": outcomes([Finding.model_validate(found) for found in summary["findings"]]),
     }
 
 
