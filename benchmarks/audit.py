@@ -143,7 +143,7 @@ def lesions(folder: Path) -> Iterator[str]:
     within = sum(groups[a] == groups[b] for a, b in found.pairs)
     seconds = perf_counter() - start
     across = len(found.pairs) - within
-    yield f"{len(groups):,} skin images: {within} near-duplicate pairs within a lesion, {across} across; {seconds:.0f} s"
+    yield f"{len(groups):,} skin images: {within} near-duplicates within a lesion, {across} across; {seconds:.0f} s"
 
 
 def scale(images: int) -> Iterator[str]:

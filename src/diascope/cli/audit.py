@@ -8,10 +8,6 @@ import typer
 from diascope.cli.run import Setting, refuse_file
 
 if TYPE_CHECKING:
-    from diascope.cli.display import RunDisplay
-    from diascope.data.index import ImageIndex
-    from diascope.data.split import Folds
-    from diascope.findings import Finding
     from diascope.studyfile import Study
 
 WARNINGS, ERRORS = 1, 3  # exit codes
@@ -44,10 +40,11 @@ def audit(
 
     from diascope.cli.display import RunDisplay, say_findings
     from diascope.report.audit_page import write_audit_page
+    from diascope.study.auditing import audit_source
 
     try:
         with RunDisplay() as display:
-            findings = _audit(found, out, full, display)
+            findings = audit_source(found, out, all_text=full, display=display)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     page = write_audit_page(out, found.config.data.source)
@@ -71,42 +68,3 @@ def _study(source: str, study: str | None, settings: list[str], label: str | Non
     if study is not None:
         return find_study(study, settings)
     return parse_study("name: audit\n", settings, where="diascope audit", folder=Path.cwd())
-
-
-def _audit(study: "Study", out: Path, full: bool, display: "RunDisplay") -> "list[Finding]":
-    from functools import partial
-    from shutil import rmtree
-
-    from diascope.data.audit.burned_in import reading_cost
-    from diascope.data.audit.checks import audit as all_checks
-    from diascope.data.audit.facts import Audited
-    from diascope.data.audit.measure import measure
-    from diascope.data.audit.output import write_findings, write_manifest
-    from diascope.data.index import open_index
-
-    config = study.arms[0].data
-    index = open_index(config)
-    measured = measure(index, progress=partial(display.audited, "measuring images"))
-    folds, problems = _folds(study, measured.index)
-    rmtree(out / "pictures", ignore_errors=True)  # of an audit before this one
-    cost = reading_cost(Audited(measured.index, measured.facts, config, all_text=full))
-    if cost.images:
-        display.reading_text(cost.images, cost.seconds)
-    found = all_checks(index, config, folds, all_text=full, folder=out, progress=display.audited)
-    findings = [*index.findings, *problems, *found]
-    write_findings(findings, out)
-    write_manifest(Audited(measured.index, measured.facts, config), out)
-    return findings
-
-
-def _folds(study: "Study", index: "ImageIndex") -> "tuple[Folds | None, list[Finding]]":
-    """The split that a study would make; none, and a finding, where it cannot be made."""
-    from diascope.data.split import make_folds
-    from diascope.errors import DataError
-    from diascope.findings import Finding
-
-    try:
-        return make_folds(index, study.config.split), []
-    except DataError as error:
-        sentence = f"The split that is planned cannot be made: {error}."
-        return None, [Finding(code="split", severity="error", outcome="issue", sentence=sentence)]

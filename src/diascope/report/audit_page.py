@@ -39,16 +39,18 @@ def write_audit_page(folder: Path, source: str) -> Path:
     return folder / "audit.html"
 
 
-def shown_findings(findings: Iterable[Finding], folder: Path) -> list[dict[str, Any]]:
-    """The most severe first, each with its pictures as data URIs; those whose files are gone are left out."""
+def shown_findings(findings: Iterable[Finding], folder: Path | None) -> list[dict[str, Any]]:
+    """The most severe first, each with its pictures in the folder as data URIs; those that are gone are left out."""
     return [
         {**finding.model_dump(include={"code", "severity", "outcome", "sentence"}), "pictures": _sets(finding, folder)}
         for finding in by_severity(findings)
     ]
 
 
-def _sets(finding: Finding, folder: Path) -> list[dict[str, Any]]:
-    found = []
+def _sets(finding: Finding, folder: Path | None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if folder is None:
+        return found
     for pictures in finding.evidence.get("pictures", ()):
         images = [image for image in pictures["images"] if (folder / image["file"]).is_file()]
         if images:

@@ -57,7 +57,7 @@ class Pictures:
     samples: Mapping[str, list[str]] = field(default_factory=dict)  # by class
     strips: Sequence[dict[str, Any]] = ()  # of augmented images, see sample_strips
     explained: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)  # by arm, see explained_pictures
-    findings: Sequence[dict[str, Any]] = ()  # of the audit, see shown_findings
+    audit: Path | None = None  # the folder of the pictures that findings name
     probed: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)  # by arm, see probe_pictures
 
 
@@ -73,7 +73,7 @@ def write_report(folder: Path) -> Path:
         samples=sample_pictures(record),
         strips=sample_strips(record),
         explained=explained_pictures(record),
-        findings=shown_findings(record.findings, folder / "audit"),
+        audit=folder / "audit",
         probed=probe_pictures(record),
     )
     page = render(summary, pictures)
@@ -91,6 +91,7 @@ def write_report(folder: Path) -> Path:
 
 def render(summary: dict[str, Any], pictures: Pictures = Pictures()) -> str:
     """The page, from a summary and the pictures in it."""
+    findings = [Finding.model_validate(found) for found in summary["findings"]]
     tables = chart_tables(summary)
     template = environment().get_template("report.html.j2")
     return str(
@@ -100,7 +101,8 @@ def render(summary: dict[str, Any], pictures: Pictures = Pictures()) -> str:
             strips=pictures.strips,
             explained=pictures.explained,
             kinds=KINDS,
-            findings=pictures.findings,
+            findings=shown_findings(findings, pictures.audit),
+            findings_told=outcomes(findings),
             probe_pictures=pictures.probed,
             **_facts(summary),
             **_looks(summary, tables),
@@ -137,7 +139,6 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
         "copied": copied_arms(summary["arms"]),
         "fitted": [name for name, arm in summary["arms"].items() if fitted_at_once(arm["config"])],
         "open_runs": len(runs) <= OPEN_RUNS,
-        "findings_told": outcomes([Finding.model_validate(found) for found in summary["findings"]]),
     }
 
 

@@ -1,12 +1,19 @@
-"""The audit that every study begins with: what is wrong with its images, and leaks that stop it."""
+"""The audit of a data set by itself, and the one that every study begins with, which a leak stops."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from diascope.config import canonical_json
-from diascope.data.audit.checks import audit
+from diascope.data.audit.burned_in import reading_cost
+from diascope.data.audit.checks import Watch, audit
+from diascope.data.audit.facts import Audited
+from diascope.data.audit.measure import measure
+from diascope.data.audit.output import write_findings, write_manifest
 from diascope.data.index import ImageIndex, Phantoms, open_index
+from diascope.data.split import Folds, make_folds
 from diascope.errors import DataError
 from diascope.findings import Finding
 from diascope.study.plan import Images
@@ -16,9 +23,40 @@ FOLDER = "audit"
 """Of a study folder: where the pictures lie that findings name."""
 
 
-def audit_study(
-    study: Study, images: Images, folder: Path | None, progress: Callable[[str, int, int], None]
-) -> list[Finding]:
+class Display(Protocol):
+    """Is told what happens, to show it."""
+
+    def audited(self, what: str, done: int, total: int) -> None: ...
+    def reading_text(self, images: int, seconds: float) -> None: ...
+
+
+def audit_source(study: Study, out: Path, *, all_text: bool, display: Display) -> list[Finding]:
+    """Audit the images and the split of a study that is not run; findings.json, files.csv and more go to `out`."""
+    config = study.arms[0].data
+    index = open_index(config)
+    measured = measure(index, progress=partial(display.audited, "measuring images"))
+    folds, problems = _planned_folds(study, measured.index)
+    shutil.rmtree(out / "pictures", ignore_errors=True)  # of an audit before this one
+    cost = reading_cost(Audited(measured.index, measured.facts, config, all_text=all_text))
+    if cost.images:
+        display.reading_text(cost.images, cost.seconds)
+    found = audit(index, config, folds, all_text=all_text, folder=out, progress=display.audited)
+    findings = [*index.findings, *problems, *found]
+    write_findings(findings, out)
+    write_manifest(Audited(measured.index, measured.facts, config), out)
+    return findings
+
+
+def _planned_folds(study: Study, index: ImageIndex) -> tuple[Folds | None, list[Finding]]:
+    """The split that a study would make; none, and a finding, where it cannot be made."""
+    try:
+        return make_folds(index, study.config.split), []
+    except DataError as error:
+        sentence = f"The split that is planned cannot be made: {error}."
+        return None, [Finding(code="split", severity="error", outcome="issue", sentence=sentence)]
+
+
+def audit_study(study: Study, images: Images, folder: Path | None, progress: Watch) -> list[Finding]:
     """The findings of all checks; their pictures go to `folder`. Raises DataError for a leak that is not allowed.
 
     Arms see the same files, but each may draw phantoms of its own: of further drawings what is wrong with them is told.
@@ -45,9 +83,7 @@ def _drawn_differently(study: Study, images: Images) -> list[Arm]:
     return list(first.values())
 
 
-def _audit_arm(
-    arm: Arm, index: ImageIndex, images: Images, folder: Path | None, progress: Callable[[str, int, int], None]
-) -> list[Finding]:
+def _audit_arm(arm: Arm, index: ImageIndex, images: Images, folder: Path | None, progress: Watch) -> list[Finding]:
     drawn = isinstance(index.origin, Phantoms)  # what was drawn for the network is not drawn again
     left_out = [finding.evidence for finding in images.findings if finding.code == "unreadable-image"]
     return audit(

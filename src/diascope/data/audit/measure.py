@@ -116,7 +116,9 @@ def _build(
     strings = {name: found.pop(name) for name in _STRINGS}
     (folder / "columns.json").write_text(json.dumps(strings), encoding="utf-8")
     whole = {"bytes", "bits", "widths", "heights"}
-    numbers = {name: np.array(cells, np.int64 if name in whole else np.float64) for name, cells in found.items()}
+    numbers: dict[str, Any] = {
+        name: np.array(cells, np.int64 if name in whole else np.float64) for name, cells in found.items()
+    }
     numbers["means"] = numbers["means"].reshape(-1, 3)
     np.savez(folder / "numbers.npz", **numbers)
     store.write_manifest(

@@ -68,8 +68,8 @@ def _group_names(pictures: list[int], groups: list[str] | None, paths: list[str]
             row = above[row]
         return row
 
-    for names in (pictures, groups or ()):
-        seen: dict[int | str, int] = {}
+    for names in (list(map(str, pictures)), groups or []):
+        seen: dict[str, int] = {}
         for row, name in enumerate(names):
             one, other = sorted((first(row), first(seen.setdefault(name, row))))
             above[other] = one

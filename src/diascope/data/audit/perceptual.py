@@ -29,7 +29,7 @@ Coefficients = NDArray[np.float32]
 
 
 def oriented(images: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:
-    """(..., H, W) in one of eight orientations: transposed (4), then mirrored top for bottom (2), left for right (1)."""
+    """(..., H, W) in one of eight orientations: transposed (4), mirrored top for bottom (2), left for right (1)."""
     if orientation & 4:
         images = np.swapaxes(images, -1, -2)
     if orientation & 2:
