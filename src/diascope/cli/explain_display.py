@@ -51,12 +51,12 @@ def say_sanity(method: str, found: dict[str, Any], folder: Path) -> None:
 
 
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f}%".replace("-", "−")
+    return "–" if value is None else f"{100 * value:.1f}%".replace("-", "−")
 
 
 def _with_interval(found: dict[str, float | None]) -> str:
-    """30% (27 to 34), with the limits of the 95% interval in percent."""
+    """30.2% (27.1 to 34.0), with the limits of the 95% interval in percent."""
     if found["low"] is None or found["high"] is None:
         return percent(found["value"])
-    limits = f"{100 * found['low']:.0f} to {100 * found['high']:.0f}".replace("-", "−")
+    limits = f"{100 * found['low']:.1f} to {100 * found['high']:.1f}".replace("-", "−")
     return f"{percent(found['value'])} ({limits})"

@@ -84,8 +84,8 @@ def _sentence(row: dict[str, Any]) -> str:
     if energy["value"] is None:
         return f"All {row['images']} maps are empty: there is no energy that could lie anywhere."
     said = (
-        f"{energy['value']:.0%} of the energy of the maps lies inside the known regions of "
-        f"{row['images'] - row['empty']} images, which take up {row['area']:.0%} of them"
+        f"{energy['value']:.1%} of the energy of the maps lies inside the known regions of "
+        f"{row['images'] - row['empty']} images, which take up {row['area']:.1%} of them"
     )
     if excess["low"] is None or excess["high"] is None:
         return f"{said}; these are too few images for an interval."
