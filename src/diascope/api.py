@@ -68,6 +68,7 @@ def run(
     from diascope.cli.run import probe_study
     from diascope.report.page import write_report
     from diascope.study.executors.ray import Resources
+    from diascope.study.explaining import explain_study
     from diascope.study.run import Options, run_study
 
     resources = Resources(address, cpus_per_run, gpus_per_run)
@@ -76,6 +77,7 @@ def run(
     folder = Path(out or found.config.name)
     with RunDisplay() as display:
         outcome = run_study(found, folder, options, display)
+        explain_study(folder, display.warn, device)
     if found.config.report.probes:
         probe_study(folder, device)
     write_report(folder)

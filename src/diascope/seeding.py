@@ -11,7 +11,18 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 StreamName = Literal[
-    "init", "order", "augment", "dropout", "fold", "split", "subset", "phantom", "search", "mixup", "probe"
+    "init",
+    "order",
+    "augment",
+    "dropout",
+    "fold",
+    "split",
+    "subset",
+    "phantom",
+    "search",
+    "mixup",
+    "randomization",
+    "probe",
 ]
 
 

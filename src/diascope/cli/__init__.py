@@ -7,6 +7,7 @@ import typer
 from diascope.cli.augment import augment
 from diascope.cli.cache import cache
 from diascope.cli.demo import demo
+from diascope.cli.explain import explain
 from diascope.cli.plan import plan
 from diascope.cli.probe import probe
 from diascope.cli.recipes import recipes
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, plan, report, test, probe, tune, augment, recipes, schema, cache):
+for command in (demo, run, plan, report, explain, test, probe, tune, augment, recipes, schema, cache):
     app.command()(command)
 
 

@@ -55,6 +55,10 @@ class RunDisplay:
         """`done` of `total` images have gone through a frozen backbone."""
         self._prepare("computing features", done, total)
 
+    def warn(self, problem: str) -> None:
+        """Something that the study stands without went wrong."""
+        self._console.print(Text(f"warning: {problem}", style="yellow"), soft_wrap=True)
+
     def _prepare(self, what: str, done: int, total: int) -> None:
         if what not in self._prepared:
             self._prepared[what] = self._bars.add_task(what, total=total, status="")

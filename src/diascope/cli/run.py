@@ -71,12 +71,14 @@ def run(
     from diascope.cli.probe_display import say_probed
     from diascope.report.page import write_report
     from diascope.study.executors.ray import Resources
+    from diascope.study.explaining import explain_study
     from diascope.study.run import Options, run_study
 
     options = Options(executor, jobs, device, on_unreadable, retrain, Resources(address, cpus_per_run, gpus_per_run))
     try:
         with RunDisplay() as display:
             outcome = run_study(found, folder, options, display)
+            explain_study(folder, display.warn, device)
         probed = probe_study(folder, device) if found.config.report.probes else {}
     except KeyboardInterrupt:
         say_stopped()

@@ -52,6 +52,7 @@ def tune(
     from diascope.recipes import find_study
     from diascope.report.page import write_report
     from diascope.study.executors.ray import Resources
+    from diascope.study.explaining import explain_study
     from diascope.study.run import Options
     from diascope.study.tuning import tune as search
 
@@ -63,6 +64,7 @@ def tune(
     try:
         with SearchDisplay() as display:
             tuned = search(found, folder, options, display)
+            explain_study(folder, display.warn, device)
     except KeyboardInterrupt:
         say_stopped()
         raise typer.Exit(130) from None

@@ -48,6 +48,13 @@ class ReportConfig(Section):
     subgroups: Annotated[tuple[str, ...], AfterValidator(all_differ)] = Field(
         (), description="columns of the manifest; the primary metric is shown for each of their values"
     )
+    explain: int = Field(
+        2,
+        ge=0,
+        le=20,
+        description="how many right, wrong and borderline images of each class are explained for the first run of each "
+        "arm at the end of a study; 0: none",
+    )
     probes: bool = Field(
         False, description="probe the first run of each arm for shortcuts at the end; takes two more trainings an arm"
     )

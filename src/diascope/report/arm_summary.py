@@ -10,6 +10,7 @@ from diascope.compare.certainty import WITH_INTERVAL, Certainty, judge_certainty
 from diascope.compare.curves import arm_readings
 from diascope.compare.scoring import Checkpoint, Evaluation, evaluate
 from diascope.metrics import CrossFitted, Interval, RocCurve
+from diascope.report.explanations import summarize_explanations
 from diascope.report.fold_scores import fold_scores, over_folds
 from diascope.report.idle_keys import is_idle
 from diascope.report.stopping import stopping
@@ -60,6 +61,7 @@ def summarize_arm(record: StudyRecord, arm: Arm) -> dict[str, Any]:
         "operating_point": _operating_point([found.operating for found in certain if found.operating]),
         "per_class": _per_class(certain),
         "readings": arm_readings(record, arm.name),
+        "explain": summarize_explanations(record, runs),
         "stopping": stopping(config["training"], listed),
         "folds": folds,
         "over_folds": over_folds(listed, folds),

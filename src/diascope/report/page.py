@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from diascope.errors import RunError
@@ -14,6 +15,7 @@ from diascope.report.answer import head, reading, verdicts
 from diascope.report.augmentation_words import copied_arms
 from diascope.report.charts import DIAGONAL, curve_domains, measures, overlays, page_specs, write_charts
 from diascope.report.checklist import checklist_markdown, checklist_section
+from diascope.report.explanations import KINDS, explained_pictures
 from diascope.report.idle_keys import fitted_at_once, is_idle
 from diascope.report.interval_panels import drawn_subgroups
 from diascope.report.panels import ARM_COLOURS, SERIES_COLOURS, SERIES_DASH, SERIES_NAMES, SHOWN_FIRST, arm_dash_pattern
@@ -54,7 +56,9 @@ def write_report(folder: Path) -> Path:
     """
     record = StudyRecord(folder)
     summary = summarize(record)
-    page = render(summary, sample_pictures(record), sample_strips(record), probe_pictures(record))
+    page = render(
+        summary, sample_pictures(record), sample_strips(record), explained_pictures(record), probe_pictures(record)
+    )
     try:
         write_atomic(folder / "summary.json", readable_json(summary))
         write_atomic(folder / "checklist.md", checklist_markdown(checklist_section(summary)["rows"]))
@@ -71,10 +75,11 @@ def render(
     summary: dict[str, Any],
     samples: dict[str, list[str]],
     strips: Sequence[dict[str, Any]] = (),
-    probed: Mapping[str, list[dict[str, str]]] = {},
+    explained: Mapping[str, Sequence[dict[str, Any]]] = MappingProxyType({}),
+    probed: Mapping[str, Sequence[dict[str, str]]] = MappingProxyType({}),
 ) -> str:
-    """The page, from a summary, by class pictures as data URIs, strips of augmented ones (see sample_strips), and
-    pictures of what probes did (see probe_pictures)."""
+    """The page, from a summary, by class pictures as data URIs, strips of augmented ones (see sample_strips), by arm
+    pictures of what it looked at (see explained_pictures), and by run what probes did (see probe_pictures)."""
     tables = chart_tables(summary)
     template = _environment().get_template("report.html.j2")
     return str(
@@ -82,6 +87,8 @@ def render(
             summary=summary,
             samples=samples,
             strips=strips,
+            explained=explained,
+            kinds=KINDS,
             probe_pictures=probed,
             **_facts(summary),
             **_looks(summary, tables),

@@ -77,6 +77,18 @@ def draw(kind: Kind, config: PhantomConfig, i: int) -> Phantom:
     return Phantom(pixels, mask, box, row["label"], row["group"], row.get("mark"))
 
 
+def truth(kind: Kind, config: PhantomConfig, i: int) -> tuple[NDArray[np.bool_] | None, bone.Box | None]:
+    """Mask and box of image `i`, as `draw` gives them, at a fifth of its cost."""
+    number = i // config.images_per_group
+    positive = _positive(config, number)
+    size = shortcuts.magnification(config.shortcut, bool(_mark(config, kind, i)), _stream(config, kind, _MARK, i, 1))
+    item, shot = _stream(config, kind, _OBJECT, number), _stream(config, kind, _SHOT, i)
+    if kind == "skin":
+        shown = skin.draw_signs(positive, config.difficulty, _stream(config, kind, _SIGNS, number))
+        return skin.draw_mask(config.size, shown, skin.draw_lesion(item), shot, size), None
+    return None, bone.draw_box(config.size, bone.draw_femur(item), shot, size) if positive else None
+
+
 def write(kind: Kind, config: PhantomConfig, folder: Path, progress: Callable[[int, int], None] | None = None) -> None:
     """Draw the set into a folder: PNG files, manifest.csv, and the truth as masks/ (skin) and boxes.csv (bone).
 

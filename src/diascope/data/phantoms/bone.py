@@ -73,12 +73,7 @@ def draw_bone(
 
     Returns the image (size, size, 1), 0 to 1 but not clipped, and the fracture's box in pixels.
     """
-    pose = Pose(
-        angle=shot.uniform(-0.14, 0.14),
-        scale=magnification * shot.uniform(0.93, 1.07),
-        shift=(shot.uniform(-0.035, 0.035), shot.uniform(-0.035, 0.035)),
-        mirror=bool(shot.random() < 0.5),
-    )
+    pose = _draw_pose(shot, magnification)
     x, y = pose.grid(size)
     bone = _bone(x, y, femur, femur.marrow.field(pose, size))
     box = None
@@ -90,6 +85,20 @@ def draw_bone(
     _collimate(film, shot)
     film += _grain(size, shot)
     return film[..., None], box
+
+
+def draw_box(size: int, femur: Femur, shot: Generator, magnification: float = 1.0) -> Box:
+    """The box that draw_bone returns for a fractured bone and the same arguments, without the X-ray."""
+    return _fracture_box(size, femur, _draw_pose(shot, magnification))
+
+
+def _draw_pose(shot: Generator, magnification: float) -> Pose:
+    return Pose(
+        angle=shot.uniform(-0.14, 0.14),
+        scale=magnification * shot.uniform(0.93, 1.07),
+        shift=(shot.uniform(-0.035, 0.035), shot.uniform(-0.035, 0.035)),
+        mirror=bool(shot.random() < 0.5),
+    )
 
 
 def _bone(x: Plane, y: Plane, femur: Femur, texture: Plane) -> Plane:

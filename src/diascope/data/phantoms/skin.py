@@ -124,11 +124,7 @@ def draw_skin(
 
     Returns the image (size, size, 3), 0 to 1 but not clipped, and the lesion's mask (size, size).
     """
-    pose = Pose(
-        angle=shot.uniform(-0.6, 0.6),
-        scale=magnification * shot.uniform(0.92, 1.08),
-        shift=(shot.uniform(-0.035, 0.035), shot.uniform(-0.035, 0.035)),
-    )
+    pose = _draw_pose(shot, magnification)
     image = _skin(size, lesion, pose)
     absorbed, mask = _pigment(size, signs, lesion, pose)
     image *= 1 - absorbed
@@ -138,6 +134,27 @@ def draw_skin(
     _add_ruler(image, shot)
     image += shot.uniform(0.006, 0.016) * shot.standard_normal((size, size), np.float32)
     return np.moveaxis(image, 0, 2), mask
+
+
+def draw_mask(
+    size: int, signs: Signs, lesion: Lesion, shot: Generator, magnification: float = 1.0
+) -> NDArray[np.bool_]:
+    """The mask (size, size) that draw_skin returns for the same arguments, without the photograph."""
+    pose = _draw_pose(shot, magnification)
+    return _outline(size, _area(size, lesion, pose), signs, lesion, pose)[2]
+
+
+def _draw_pose(shot: Generator, magnification: float) -> Pose:
+    return Pose(
+        angle=shot.uniform(-0.6, 0.6),
+        scale=magnification * shot.uniform(0.92, 1.08),
+        shift=(shot.uniform(-0.035, 0.035), shot.uniform(-0.035, 0.035)),
+    )
+
+
+def _area(size: int, lesion: Lesion, pose: Pose) -> int:
+    """Pixels that the lesion covers."""
+    return round(pi * (lesion.radius * pose.scale * size) ** 2)
 
 
 def _skin(size: int, lesion: Lesion, pose: Pose) -> Colours:
@@ -156,7 +173,7 @@ def _skin(size: int, lesion: Lesion, pose: Pose) -> Colours:
 
 def _pigment(size: int, signs: Signs, lesion: Lesion, pose: Pose) -> tuple[Colours, NDArray[np.bool_]]:
     """Share of the light that the lesion takes, and its mask (size, size)."""
-    area = round(pi * (lesion.radius * pose.scale * size) ** 2)
+    area = _area(size, lesion, pose)
     cover, depth, mask = _outline(size, area, signs, lesion, pose)
     weight = cover / cover.sum()
     shade = _shade(size, signs, lesion, pose, depth, weight)

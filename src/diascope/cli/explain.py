@@ -1,0 +1,87 @@
+"""diascope explain: what a trained network looks at."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from diascope.cli.run import DeviceOption, refuse_file
+from diascope.errors import ConfigError
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, DIR/runs/<arm>/fold0-seed0.")],
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="IMAGE...", help="Paths as in the study's index.csv, or any image files."),
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="grad-cam (default), grad-cam++, integrated-gradients or occlusion. Can be given several times.",
+        ),
+    ] = None,
+    class_name: Annotated[
+        str | None, typer.Option("--class", metavar="NAME", help="The class to explain. Default: the predicted one.")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="The layer that Grad-CAM explains. Default: the network's last convolution.")
+    ] = None,
+    checkpoint: Annotated[
+        Literal["last", "best"], typer.Option(help="The weights of the last epoch, as in the report, or the best.")
+    ] = "last",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write. Default: RUN/explain.")] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(help="The value of full colour. Default: the method's own in this run.", min=1e-12),
+    ] = None,
+    regions: Annotated[
+        bool, typer.Option("--regions", help="Also measure whether the maps lie where masks or boxes say.")
+    ] = False,
+    sanity: Annotated[
+        bool, typer.Option("--sanity", help="Also test whether the maps change when the weights become random.")
+    ] = False,
+    most: Annotated[
+        int, typer.Option(help="Images at most for --regions, spread over the validation side.", min=1)
+    ] = 500,
+    device: DeviceOption = "auto",
+) -> None:
+    """Show which parts of an image speak for a class, in the eyes of the network of a finished RUN.
+
+    Writes a picture with its scale (.png) and the raw map (.npz) of each IMAGE. All maps of a method have the same
+    scale in a run, so that an empty map looks empty.
+
+    Example: diascope explain moles-study/runs/plain/fold0-seed0 malignant/00001.png --method occlusion
+
+    Example: diascope explain moles-study/runs/plain/fold0-seed0 --regions --sanity
+    """
+    if not (images or regions or sanity):
+        remedy = "name a path of the study's index.csv or a file, or give --regions or --sanity"
+        raise ConfigError("no IMAGE is named", where="diascope explain", remedy=remedy)
+    folder = out or run / "explain"
+    refuse_file(folder)
+
+    from diascope.cli.explain_display import say_regions, say_sanity
+    from diascope.explain.checks import check_regions, check_sanity
+    from diascope.explain.methods import check_method
+    from diascope.explain.named import explain_named, find_images
+    from diascope.study.explaining import find_run, open_subject, study_images
+
+    chosen = list(dict.fromkeys(methods or ["grad-cam"]))
+    for method in chosen:
+        check_method(method, layer)
+    record, found = find_run(run)
+    labels = dict(zip(record.index["path"], record.index["label"], strict=True))
+    named = find_images(images or [], labels, found.config["data"]["source"])
+    subject = open_subject(record, found, checkpoint, device, study_images(found, whole=regions))
+    for method in chosen:
+        if named:
+            written = explain_named(subject, named, method, folder, class_name=class_name, layer=layer, scale=scale)
+            for path in written:
+                print(path)
+        if regions:
+            say_regions(method, check_regions(subject, method, layer, most), folder)
+        if sanity:
+            say_sanity(method, check_sanity(subject, method, layer), folder)

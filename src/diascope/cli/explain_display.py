@@ -1,0 +1,62 @@
+"""What `diascope explain` shows of its checks: tables and a sentence each."""
+
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from diascope.explain.methods import METHODS
+from diascope.runs.folder import write_json
+
+PARTS = ("all", "right", "wrong")
+
+
+def say_regions(method: str, found: dict[str, Any] | None, folder: Path) -> None:
+    """Energy inside the regions and the pointing game, for all images, right and wrong ones; kept in the folder."""
+    console = Console()
+    if found is None:
+        remedy = "put boxes.csv or masks/ beside the source (docs/explain.md)"
+        console.print(Text(f"No region is known of an image of the validation side: {remedy}."), soft_wrap=True)
+        return
+    write_json(folder / f"regions-{method}.json", found)
+    title = f"{METHODS[method].title}, maps for the predicted class, inside the known regions"
+    table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="")
+    table.add_column("")
+    for part in PARTS:
+        table.add_column(f"{part} ({found[part]['images']:,})", justify="right", no_wrap=True)
+    table.add_row("empty maps", *[f"{found[part]['empty']:,}" for part in PARTS])
+    table.add_row("area of the regions", *[percent(found[part]["area"]) for part in PARTS])
+    for name, key in (("energy inside", "energy"), ("energy − area", "excess"), ("pointing game", "pointing")):
+        table.add_row(name, *[_with_interval(found[part][key]) for part in PARTS])
+    console.print(table)
+    console.print(Text(found["sentence"]), soft_wrap=True)
+
+
+def say_sanity(method: str, found: dict[str, Any], folder: Path) -> None:
+    """How like the maps before are the maps after, as more and more layers have random weights; kept in the folder."""
+    write_json(folder / f"sanity-{method}.json", found)
+    console = Console()
+    title = f"{METHODS[method].title}, {found['images']} images, weights drawn {found['draws']} times"
+    table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="")
+    for name in ("layers with random weights, from the top", "rank correlation", "correlation"):
+        table.add_column(name, justify="right")
+    for stage in found["stages"]:
+        layers = f"{stage['layers']} of {found['layers']}"
+        table.add_row(layers, f"{stage['spearman']:.2f}", f"{stage['pearson']:.2f}")
+    console.print(table)
+    console.print(Text(found["sentence"], style="yellow" if found["survives"] else ""), soft_wrap=True)
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f}%".replace("-", "−")
+
+
+def _with_interval(found: dict[str, float | None]) -> str:
+    """30% (27 to 34), with the limits of the 95% interval in percent."""
+    if found["low"] is None or found["high"] is None:
+        return percent(found["value"])
+    limits = f"{100 * found['low']:.0f} to {100 * found['high']:.0f}".replace("-", "−")
+    return f"{percent(found['value'])} ({limits})"

@@ -1,0 +1,58 @@
+"""The two checks of a method on a run: do its maps lie where the finding is, and do they need the network's weights."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diascope.explain.images import inputs
+from diascope.explain.judged import spread
+from diascope.explain.methods import attribute
+from diascope.explain.randomization import randomization
+from diascope.explain.regions import measure_regions
+from diascope.explain.subject import Subject
+
+SANITY = 8  # images at most whose maps are made with random weights
+FINEST = 12  # stages at most in which the weights are replaced
+
+
+def check_regions(subject: Subject, method: str, layer: str | None, most: int) -> dict[str, Any] | None:
+    """measure_regions of maps for the predicted class, of at most so many images; None where no region is known."""
+    rows = located_rows(subject, most)
+    if not len(rows):
+        return None
+    return regions_of(subject, rows, subject.maps(subject.pixels(rows), subject.judged.predicted[rows], method, layer))
+
+
+def located_rows(subject: Subject, most: int) -> NDArray[np.int64]:
+    """The rows, at most so many and spread evenly, of images of which it is known where the finding lies."""
+    known = [subject.images.has_region(path) for path in subject.judged.paths]
+    return spread(np.flatnonzero(known).astype(np.int64), most)
+
+
+def regions_of(subject: Subject, rows: NDArray[np.int64], maps: NDArray[np.float32]) -> dict[str, Any] | None:
+    """Where maps (N, H, W) of rows (N,) lie; None where no region is known."""
+    judged = subject.judged
+    regions = [subject.images.region(judged.paths[row]) for row in rows]
+    known = np.array([region is not None for region in regions], dtype=bool)
+    if not known.any():
+        return None
+    groups = None if judged.groups is None else [judged.groups[row] for row in rows[known]]
+    right = (judged.predicted == judged.labels)[rows[known]]
+    return measure_regions(maps[known], np.stack([region for region in regions if region is not None]), right, groups)
+
+
+def check_sanity(
+    subject: Subject,
+    method: str,
+    layer: str | None = None,
+    *,
+    rows: NDArray[np.int64] | None = None,
+    stages: int = FINEST,
+) -> dict[str, Any]:
+    """The randomization test over some of the rows (default: those that fix the method's scale)."""
+    chosen = spread(subject.reference(method) if rows is None else rows, min(SANITY, subject.affordable // 4))
+    images, targets = inputs(subject.pixels(chosen)), torch.from_numpy(subject.judged.predicted[chosen])
+    return randomization(subject.model, images, targets, partial(attribute, method=method, layer=layer), stages=stages)

@@ -1,0 +1,112 @@
+"""The images that are explained: from the study's index or any file on disk, as the network sees them."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diascope.config import DataConfig
+from diascope.data.batches import as_inputs
+from diascope.data.cache import ImageCache, load_images
+from diascope.data.index import ImageIndex, open_index
+from diascope.data.prepare import Prepared, prepared_images
+from diascope.data.readers import read_image, with_channels
+from diascope.data.resize import resize
+from diascope.errors import DataError
+from diascope.explain.truth import Mask, Truth
+
+Pixels = NDArray[np.uint8]
+
+
+class StudyImages:
+    """The images of a study, as its networks see them.
+
+    `whole`: all of them are decoded, or taken from the cache where that was done before; else only those asked for.
+    """
+
+    def __init__(self, config: DataConfig, *, whole: bool = False) -> None:
+        self.config, self._whole = config, whole
+        self._regions: dict[str, Mask | None] = {}
+
+    def pixels(self, paths: list[str]) -> Pixels:
+        """Pixels (N, H, W, C) uint8 of images of the index. Raises DataError for one that is gone or cannot be read."""
+        rows = [self._row(path) for path in paths]
+        if self._whole:
+            return np.stack([self._cache.pixels[row] for row in rows])
+        found = self._prepared(sorted(set(rows)))
+        return np.stack([found[row].pixels for row in rows])
+
+    def has_region(self, path: str) -> bool:
+        """Whether it is known where the finding lies."""
+        return path in self._rows and self._truth.is_known(self._rows[path])
+
+    def region(self, path: str) -> Mask | None:
+        """Where the finding lies (H, W), if that is known."""
+        if path not in self._regions:
+            row = self._row(path)
+            self._regions[path] = self._truth.region(row, self._size(row))
+        return self._regions[path]
+
+    def from_disk(self, file: Path) -> Pixels:
+        """Pixels (H, W, C) uint8 of any image file, fitted as the images of the study are. Raises DataError."""
+        pixels = with_channels(read_image(file, self.config.channels), self.config.channels)
+        return resize(pixels, self.config.height, self.config.width, self.config.resize)
+
+    @property
+    def index(self) -> ImageIndex:
+        return self._opened[0]
+
+    @property
+    def _cache(self) -> ImageCache:
+        cache = self._opened[1]
+        assert cache is not None
+        return cache
+
+    @cached_property
+    def _opened(self) -> tuple[ImageIndex, ImageCache | None]:
+        index = open_index(self.config)
+        if not self._whole:
+            return index, None
+        index, cache, _ = load_images(index, self.config, on_unreadable="skip")  # as the study may have been run
+        return index, cache
+
+    @cached_property
+    def _originals(self) -> list[tuple[int, int, str]]:
+        return self._cache.originals()
+
+    def _size(self, row: int) -> tuple[int, int]:
+        """Width and height of an image before it was fitted."""
+        if self._whole:
+            return self._originals[row][:2]
+        found = self._prepared([row])[row]
+        return found.width, found.height
+
+    def _prepared(self, rows: list[int]) -> dict[int, Prepared]:
+        found: dict[int, Prepared] = {}
+        for row, image in zip(rows, prepared_images(self.index, rows, self.config, jobs=1), strict=True):
+            if isinstance(image, str):
+                raise DataError(image, where=self.index.paths[row], remedy="put the image back as it was")
+            found[row] = image
+        return found
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {path: row for row, path in enumerate(self.index.paths)}
+
+    @cached_property
+    def _truth(self) -> Truth:
+        return Truth(self.index, self.config)
+
+    def _row(self, path: str) -> int:
+        if path not in self._rows:
+            what, remedy = "this image of the study is no longer there", "put the images back as they were"
+            raise DataError(what, where=f"{self.index.source}: {path}", remedy=remedy)
+        return self._rows[path]
+
+
+def inputs(pixels: Pixels) -> Tensor:
+    """Pixels (N, H, W, C) uint8 -> what a network takes, (N, C, H, W) from 0 to 1."""
+    return as_inputs(torch.from_numpy(np.ascontiguousarray(pixels)))

@@ -1,0 +1,120 @@
+"""Where the finding lies in an image, as far as it is known: a phantom's truth, boxes.csv, or a folder of masks.
+
+Beside the source (the manifest, or the folder of the classes) may lie
+
+    boxes.csv   path,x_center,y_center,width,height   fractions of width and height; several rows for several boxes
+    masks/      a picture for each image, under the same relative path (or the same with .png): not black is inside
+"""
+
+import csv
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diascope.config import DataConfig
+from diascope.data import phantoms
+from diascope.data.index import Files, ImageIndex, PhantomNumber
+from diascope.data.readers import read_image
+from diascope.data.resize import resize
+from diascope.errors import DataError
+
+Mask = NDArray[np.bool_]
+Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions
+_COLUMNS = ("path", "x_center", "y_center", "width", "height")
+
+
+class Truth:
+    """The known regions of the images of an index."""
+
+    def __init__(self, index: ImageIndex, config: DataConfig) -> None:
+        self._index, self._config = index, config
+
+    def is_known(self, row: int) -> bool:
+        """Whether a region is known, told without drawing or decoding anything."""
+        location = self._index.locate(row)
+        if isinstance(location, PhantomNumber):
+            return (
+                location.kind == "skin" or self._index.classes[self._index.labels[row]] == phantoms.CLASSES["bone"][1]
+            )
+        path = self._index.paths[row]
+        return self._mask_file(path) is not None or path in self._boxes
+
+    def region(self, row: int, size: tuple[int, int]) -> Mask | None:
+        """The region (H, W) as the network sees the image, whose width and height were `size` before it was fitted."""
+        location = self._index.locate(row)
+        if isinstance(location, PhantomNumber):
+            mask, box = phantoms.truth(location.kind, location.config, location.number)
+            side = location.config.size
+            if mask is not None:
+                return self._fitted(mask)
+            return None if box is None else self._fitted(_inside([_fractions(box, side)], (side, side)))
+        path = self._index.paths[row]
+        file = self._mask_file(path)
+        if file is not None:
+            return self._fitted(read_image(file, 1)[:, :, 0] > 0)
+        return self._fitted(_inside(self._boxes[path], size)) if path in self._boxes else None
+
+    def _fitted(self, mask: Mask) -> Mask | None:
+        """As the images are fitted: a pixel is inside when at least half of it is, and the most covered one always.
+
+        None for a mask of which nothing is left: it was empty, or data.resize crop cut it off.
+        """
+        pixels = mask.astype(np.uint8)[:, :, None] * 255
+        fitted = resize(pixels, self._config.height, self._config.width, self._config.resize)[:, :, 0]
+        return np.asarray(fitted >= min(128, int(fitted.max()))) if fitted.any() else None
+
+    @cached_property
+    def _folder(self) -> Path | None:
+        return Path(self._index.source).parent if isinstance(self._index.origin, Files) else None
+
+    def _mask_file(self, path: str) -> Path | None:
+        if self._folder is None or Path(path).is_absolute():
+            return None
+        file = self._folder / "masks" / path
+        return next((found for found in (file, file.with_suffix(".png")) if found.is_file()), None)
+
+    @cached_property
+    def _boxes(self) -> dict[str, list[Box]]:
+        file = None if self._folder is None else self._folder / "boxes.csv"
+        if file is None or not file.is_file():
+            return {}
+        found: dict[str, list[Box]] = {}
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                remedy = f"its header has to name {','.join(_COLUMNS)}"
+                raise DataError(f"has no column {', '.join(missing)}", where=str(file), remedy=remedy)
+            for number, row in enumerate(reader, start=2):
+                found.setdefault(row["path"], []).append(_box(row, f"{file}, line {number}"))
+        return found
+
+
+def _box(row: dict[str, str], where: str) -> Box:
+    try:
+        x, y, width, height = (float(row[name]) for name in _COLUMNS[1:])
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            "a box needs four numbers", where=where, remedy="write fractions of width and height"
+        ) from error
+    box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    if not (width > 0 and height > 0 and min(box) >= -0.01 and max(box) <= 1.01):
+        raise DataError("the box does not lie in the image", where=where, remedy="write fractions of width and height")
+    return box
+
+
+def _fractions(box: tuple[float, float, float, float], side: int) -> Box:
+    left, top, right, bottom = (edge / side for edge in box)
+    return left, top, right, bottom
+
+
+def _inside(boxes: list[Box], size: tuple[int, int]) -> Mask:
+    """A mask (height, width) of the boxes; each covers at least one pixel."""
+    width, height = size
+    mask = np.zeros((height, width), dtype=bool)
+    for left, top, right, bottom in boxes:
+        x, y = min(width - 1, max(0, round(left * width))), min(height - 1, max(0, round(top * height)))
+        mask[y : max(y + 1, round(bottom * height)), x : max(x + 1, round(right * width))] = True
+    return mask
