@@ -33,6 +33,7 @@ MAY_IMPORT = {
 }
 WITHOUT_TORCH = (
     "config studyfile errors findings metrics seeding data.index data.readers data.split data.cache data.phantoms "
+    "data.audit.checks data.audit.output report.audit_page "
     "runs.folder runs.record runs.provenance compare report report.page report.charts report.summary recipes cli"
 ).split()
 

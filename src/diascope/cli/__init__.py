@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from diascope.cli.audit import audit
 from diascope.cli.augment import augment
 from diascope.cli.cache import cache
 from diascope.cli.demo import demo
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, plan, report, explain, test, probe, tune, augment, recipes, schema, cache):
+for command in (demo, run, plan, report, explain, test, probe, tune, audit, augment, recipes, schema, cache):
     app.command()(command)
 
 
@@ -46,7 +47,10 @@ def _options(
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 some runs failed, 2 something in the input must change, 130 stopped."""
+    """Entry point. Exit codes: 0 done, 1 some runs failed, 2 something in the input must change, 130 stopped.
+
+    `diascope audit`: 0 nothing found, 1 warnings, 3 errors.
+    """
     try:
         app()
     except DiascopeError as error:

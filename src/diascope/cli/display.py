@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from diascope.findings import Finding
+from diascope.findings import Finding, by_severity, outcomes
 from diascope.study.executors import Elsewhere, EpochDone, Event, Failed, Finished, Interrupted, Started
 from diascope.study.plan import Cell
 from diascope.study.run import Outcome
@@ -50,6 +50,14 @@ class RunDisplay:
     def decoded(self, done: int, total: int) -> None:
         """`done` of `total` images are in the cache."""
         self._prepare("decoding images", done, total)
+
+    def audited(self, what: str, done: int, total: int) -> None:
+        """The audit is at work: measuring images, comparing images."""
+        self._prepare(what, done, total)
+
+    def reading_text(self, images: int, seconds: float) -> None:
+        """So many images are about to be read for burned-in text."""
+        self._line(f"reading {images:,} images for burned-in text: about {duration(seconds)} on one free core, once")
 
     def extracted(self, done: int, total: int) -> None:
         """`done` of `total` images have gone through a frozen backbone."""
@@ -186,6 +194,17 @@ def say_outcome(outcome: Outcome, report: Path) -> None:
     if summary["beside"]:
         console.print(Text(summary["beside"]), soft_wrap=True)
     console.print(Text(f"Report: {report}"), soft_wrap=True)
+
+
+def say_findings(findings: Sequence[Finding], page: Path) -> None:
+    """The last words of an audit: what is wrong, the most severe first, how much was checked, and where the page is."""
+    console = Console()
+    issues = by_severity([finding for finding in findings if finding.outcome == "issue"])
+    for finding in issues:
+        style = {"error": "red", "warning": "yellow"}.get(finding.severity, "")
+        console.print(Text(f"{finding.severity}: {finding.sentence}", style=style), soft_wrap=True)
+    console.print(Text(f"{len(findings)} checks: {outcomes(findings)}"), soft_wrap=True)
+    console.print(Text(f"Report: {page}"), soft_wrap=True)
 
 
 def say_stopped() -> None:

@@ -42,6 +42,14 @@ def _values(where: dict[str, Any]) -> dict[str, Any]:
     return where
 
 
+Leak = Literal["leak-duplicates", "leak-groups"]
+"""Findings of the audit that stop a study."""
+
+
+def _listed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 class DataConfig(Section):
     """Which images, how they are labelled, and what the network gets to see of them."""
 
@@ -64,6 +72,9 @@ class DataConfig(Section):
         "side, each channel by itself; imagenet: the same with the mean and SD of ImageNet",
     )
     phantom: PhantomConfig = PhantomConfig()
+    allow: Annotated[tuple[Leak, ...], BeforeValidator(_listed), AfterValidator(all_differ)] = Field(
+        (), description="leaks between sides that are known and accepted; any other stops a study"
+    )
 
     @property
     def height(self) -> int:

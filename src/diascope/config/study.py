@@ -88,7 +88,16 @@ def run_id(config: RunConfig, content: str) -> str:
     to start from: `content` holds what is in them. Values at their default are left out, so that a key which a later
     version adds leaves the old runs valid (a default that changes its meaning would need a new name).
     """
-    told = {"source", "label", "group", "where", "positive", "classes", "phantom"}  # by `content`, or of no consequence
+    told = {
+        "source",
+        "label",
+        "group",
+        "where",
+        "positive",
+        "classes",
+        "phantom",
+        "allow",
+    }  # by `content`, or of no consequence
     elsewhere: Any = {"split": True, "model": True, "augmentation": True, "data": told, "training": {"start_from"}}
     tree = config.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
     identity = {

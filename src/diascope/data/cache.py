@@ -83,9 +83,9 @@ def load_images(
     total)` is called from this thread; `total` grows when images turn out to need decoding. Raises
     UnreadableImagesError, and DataError when the disk or memory of the cache does not do.
     """
-    workers = jobs or _cores()
-    steps = _Steps(progress)
-    identities, reasons = _identify(index, workers, steps)
+    workers = jobs or cores()
+    steps = Steps(progress)
+    identities, reasons = identify(index, workers, steps)
     candidates = [row for row, identity in enumerate(identities) if identity is not None]
     settings = _settings(config)
     key = _digest(settings, [identities[row] for row in candidates])[:32]
@@ -103,7 +103,7 @@ def load_images(
     return index, ImageCache(np.load(folder / "pixels.npy", mmap_mode="r"), folder, content), findings
 
 
-class _Steps:
+class Steps:
     """Adds up the work of reading and of decoding into one count that never goes back."""
 
     def __init__(self, progress: Progress | None) -> None:
@@ -119,7 +119,7 @@ class _Steps:
         self._before, self._total = self._before + self._total, 0
 
 
-def _cores() -> int:
+def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -131,7 +131,7 @@ def _digest(settings: str, identities: list[str | None]) -> str:
     return sha256("\n".join([settings, *map(str, identities)]).encode()).hexdigest()
 
 
-def _identify(index: ImageIndex, jobs: int, steps: _Steps) -> tuple[list[str | None], dict[int, str]]:
+def identify(index: ImageIndex, jobs: int, progress: Progress) -> tuple[list[str | None], dict[int, str]]:
     """What decides each image's pixels, as text; None, and a reason by row, for files that cannot be opened."""
     if isinstance(index.origin, Phantoms):
         return list(_phantom_identities(index, index.origin)), {}
@@ -141,7 +141,7 @@ def _identify(index: ImageIndex, jobs: int, steps: _Steps) -> tuple[list[str | N
             raise DataError(reasons[0], where=str(index.origin.file), remedy="check the file")
         return [f"{digest}/{number}" for number in index.numbers.tolist()], {}
     files = [os.path.join(index.origin.root, path) for path in index.paths]
-    return file_digests(files, index.source, jobs, steps)
+    return file_digests(files, index.source, jobs, progress)
 
 
 def _phantom_identities(index: ImageIndex, origin: Phantoms) -> Iterator[str]:
@@ -152,7 +152,7 @@ def _phantom_identities(index: ImageIndex, origin: Phantoms) -> Iterator[str]:
         yield f"{phantoms.VERSION}/{origin.kind}/{drawn}/{number}"
 
 
-def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig", jobs: int, steps: _Steps) -> None:
+def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig", jobs: int, steps: Steps) -> None:
     """Decode the images of these rows into pixels.npy, originals.csv and manifest.json."""
     steps.next()
     size = len(rows) * config.height * config.width * config.channels

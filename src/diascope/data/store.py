@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from diascope.errors import DataError
 
 MANIFEST = "manifest.json"
-_KINDS = ("images", "features")
+_KINDS = ("images", "features", "audit")
 _CONTINUED = ("features",)  # kinds whose build can go on with what a killed one left
 _KEY = re.compile(r"[0-9a-f]{32}")
 _BUILDING = ".building"
@@ -99,6 +99,7 @@ def clear() -> tuple[int, list[str]]:
                 busy.append(key)
     if not busy:
         shutil.rmtree(cache_root() / "digests", ignore_errors=True)
+        shutil.rmtree(cache_root() / "text", ignore_errors=True)
     return freed, busy
 
 

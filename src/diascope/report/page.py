@@ -9,9 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from diascope.errors import RunError
+from diascope.findings import Finding, outcomes
 from diascope.metrics import METRICS, REGISTRY
 from diascope.report import formats
 from diascope.report.answer import head, reading, verdicts
+from diascope.report.audit_page import shown_findings
 from diascope.report.augmentation_words import copied_arms
 from diascope.report.charts import DIAGONAL, curve_domains, measures, overlays, page_specs, write_charts
 from diascope.report.checklist import checklist_markdown, checklist_section
@@ -56,9 +58,9 @@ def write_report(folder: Path) -> Path:
     """
     record = StudyRecord(folder)
     summary = summarize(record)
-    page = render(
-        summary, sample_pictures(record), sample_strips(record), explained_pictures(record), probe_pictures(record)
-    )
+    findings = shown_findings(record.findings, folder / "audit")
+    pictures = sample_pictures(record), sample_strips(record)
+    page = render(summary, *pictures, findings, explained_pictures(record), probe_pictures(record))
     try:
         write_atomic(folder / "summary.json", readable_json(summary))
         write_atomic(folder / "checklist.md", checklist_markdown(checklist_section(summary)["rows"]))
@@ -75,18 +77,22 @@ def render(
     summary: dict[str, Any],
     samples: dict[str, list[str]],
     strips: Sequence[dict[str, Any]] = (),
+    findings: Sequence[dict[str, Any]] = (),
     explained: Mapping[str, Sequence[dict[str, Any]]] = MappingProxyType({}),
     probed: Mapping[str, Sequence[dict[str, str]]] = MappingProxyType({}),
 ) -> str:
-    """The page, from a summary, by class pictures as data URIs, strips of augmented ones (see sample_strips), by arm
-    pictures of what it looked at (see explained_pictures), and by run what probes did (see probe_pictures)."""
+    """The page, from a summary, by class pictures as data URIs, strips of augmented ones (see sample_strips), findings
+    (see audit_page), by arm pictures of what it looked at (see explained_pictures), by run what probes did (see
+    probe_pictures).
+    """
     tables = chart_tables(summary)
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return str(
         template.render(
             summary=summary,
             samples=samples,
             strips=strips,
+            findings=findings,
             explained=explained,
             kinds=KINDS,
             probe_pictures=probed,
@@ -125,6 +131,7 @@ def _facts(summary: dict[str, Any]) -> dict[str, Any]:
         "copied": copied_arms(summary["arms"]),
         "fitted": [name for name, arm in summary["arms"].items() if fitted_at_once(arm["config"])],
         "open_runs": len(runs) <= OPEN_RUNS,
+        "findings_told": outcomes([Finding.model_validate(found) for found in summary["findings"]]),
     }
 
 
@@ -189,7 +196,7 @@ def _base(summary: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in base.items() if drawn or not key.startswith("data.phantom.")}
 
 
-def _environment() -> Any:
+def environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from diascope.engine import pick_device
 from diascope.errors import ConfigError
 from diascope.findings import Finding
+from diascope.study.auditing import audit_study, keep_pictures
 from diascope.study.changes import same_arms
 from diascope.study.checks import other_sizes
 from diascope.study.executors import Event, Executor, Failed
@@ -47,6 +49,7 @@ class Display(Protocol):
     """Is told what happens, to show it."""
 
     def decoded(self, done: int, total: int) -> None: ...
+    def audited(self, what: str, done: int, total: int) -> None: ...
     def extracted(self, done: int, total: int) -> None: ...
     def planned(self, cells: Sequence[Cell], findings: Sequence[Finding]) -> None: ...
     def happened(self, event: Event) -> None: ...
@@ -69,7 +72,11 @@ def run_study(study: Study, folder: Path, options: Options, display: Display) ->
     cells = plan(study, images, folder)
     images.findings.extend(same_arms({cell.task.arm: cell.task.run_id for cell in cells[: len(study.arms)]}))
     check_stale(cells, folder, retrain=options.retrain)
-    write_study(study, images, folder, cells)
+    with TemporaryDirectory() as pictures:
+        found = audit_study(study, images, Path(pictures), display.audited)
+        images.findings.extend(found)
+        write_study(study, images, folder, cells)
+        keep_pictures(Path(pictures), folder, found)
     tasks = [cell.task for cell in cells if cell.state != "done"]
     display.planned(cells, images.findings)
     prepare_features(tasks, extraction_device(options), display.extracted)

@@ -35,6 +35,7 @@ STUDY_WIDE = (
         "data.where",
         "data.classes",
         "data.positive",
+        "data.allow",
     ),  # whose images, called what
     *("data.phantom.images", "data.phantom.images_per_group", "data.phantom.prevalence", "data.phantom.seed"),
     *("split", "seeds"),

@@ -14,6 +14,7 @@ from filelock import FileLock
 from diascope.config import SearchConfig, canonical_json
 from diascope.errors import ConfigError, RunError
 from diascope.runs.folder import write_atomic, write_json
+from diascope.study.auditing import audit_study
 from diascope.study.checks import check_arms, first_arm
 from diascope.study.executors import Event, Executor
 from diascope.study.extraction import prepare_features
@@ -58,6 +59,7 @@ def tune(study: Study, folder: Path, options: Options, display: TuneDisplay) -> 
     executor = make_executor(study, options)
     images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
     _check_networks(study, search, images)
+    audit_study(study, images, None, display.audited)  # a leak stops a search before it begins, not when it has ended
     objective = Objective(study, search, images, folder / "search" / "trials")
     default = default_values(study, search)
     _check_identity(study, search, objective, folder / "search")

@@ -1,0 +1,42 @@
+"""Check: images that are there twice, as equal files or as files whose pixels are equal."""
+
+from diascope.data.audit.duplicates import groups_of
+from diascope.data.audit.facts import Audited
+from diascope.data.audit.pictures import write_pictures
+from diascope.data.audit.wording import NAMED, counted, file_actions, issue, passed
+from diascope.findings import Finding
+
+CODE = "exact-duplicates"
+
+
+def exact_duplicates(audited: Audited) -> list[Finding]:
+    """Groups of images with equal bytes, or with equal pixels under other names or in other lossless files."""
+    index, facts = audited.index, audited.facts
+    groups = groups_of(facts.pixel_digests)
+    if not groups:
+        return passed(CODE, f"No two of the {len(index):,} images have the same pixels.", images=len(index))
+    surplus = sum(len(rows) - 1 for rows in groups)
+    same_files = sum(len({facts.digests[row] for row in rows}) == 1 for rows in groups)
+    sentence = (
+        f"{counted(len(groups), 'picture')} {'is' if len(groups) == 1 else 'are'} there more than once, with "
+        f"{counted(surplus, 'image')} too many ({same_files:,} as equal files, {len(groups) - same_files:,} with equal "
+        f"pixels in other files), such as {' and '.join(index.paths[row] for row in groups[0][:2])}. Keep one of each."
+    )
+    files = file_actions(
+        (index.paths[row], "remove", f"the same picture as {index.paths[rows[0]]}")
+        for rows in groups
+        for row in rows[1:]
+    )
+    named = [[index.paths[row] for row in rows] for rows in groups[:NAMED]]
+    pictures = write_pictures(audited, CODE, [("", rows[:4]) for rows in groups])
+    return issue(
+        CODE,
+        "warning",
+        sentence,
+        count=len(groups),
+        surplus=surplus,
+        equal_files=same_files,
+        groups=named,
+        files=files,
+        pictures=pictures,
+    )

@@ -1,0 +1,122 @@
+"""diascope audit, and the audit before a study: exit codes, what is written, and that a leak stops training."""
+
+import csv
+import json
+import re
+
+import pytest
+from planted_images import Planted, crop
+from typer.testing import CliRunner
+
+from diascope.cli import app
+from diascope.errors import DataError
+from diascope.report.page import write_report
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, ["audit", *arguments])
+
+
+def rows(file):
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture
+def leaky(tmp_path):
+    """A data set of which images 0 and 24 are nearly the same, on two sides."""
+    planted = Planted(tmp_path / "images")
+    planted.change(0, crop, "copy.png")
+    planted.column("split", lambda number: "validation" if number // 2 % 4 == 3 or number == 24 else "training")
+    planted.manifest()
+    return planted
+
+
+def test_clean_images_exit_with_0_and_leave_a_page_that_needs_nothing_else(tmp_path):
+    said = run("phantom:skin", "--set", "data.phantom.images=40", "--out", str(tmp_path / "out"))
+    assert said.exit_code == 0, said.output
+    page = (tmp_path / "out" / "audit.html").read_text()
+    assert not re.search(r'(src|href)="(https?:|//)', page)
+    findings = json.loads((tmp_path / "out" / "findings.json").read_text())
+    for finding in findings:
+        assert finding["code"] in page
+    assert rows(tmp_path / "out" / "files.csv") == []
+
+
+def test_warnings_exit_with_1(tmp_path):
+    planted = Planted(tmp_path / "images")
+    planted.column("patient", lambda number: f"p{number // 2}")
+    planted.change(0, crop, "copy.png")
+    planted.rows[-1]["patient"] = "p0"
+    said = run(str(planted.manifest()), "--group", "patient", "--out", str(tmp_path / "out"))
+    assert said.exit_code == 1, said.output
+    assert "warning: 1 pair of images" in said.output
+
+
+def test_a_leak_exits_with_3_and_the_manifest_that_it_writes_repairs_it(leaky, tmp_path):
+    out = tmp_path / "out"
+    said = run(str(leaky.folder / "manifest.csv"), "--out", str(out))
+    assert said.exit_code == 3, said.output
+    assert {(row["path"], row["code"]) for row in rows(out / "files.csv")} >= {("copy.png", "leak-duplicates")}
+    page = (out / "audit.html").read_text()
+    assert page.index("leak-duplicates") < page.index("near-duplicates")
+    assert page.count("data:image/png;base64,") >= 4
+    table = rows(out / "manifest.csv")
+    assert table[24]["duplicate_group"] == table[0]["duplicate_group"]
+    assert len({row["duplicate_group"] for row in table}) == 24
+    again = ("--group", "duplicate_group", "--set", "split.kind=holdout", "--out", str(tmp_path / "again"))
+    said = run(str(out / "manifest.csv"), *again)
+    assert said.exit_code == 1, said.output  # the near-duplicate is still there, on one side
+
+
+def test_a_split_that_cannot_be_made_is_an_error_and_the_other_checks_are_done(tmp_path):
+    planted = Planted(tmp_path / "images", 8)
+    said = run(str(planted.manifest()), "--out", str(tmp_path / "out"), "--set", "split.kind=given")
+    assert said.exit_code == 3
+    assert "cannot be made" in said.output
+    assert "leak-duplicates" in (tmp_path / "out" / "audit.html").read_text()
+
+
+def test_help_has_an_example():
+    assert "Example: diascope audit" in run("--help").output
+
+
+def test_a_leak_stops_a_study_before_anything_is_written_unless_it_is_allowed(leaky, tmp_path):
+    from judged_studies import Silent
+
+    from diascope.study.run import Options, run_study
+    from diascope.studyfile import parse_study
+
+    text = f"""
+name: leaky
+data: {{source: {leaky.folder}/manifest.csv, image_size: 16}}
+model: {{base_channels: 2}}
+training: {{epochs: 1}}
+seeds: 1
+"""
+    options = Options("serial", device="cpu")
+    study = parse_study(text, [], where="leaky.yaml", folder=tmp_path)
+    with pytest.raises(DataError, match=r"0000\.png and copy\.png.*data\.allow=\[leak-duplicates\]"):
+        run_study(study, tmp_path / "study", options, Silent())
+    assert not (tmp_path / "study").exists()
+    study = parse_study(text, ["data.allow=[leak-duplicates]"], where="leaky.yaml", folder=tmp_path)
+    assert not run_study(study, tmp_path / "study", options, Silent()).failed
+    found = {finding["code"]: finding for finding in json.loads((tmp_path / "study" / "findings.json").read_text())}
+    assert (found["leak-duplicates"]["severity"], found["leak-duplicates"]["outcome"]) == ("warning", "issue")
+    page = write_report(tmp_path / "study").read_text()
+    assert "copy.png" in page[page.index('id="findings"') : page.index('id="configuration"')]
+
+
+def test_what_is_allowed_is_no_part_of_a_runs_identity():
+    from diascope.config import RunConfig, run_id
+    from diascope.studyfile import parse_study
+
+    def identity(*settings):
+        arm = parse_study("name: a\ndata: {source: 'phantom:skin'}\n", list(settings), where="a", folder=None).arms[0]
+        parts = {name: getattr(arm, name) for name in ("data", "model", "augmentation", "training")}
+        from diascope.config import SplitConfig
+
+        return run_id(RunConfig(**parts, split=SplitConfig(), fold=0, seed=0), "content")
+
+    assert identity() == identity("data.allow=[leak-groups]")
+    assert identity() != identity("data.channels=3")
