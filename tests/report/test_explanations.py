@@ -61,7 +61,7 @@ def explain(study: Path, arm: str, **changed: Any) -> dict[str, Any]:
 def page(study: Path) -> tuple[dict[str, Any], str]:
     record = StudyRecord(study)
     summary = summarize(record)
-    text = render(summary, {}, (), explained_pictures(record))
+    text = render(summary, {}, explained=explained_pictures(record))
     found = re.search(r'<section id="looked-at">.*?</section>', text, re.DOTALL)
     return summary, " ".join(found[0].split()) if found else ""
 

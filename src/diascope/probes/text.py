@@ -8,12 +8,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from diascope.probes.probed import Outcome, Pixels, Probed
+from diascope.probes.probed import Outcome, Probed
 
 MOST = 32  # images: reading one takes a third of a second
 LEGIBLE = 64  # pixels of height and width: in smaller images no text can be read
 FEWEST = 8  # images with text: of fewer nothing can be said
-SIDE = 320  # smaller images are enlarged to it: readers of text miss letters of a few pixels
 
 
 @dataclass(frozen=True)
@@ -51,23 +50,10 @@ def _read(probed: Probed) -> Text:
     found = []
     for done, place in enumerate(places.tolist()):
         probed.progress("looking for burned-in text", done, len(places))
-        found.append(_boxes(reader, probed.pixels[place]))
+        found.append(reader.boxes(probed.pixels[place]))
     probed.progress("looking for burned-in text", len(places), len(places))
     with_text = [number for number, boxes in enumerate(found) if boxes]
     if len(with_text) < FEWEST:
         reason = f"text was read in {len(with_text)} of {len(places)} images, and fewer than {FEWEST} say nothing"
         return replace(nothing, reason=reason, outcome="not applicable")
     return Text(places[with_text], [found[number] for number in with_text])
-
-
-def _boxes(reader: Any, pixels: Pixels) -> list[Any]:
-    """Boxes in the image's own pixels."""
-    from PIL import Image
-
-    times = max(1, -(-SIDE // min(pixels.shape[:2])))
-    image = Image.fromarray(pixels.squeeze()).resize((pixels.shape[1] * times, pixels.shape[0] * times))
-    enlarged = np.asarray(image).reshape(pixels.shape[0] * times, pixels.shape[1] * times, -1)
-    return [
-        replace(box, left=box.left / times, top=box.top / times, right=box.right / times, bottom=box.bottom / times)
-        for box in reader.boxes(enlarged)
-    ]
