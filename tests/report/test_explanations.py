@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from diascope.report.explanations import explained_pictures, summarize_explanations
-from diascope.report.page import render
+from diascope.report.page import Pictures, render
 from diascope.report.summary import summarize
 from diascope.runs.record import StudyRecord
 
@@ -61,7 +61,7 @@ def explain(study: Path, arm: str, **changed: Any) -> dict[str, Any]:
 def page(study: Path) -> tuple[dict[str, Any], str]:
     record = StudyRecord(study)
     summary = summarize(record)
-    text = render(summary, {}, explained=explained_pictures(record))
+    text = render(summary, Pictures(explained=explained_pictures(record)))
     found = re.search(r'<section id="looked-at">.*?</section>', text, re.DOTALL)
     return summary, " ".join(found[0].split()) if found else ""
 
