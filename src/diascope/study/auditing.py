@@ -34,7 +34,7 @@ def audit_source(study: Study, out: Path, *, all_text: bool, display: Display) -
     """Audit the images and the split of a study that is not run; findings.json, files.csv and more go to `out`."""
     config = study.arms[0].data
     index = open_index(config)
-    measured = measure(index, progress=partial(display.audited, "measuring images"))
+    measured = measure(index, frame=config.frame, progress=partial(display.audited, "measuring images"))
     folds, problems = _planned_folds(study, measured.index)
     shutil.rmtree(out / "pictures", ignore_errors=True)  # of an audit before this one
     cost = reading_cost(Audited(measured.index, measured.facts, config, all_text=all_text))

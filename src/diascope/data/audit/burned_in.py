@@ -95,7 +95,8 @@ def _read(audited: Audited, rows: list[int]) -> dict[int, list[Mark]]:
     memory, digests = TextMemory(), audited.facts.pixel_digests
     new = [row for row in rows if memory.get(digests[row]) is None]
     reader = TextReader() if new else None
-    for count, (row, pixels) in enumerate(zip(new, originals(audited.index, new), strict=True), start=1):
+    images = originals(audited.index, new, audited.config.frame)
+    for count, (row, pixels) in enumerate(zip(new, images, strict=True), start=1):
         assert reader is not None
         height, width = pixels.shape[:2]
         memory.put(digests[row], [mark_of(box, height, width) for box in reader.boxes(pixels)])

@@ -58,7 +58,8 @@ def audit(
     hold any more. Without `read_text` nothing is read for burned-in text that was not read before.
     `progress(what, done, total)` is told what is being done. Raises DataError as `measure` does.
     """
-    measured = measure(index, pixels=pixels, jobs=jobs, progress=progress and partial(progress, "measuring images"))
+    told = progress and partial(progress, "measuring images")
+    measured = measure(index, frame=config.frame, pixels=pixels, jobs=jobs, progress=told)
     if not isinstance(index.origin, Phantoms):  # here, once, where it can say how far it is
         find_duplicates(measured.facts, progress and partial(progress, "comparing images"))
     missing = (unreadable or {}) | measured.unreadable

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from diascope.data.readers import is_dicom
+from diascope.errors import DataError
 
 _MAKE, _MODEL, _SOFTWARE = 271, 272, 305  # of EXIF and TIFF; never a name, a date or a place
 _STANDARD = (  # luminance table of ITU-T T.81, annex K, whose multiples most programs write, row by row
@@ -36,7 +38,7 @@ class Header:
 
 def read_header(data: bytes) -> Header:
     """The header of a file that can be decoded; what of it is damaged is left empty."""
-    if data[128:132] == b"DICM":
+    if is_dicom(data):
         return _dicom(data)
     try:
         with Image.open(BytesIO(data)) as image:
@@ -63,11 +65,10 @@ def _camera(image: Image.Image) -> str:
 
 
 def _dicom(data: bytes) -> Header:
-    import pydicom
+    from diascope.data.dicom import encoding
 
     try:
-        found: Any = pydicom.dcmread(BytesIO(data), stop_before_pixels=True)
-        names = (str(found.get(name, "")) for name in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions"))
-        return Header("DICOM", str(found.file_meta.TransferSyntaxUID), ", ".join(name for name in names if name))
-    except Exception:  # as above
+        found = encoding(data)
+    except DataError:  # as above
         return Header("DICOM")
+    return Header("DICOM", found.compression, found.scanner)

@@ -23,7 +23,7 @@ from diascope.data.audit.numbers import Numbers, numbers_of
 from diascope.data.cache import Steps, cores, identify
 from diascope.data.index import ArrayRow, Arrays, Files, ImageIndex, PhantomNumber
 from diascope.data.npz import npz_pixels
-from diascope.data.readers import VERSION, Pixels, decode, os_reason
+from diascope.data.readers import VERSION, MissingCodecError, Pixels, decode, os_reason
 from diascope.errors import DataError
 
 _FORMAT = 1  # of the folder and of what is measured; part of the key
@@ -54,25 +54,26 @@ class _One:
 def measure(
     index: ImageIndex,
     *,
+    frame: int | None = None,
     pixels: NDArray[np.uint8] | None = None,
     jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
     """Measure the images of an index by `jobs` threads (default: one a core), unless the cache holds it already.
 
-    `pixels` (N, H, W, C) are measured in place of drawn images, which cost more to draw again. Raises DataError where
-    no image can be read, or the disk of the cache does not do.
+    `frame` is data.frame. `pixels` (N, H, W, C) are measured in place of drawn images, which cost more to draw again.
+    Raises DataError where no image can be read, or the disk of the cache does not do.
     """
     workers, steps = jobs or cores(), Steps(progress)
     identities, reasons = identify(index, workers, steps)
     rows = [row for row, identity in enumerate(identities) if identity is not None]
-    shown = "" if pixels is None else repr(pixels.shape[1:])
+    shown = repr(frame or "") if pixels is None else repr(pixels.shape[1:])
     settings = repr((_FORMAT, VERSION, THUMBNAIL, CORNER, shown))
     key = sha256("\n".join([settings, *(str(identities[row]) for row in rows)]).encode()).hexdigest()[:32]
 
     def build(folder: Path) -> None:
         steps.next()
-        _build(folder, index, {row: identities[row] or "" for row in rows}, pixels, workers, steps)
+        _build(folder, index, {row: identities[row] or "" for row in rows}, frame, pixels, workers, steps)
 
     folder, _ = store.obtain("audit", key, _is_whole, build)
     manifest = store.read_manifest(folder) or {}
@@ -88,6 +89,7 @@ def _build(
     folder: Path,
     index: ImageIndex,
     identities: dict[int, str],
+    frame: int | None,
     pixels: NDArray[np.uint8] | None,
     jobs: int,
     steps: Callable[[int, int], None],
@@ -102,7 +104,7 @@ def _build(
         streams = {"thumbnails": thumbnails, "corners": corners}
         for name, stream in streams.items():
             _write_header(stream, 0, name)
-        for place, one in enumerate(_each(index, rows, pixels, jobs)):
+        for place, one in enumerate(_each(index, rows, frame, pixels, jobs)):
             if isinstance(one, str):
                 unreadable[str(place)] = one
             else:
@@ -149,14 +151,16 @@ def _append(found: dict[str, list[Any]], one: _One, digest: str) -> None:
         found[name].append(value)
 
 
-def _each(index: ImageIndex, rows: list[int], pixels: NDArray[np.uint8] | None, jobs: int) -> Iterator[_One | str]:
+def _each(
+    index: ImageIndex, rows: list[int], frame: int | None, pixels: NDArray[np.uint8] | None, jobs: int
+) -> Iterator[_One | str]:
     """The images of these rows in order, or the reason why one cannot be read."""
     if isinstance(index.origin, Arrays):
         yield from _each_of_arrays(index, index.origin, rows)
         return
 
     def measure_chunk(start: int) -> list[_One | str]:
-        return [_one(index, row, pixels) for row in rows[start : start + _CHUNK]]
+        return [_one(index, row, frame, pixels) for row in rows[start : start + _CHUNK]]
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
@@ -166,17 +170,19 @@ def _each(index: ImageIndex, rows: list[int], pixels: NDArray[np.uint8] | None, 
             pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C, a full disk: do not measure the rest first
 
 
-def _one(index: ImageIndex, row: int, pixels: NDArray[np.uint8] | None) -> _One | str:
+def _one(index: ImageIndex, row: int, frame: int | None, pixels: NDArray[np.uint8] | None) -> _One | str:
     location = index.locate(row)
     try:
         if isinstance(location, Path):
             data = location.read_bytes()
-            image = decode(data, 3)
+            image = decode(data, 3, frame)
             return _One(len(data), read_header(data), image.mode, numbers_of(image.pixels))
         assert isinstance(location, PhantomNumber)
         return _of_pixels(_draw(location) if pixels is None else pixels[row])
     except OSError as error:
         return os_reason(error)
+    except MissingCodecError as error:  # kept as this file's fault it would outlast the installation of the codec
+        raise MissingCodecError(error.transfer_syntax, where=str(location)) from error
     except DataError as error:
         return error.what
 

@@ -11,8 +11,8 @@ from diascope.data.npz import npz_pixels
 from diascope.data.readers import Pixels, read_image
 
 
-def originals(index: ImageIndex, rows: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-    """The images of these rows, which must ascend: (H, W, C) uint8 each, C 1 or 3.
+def originals(index: ImageIndex, rows: Sequence[int], frame: int | None = None) -> Iterator[NDArray[np.uint8]]:
+    """The images of these rows, which must ascend: (H, W, C) uint8 each, C 1 or 3. `frame` is data.frame.
 
     16 bits are stretched from the darkest pixel to the brightest. Raises DataError for a file that cannot be read.
     """
@@ -22,7 +22,7 @@ def originals(index: ImageIndex, rows: Sequence[int]) -> Iterator[NDArray[np.uin
     for row in rows:
         location = index.locate(row)
         if isinstance(location, Path):
-            yield _eight_bits(read_image(location, 3))
+            yield _eight_bits(read_image(location, 3, frame))
         elif isinstance(location, PhantomNumber):
             from diascope.data import phantoms
 
