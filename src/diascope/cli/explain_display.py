@@ -12,6 +12,7 @@ from diascope.explain.methods import METHODS
 from diascope.runs.folder import write_json
 
 PARTS = ("all", "right", "wrong")
+SMALL = 0.1  # regions of less than this share of an image are told with one decimal
 
 
 def say_regions(method: str, found: dict[str, Any] | None, folder: Path) -> None:
@@ -28,9 +29,10 @@ def say_regions(method: str, found: dict[str, Any] | None, folder: Path) -> None
     for part in PARTS:
         table.add_column(f"{part} ({found[part]['images']:,})", justify="right", no_wrap=True)
     table.add_row("empty maps", *[f"{found[part]['empty']:,}" for part in PARTS])
-    table.add_row("area of the regions", *[percent(found[part]["area"]) for part in PARTS])
+    digits = 1 if found["all"]["area"] < SMALL else 0
+    table.add_row("area of the regions", *[percent(found[part]["area"], digits) for part in PARTS])
     for name, key in (("energy inside", "energy"), ("energy − area", "excess"), ("pointing game", "pointing")):
-        table.add_row(name, *[_with_interval(found[part][key]) for part in PARTS])
+        table.add_row(name, *[_with_interval(found[part][key], digits) for part in PARTS])
     console.print(table)
     console.print(Text(found["sentence"]), soft_wrap=True)
 
@@ -50,13 +52,13 @@ def say_sanity(method: str, found: dict[str, Any], folder: Path) -> None:
     console.print(Text(found["sentence"], style="yellow" if found["survives"] else ""), soft_wrap=True)
 
 
-def percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}%".replace("-", "−")
+def percent(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f}%".replace("-", "−")
 
 
-def _with_interval(found: dict[str, float | None]) -> str:
-    """30.2% (27.1 to 34.0), with the limits of the 95% interval in percent."""
+def _with_interval(found: dict[str, float | None], digits: int) -> str:
+    """30% (27 to 34), with the limits of the 95% interval in percent."""
     if found["low"] is None or found["high"] is None:
-        return percent(found["value"])
-    limits = f"{100 * found['low']:.1f} to {100 * found['high']:.1f}".replace("-", "−")
-    return f"{percent(found['value'])} ({limits})"
+        return percent(found["value"], digits)
+    limits = f"{100 * found['low']:.{digits}f} to {100 * found['high']:.{digits}f}".replace("-", "−")
+    return f"{percent(found['value'], digits)} ({limits})"
