@@ -5,7 +5,6 @@ order of the files' names, tells nothing but which files belong together, needs 
 is the same each time for the same files.
 """
 
-import json
 import os
 import time
 from hashlib import blake2b
@@ -18,7 +17,7 @@ from diascope.data.digests import SETTLED, file_times
 from diascope.data.nearest import shorten
 from diascope.data.readers import is_dicom
 from diascope.data.silence import silence
-from diascope.data.store import cache_root
+from diascope.data.store import cache_root, remember, remembered
 from diascope.errors import DataError
 
 
@@ -31,11 +30,12 @@ def dicom_groups(root: Path, paths: list[str], group: str) -> list[str]:
     """
     memory = cache_root() / "digests" / f"groups-{blake2b(f'{root}|{group}'.encode(), digest_size=16).hexdigest()}.json"
     stamp = _stamp(root, paths)
-    names = _remembered(memory, stamp)
-    if names is None:
-        names = _numbered(root, paths, group)
-        if stamp is not None:
-            _remember(memory, {"stamp": stamp, "groups": names})
+    known = remembered(memory)
+    if stamp is not None and known.get("stamp") == stamp and "groups" in known:
+        return [str(name) for name in known["groups"]]
+    names = _numbered(root, paths, group)
+    if stamp is not None:
+        remember(memory, {"stamp": stamp, "groups": names})
     return names
 
 
@@ -85,24 +85,3 @@ def _stamp(root: Path, paths: list[str]) -> str | None:
             return None
         digest.update(f"{path}\0{times}\n".encode())
     return digest.hexdigest()
-
-
-def _remembered(memory: Path, stamp: str | None) -> list[str] | None:
-    """A damaged memory is as good as none."""
-    try:
-        content = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    known = isinstance(content, dict) and stamp is not None and content.get("stamp") == stamp
-    return content.get("groups") if known else None
-
-
-def _remember(memory: Path, content: dict[str, object]) -> None:
-    """Where it cannot be written there is none, which costs time only."""
-    temporary = memory.with_suffix(f".{os.getpid()}")
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content), encoding="utf-8")
-        temporary.replace(memory)
-    except OSError:
-        return

@@ -1,7 +1,8 @@
 """An npz in MedMNIST's layout (train_images, train_labels, val_..., test_...; Yang et al. 2023), and its pixels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO
 from zipfile import BadZipFile, ZipFile, ZipInfo
@@ -52,6 +53,18 @@ def npz_pixels(file: Path, array: str) -> Iterator[Pixels]:
             rows = min(_CHUNK, header.shape[0] - start)
             data = _exactly(file, array, stream, rows * size)
             yield from np.frombuffer(data, header.dtype).reshape(rows, *shape).astype(header.dtype.newbyteorder("="))
+
+
+def npz_rows(file: Path, arrays: Iterable[str], numbers: Sequence[int]) -> Iterator[Pixels]:
+    """The images of these numbers, which must ascend and count through the arrays, in one pass as far as the last."""
+    wanted = iter(numbers)
+    number = next(wanted, None)
+    for place, pixels in enumerate(chain.from_iterable(npz_pixels(file, array) for array in arrays)):
+        if number is None:
+            return
+        if place == number:
+            yield pixels
+            number = next(wanted, None)
 
 
 def _opened(file: Path) -> ZipFile:

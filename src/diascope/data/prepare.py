@@ -1,7 +1,6 @@
 """The images of an index, read from wherever they are and brought to the size that the network sees."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,16 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diascope.data.index import ArrayRow, Arrays, ImageIndex, PhantomNumber
-from diascope.data.npz import npz_pixels
+from diascope.data.index import Arrays, ImageIndex, PhantomNumber
+from diascope.data.npz import npz_rows
 from diascope.data.readers import MissingCodecError, Pixels, decode, os_reason, with_channels
 from diascope.data.resize import resize
+from diascope.data.threads import in_threads
 from diascope.errors import DataError
 
 if TYPE_CHECKING:
     from diascope.config import DataConfig
-
-_CHUNK = 16
 
 
 @dataclass(frozen=True)
@@ -32,23 +30,12 @@ class Prepared:
 
 
 def prepared_images(index: ImageIndex, rows: list[int], config: "DataConfig", jobs: int) -> Iterator[Prepared | str]:
-    """The images of these rows in order, or the reason why one cannot be read, by `jobs` threads.
-
-    Threads, because Pillow lets go of the interpreter's lock while it decodes and resizes.
-    """
+    """The images of these rows, which must ascend, or the reason why one cannot be read, by `jobs` threads."""
     if isinstance(index.origin, Arrays):
-        yield from _prepare_arrays(index, index.origin, rows, config)
+        for pixels in npz_rows(index.origin.file, index.origin.counts, index.numbers[rows].tolist()):
+            yield _fit(pixels, "RGB" if pixels.shape[2] == 3 else "L", config)
         return
-
-    def prepare_chunk(start: int) -> list[Prepared | str]:
-        return [_prepare(index, row, config) for row in rows[start : start + _CHUNK]]
-
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            for chunk in pool.map(prepare_chunk, range(0, len(rows), _CHUNK)):
-                yield from chunk
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C, a full disk: do not decode the rest first
+    yield from in_threads(lambda row: _prepare(index, row, config), rows, jobs)
 
 
 def _prepare(index: ImageIndex, row: int, config: "DataConfig") -> Prepared | str:
@@ -72,19 +59,6 @@ def _draw(location: PhantomNumber, config: "DataConfig") -> Prepared:
 
     pixels = phantoms.draw(location.kind, location.config, location.number).pixels
     return _fit(pixels, "L" if pixels.shape[2] == 1 else "RGB", config)
-
-
-def _prepare_arrays(index: ImageIndex, origin: Arrays, rows: list[int], config: "DataConfig") -> Iterator[Prepared]:
-    """One pass through the npz: the rows of an index are in the order of its arrays."""
-    wanted = iter(rows)
-    row = next(wanted, None)
-    for array in origin.counts:
-        for number, pixels in enumerate(npz_pixels(origin.file, array)):
-            if row is None:
-                return
-            if index.locate(row) == ArrayRow(origin.file, array, number):
-                yield _fit(pixels, "RGB" if pixels.shape[2] == 3 else "L", config)
-                row = next(wanted, None)
 
 
 def _fit(pixels: Pixels, mode: str, config: "DataConfig") -> Prepared:

@@ -103,6 +103,30 @@ def clear() -> tuple[int, list[str]]:
     return freed, busy
 
 
+def remember(file: Path, content: object) -> bool:
+    """Replace a JSON file of the cache in one step; False where it cannot be written, which costs time only.
+
+    Of two processes that do so at once the last one wins.
+    """
+    temporary = file.with_suffix(f".{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+        temporary.replace(file)
+    except OSError:
+        return False
+    return True
+
+
+def remembered(file: Path) -> dict[str, Any]:
+    """What `remember` wrote; empty where there is nothing: a damaged file is as good as none."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
     """Write manifest.json, which holds at least `source` and `images`, and have the disk keep it."""
     with (folder / MANIFEST).open("w", encoding="utf-8") as stream:

@@ -7,7 +7,6 @@ Thumbnails and corners are written as they come and read from disk, so that 100,
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
@@ -21,13 +20,13 @@ from diascope.data.audit.facts import CORNER, THUMBNAIL, Facts
 from diascope.data.audit.header import Header, read_header
 from diascope.data.audit.numbers import Numbers, numbers_of
 from diascope.data.cache import Steps, cores, identify
-from diascope.data.index import ArrayRow, Arrays, Files, ImageIndex, PhantomNumber
-from diascope.data.npz import npz_pixels
+from diascope.data.index import Arrays, Files, ImageIndex, PhantomNumber
+from diascope.data.npz import npz_rows
 from diascope.data.readers import VERSION, MissingCodecError, Pixels, decode, os_reason
+from diascope.data.threads import in_threads
 from diascope.errors import DataError
 
 _FORMAT = 1  # of the folder and of what is measured; part of the key
-_CHUNK = 16
 _STRINGS = ("digests", "pixel_digests", "formats", "compressions", "cameras", "modes")
 _ARRAYS = {"thumbnails": (THUMBNAIL, THUMBNAIL), "corners": (4, CORNER, CORNER)}
 
@@ -156,18 +155,9 @@ def _each(
 ) -> Iterator[_One | str]:
     """The images of these rows in order, or the reason why one cannot be read."""
     if isinstance(index.origin, Arrays):
-        yield from _each_of_arrays(index, index.origin, rows)
+        yield from map(_of_pixels, npz_rows(index.origin.file, index.origin.counts, index.numbers[rows].tolist()))
         return
-
-    def measure_chunk(start: int) -> list[_One | str]:
-        return [_one(index, row, frame, pixels) for row in rows[start : start + _CHUNK]]
-
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            for chunk in pool.map(measure_chunk, range(0, len(rows), _CHUNK)):
-                yield from chunk
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C, a full disk: do not measure the rest first
+    yield from in_threads(lambda row: _one(index, row, frame, pixels), rows, jobs)
 
 
 def _one(index: ImageIndex, row: int, frame: int | None, pixels: NDArray[np.uint8] | None) -> _One | str:
@@ -191,19 +181,6 @@ def _draw(location: PhantomNumber) -> Pixels:
     from diascope.data import phantoms
 
     return phantoms.draw(location.kind, location.config, location.number).pixels
-
-
-def _each_of_arrays(index: ImageIndex, origin: Arrays, rows: list[int]) -> Iterator[_One]:
-    """One pass through the npz: the rows of an index are in the order of its arrays."""
-    wanted = iter(rows)
-    row = next(wanted, None)
-    for array in origin.counts:
-        for number, pixels in enumerate(npz_pixels(origin.file, array)):
-            if row is None:
-                return
-            if index.locate(row) == ArrayRow(origin.file, array, number):
-                yield _of_pixels(pixels)
-                row = next(wanted, None)
 
 
 def _of_pixels(pixels: Pixels) -> _One:

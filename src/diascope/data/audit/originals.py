@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.data.index import Arrays, ImageIndex, PhantomNumber
-from diascope.data.npz import npz_pixels
+from diascope.data.npz import npz_rows
 from diascope.data.readers import Pixels, read_image
 
 
@@ -17,7 +17,8 @@ def originals(index: ImageIndex, rows: Sequence[int], frame: int | None = None) 
     16 bits are stretched from the darkest pixel to the brightest. Raises DataError for a file that cannot be read.
     """
     if isinstance(index.origin, Arrays):
-        yield from _of_arrays(index, index.origin, rows)
+        pixels = npz_rows(index.origin.file, index.origin.counts, index.numbers[rows].tolist())
+        yield from map(_eight_bits, pixels)
         return
     for row in rows:
         location = index.locate(row)
@@ -27,20 +28,6 @@ def originals(index: ImageIndex, rows: Sequence[int], frame: int | None = None) 
             from diascope.data import phantoms
 
             yield phantoms.draw(location.kind, location.config, location.number).pixels
-
-
-def _of_arrays(index: ImageIndex, origin: Arrays, rows: Sequence[int]) -> Iterator[NDArray[np.uint8]]:
-    """One pass through the npz, as far as the last row."""
-    wanted = [int(index.numbers[row]) for row in rows]
-    images = (pixels for array in origin.counts for pixels in npz_pixels(origin.file, array))
-    remaining = iter(wanted)
-    number = next(remaining, None)
-    for place, pixels in enumerate(images):
-        if number is None:
-            return
-        if place == number:
-            yield _eight_bits(pixels)
-            number = next(remaining, None)
 
 
 def _eight_bits(pixels: Pixels) -> NDArray[np.uint8]:

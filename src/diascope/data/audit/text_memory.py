@@ -3,14 +3,12 @@
 CACHE/text/<key of the data set>.json    {pixel digest: [[left, top, right, bottom, length, kind, confidence], ...]}
 """
 
-import json
-import os
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Literal
 
 from diascope.data.audit.text import TextBox
-from diascope.data.store import cache_root
+from diascope.data.store import cache_root, remember, remembered
 
 Kind = Literal["letters", "digits", "mixed", "signs"]
 _VERSION = 1  # of what is remembered, and of how it is read
@@ -72,13 +70,7 @@ class TextMemory:
         """Replace the changed files in one step each; where they cannot be written, images are read again."""
         for name in sorted(self._changed):
             content = {digest: [astuple(mark) for mark in marks] for digest, marks in self._parts[name].items()}
-            file = self._file(name)
-            temporary = file.with_suffix(f".{os.getpid()}")
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                temporary.write_text(json.dumps(content), encoding="utf-8")
-                temporary.replace(file)
-            except OSError:
+            if not remember(self._file(name), content):
                 return
         self._changed.clear()
 
@@ -93,7 +85,6 @@ class TextMemory:
 
 def _read(file: Path) -> dict[str, list[Mark]]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return {digest: [Mark(*fields) for fields in marks] for digest, marks in content.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return {digest: [Mark(*fields) for fields in marks] for digest, marks in remembered(file).items()}
+    except TypeError:  # not what this version writes
         return {}
