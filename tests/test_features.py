@@ -77,6 +77,15 @@ def test_half_precision_keeps_three_digits(source: FeatureSource) -> None:
     np.testing.assert_allclose(open_features(half), open_features(source), rtol=1e-3, atol=1e-4)
 
 
+def test_bf16_is_computed_in_bf16(source: FeatureSource) -> None:
+    rough = replace(source, precision="bf16")
+    for each in (source, rough):
+        obtain(each, CPU)
+    exact, found = open_features(source), open_features(rough)
+    error = np.linalg.norm(found - exact) / np.linalg.norm(exact)
+    assert 1e-4 < error < 2e-2  # bf16 rounds to one part in 256 in every layer, fp32 to one in 16 million
+
+
 def test_nothing_is_computed_twice(source: FeatureSource, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_there(source)
     obtain(source, CPU)

@@ -146,7 +146,6 @@ class _Extraction:
         with self._file.open("r+b" if done else "wb") as stream:
             stream.write(header)
             stream.seek(len(header) + self._size(shape, done))
-            stream.truncate()
             synced = perf_counter()
             progress(done, self._rows)
             for first, images in self._batches(done):
