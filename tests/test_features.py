@@ -54,6 +54,7 @@ def test_features_are_what_the_frozen_part_makes_of_each_image(source: FeatureSo
     obtain(source, CPU)
     found = open_features(source)
     assert (found.shape, found.dtype) == ((IMAGES, 96), np.float32)
+    assert {file.name for file in source.file().parent.iterdir()} == {"features.npy", "manifest.json"}
     images = torch.from_numpy(np.load(source.pixels)).permute(0, 3, 1, 2).float() / 255
     expected = compute(frozen_part(source, CPU), images, "fp32")
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -231,6 +231,21 @@ def test_statistics_of_normalization_stay_or_move(frozen_statistics: bool) -> No
     assert any("bn" in name and name.endswith("weight") for name in moved), "scale and shift learn in either case"
 
 
+def test_what_does_not_learn_rests_even_behind_the_cut() -> None:
+    """As where a backbone can be cut only before the blocks that learn."""
+    backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+    learning = [["2.weight", "2.bias", "3.weight", "3.bias"]]
+    told = config(mode="finetune", frozen_statistics=False)
+    tail = Tail(backbone, Pooling("average"), nn.Linear(4, 1), learning, told).train()
+    tail.begin_epoch(0)
+    before = snapshot(tail)
+    tail(torch.rand(8, 3, 16, 16)).sum().backward()
+    after = tail.state_dict()
+    moved = {name for name in before if "running" in name and not torch.equal(before[name], after[name])}
+    assert moved == {"backbone.3.running_mean", "backbone.3.running_var"}
+    assert {name for name, weight in backbone.named_parameters() if weight.grad is not None} == set(learning[0])
+
+
 def test_heads_and_random_backbones_come_from_the_seed_alone() -> None:
     def weights(seed: int, **keys: object) -> dict[str, Tensor]:
         return build(seed=seed, dense=(4,), **keys).state_dict()
