@@ -18,6 +18,7 @@ LEVEL = {
     **dict.fromkeys(("probes", "study", "report"), 3),
     "serve": 4,
     **dict.fromkeys(("cli", "api", "recipes"), 5),
+    "__main__": 6,
 }
 LEVEL_0 = {room for room, level in LEVEL.items() if level == 0}
 READERS = {"runs", "compare"} | LEVEL_0

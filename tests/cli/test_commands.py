@@ -1,5 +1,6 @@
 """The commands as a user meets them: what they say, what they leave, their exit codes."""
 
+import errno
 import json
 import os
 import re
@@ -129,6 +130,25 @@ def test_errors_are_one_clear_line(diascope: Command, arguments: tuple[str, ...]
     assert error.startswith("error: ")
     assert said in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EACCES])
+def test_a_disk_that_does_not_do_is_one_clear_line(
+    diascope: Command, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def full(*given: object) -> None:
+        raise OSError(error, os.strerror(error), "out/audit.html")
+
+    monkeypatch.setattr("diascope.report.audit_page.write_audit_page", full)
+    said = diascope("audit", "phantom:skin", "--out", "out", code=2).stderr
+    assert f"error: out/audit.html: {os.strerror(error)}; free some space, or name another folder" in said
+    assert "Traceback" not in said
+
+
+def test_the_package_is_a_command_too(home: Path) -> None:
+    command = [sys.executable, "-m", "diascope", "plan", "tiny.yaml"]
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
+    assert (done.returncode, "4 todo" in done.stdout) == (0, True), done.stderr
 
 
 def test_a_failed_run_is_told_and_tried_again(home: Path, diascope: Command) -> None:

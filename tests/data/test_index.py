@@ -92,6 +92,8 @@ def test_folders_that_cannot_be_a_data_set(tmp_path: Path) -> None:
     refused(touch(tmp_path / "volumes", "a/1.png", "b/1.nii", "b/2.nii"), "volumes/b", "2 .nii", "convert")
     refused(touch(tmp_path / "mix", "train/a/1.png", "nevus/1.png"), "(train)", "(nevus)")
     refused(touch(tmp_path / "wrapped", "set/a/1.png", "set/b/1.png"), "one folder only, set", "set as data.source")
+    masked = touch(tmp_path / "masked", "a/1.png", "b/1.png", "masks/a/1.png", "masks/b/1.png")
+    refused(masked, "masks/ holds a, b", "not images of a class", f"move it beside this folder, to {tmp_path}/masks")
     refused(tmp_path / "singel", "looking for 'singel'", "did you mean 'single'?")
     refused(tmp_path / "mix" / "nevvs" / "deeper", "did you mean 'nevus'?")
     refused(tmp_path / "single/a/1.png", "not a folder, CSV manifest")

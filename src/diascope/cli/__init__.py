@@ -1,6 +1,7 @@
 """The command line: one file a command, each thin, with its heavy imports inside the function."""
 
 import sys
+from errno import EACCES, EDQUOT, EFBIG, ENOSPC, EPERM, EROFS
 
 import typer
 
@@ -30,6 +31,8 @@ app = typer.Typer(
 for command in (demo, run, plan, report, explain, probe, test, tune, audit, augment, recipes, schema, cache):
     app.command()(command)
 
+_OF_THE_DISK = (ENOSPC, EDQUOT, EROFS, EACCES, EPERM, EFBIG)
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -55,4 +58,10 @@ def main() -> None:
         app()
     except DiascopeError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror}; free some space, or name another folder", file=sys.stderr)
         sys.exit(2)

@@ -71,13 +71,13 @@ class RunDisplay:
         if what not in self._prepared:
             self._prepared[what] = self._bars.add_task(what, total=total, status="")
             self._pace[what] = (monotonic(), done)
-            self._line(f"{what}: {total - done:,} of {total:,}")
+            self._line(f"{what}: {done:,} of {total:,}")
         started, before = self._pace[what]
         spent = monotonic() - started
         left = f", {duration((total - done) * spent / (done - before))} left" if done > before and spent > 1 else ""
         status = f"{done:,} of {total:,}{left}"
         self._bars.update(self._prepared[what], completed=done, total=total, status=status, visible=done < total)
-        if monotonic() - self._last_line.setdefault(what, started) > PLAIN_LINE_SECONDS:
+        if monotonic() - self._last_line.setdefault(what, started) > PLAIN_LINE_SECONDS or before < done == total:
             self._last_line[what] = monotonic()
             self._line(f"{what}: {status}")
 

@@ -35,6 +35,7 @@ def read_folder(root: Path) -> SourceTable:
                 _add_class(scan, class_folder, side)
     else:
         _refuse_wrapper(root, folders)
+        _refuse_masks(root, folders)
         for folder in folders:
             _add_class(scan, folder, None)
     return _table(scan)
@@ -68,6 +69,16 @@ def _refuse_wrapper(root: Path, folders: list[Path]) -> None:
     if len(folders) == 1 and len(inner) > 1:
         what = f"one folder only, {folders[0].name}, which holds folders itself ({shorten(inner, 5)})"
         raise DataError(what, where=str(root), remedy=f"name {folders[0]} as data.source")
+
+
+def _refuse_masks(root: Path, folders: list[Path]) -> None:
+    """Masks of the images, in folders that are called as the classes, are no class of their own."""
+    names = {folder.name for folder in folders}
+    for folder in folders:
+        inner = {entry.name for entry in _visible(folder) if entry.is_dir()}
+        if folder.name == "masks" and inner & names:
+            what = f"masks/ holds {shorten(sorted(inner & names), 3)} as this folder does: masks, not images of a class"
+            raise DataError(what, where=str(root), remedy=f"move it beside this folder, to {root.parent / 'masks'}")
 
 
 def _add_class(scan: _Scan, folder: Path, side: str | None) -> None:

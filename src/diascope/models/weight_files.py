@@ -23,9 +23,8 @@ def given_file(weights: str | Path) -> Path:
     """`weights` as the path of a file that is there. Raises ConfigError."""
     file = Path(weights)
     if not file.is_file():
-        raise ConfigError(
-            "there is no such file", where=place(file), remedy="set model.weights to hub, random or a file"
-        )
+        what = "is a folder" if file.is_dir() else "there is no such file"
+        raise ConfigError(what, where=place(file), remedy="set model.weights to hub, random or a file")
     return file
 
 
