@@ -1,4 +1,4 @@
-"""The report's answer, and what must be said loudly beside it; from a summary, in words.
+"""The report's answer; from a summary, in words.
 
 The answer is the verdict of the primary metric: a sentence that can be quoted for one pair of arms, a line a pair for
 more, and without pairs each arm's mean with its interval.
@@ -8,7 +8,6 @@ from typing import Any
 
 from diascope.metrics import REGISTRY
 from diascope.report.formats import estimate, interval, p_value, score, signed
-from diascope.report.stopping import restored_warning
 
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "not shown": "○", "shortcut": "✗"}  # told apart without colour
 LEADS = ("balanced_accuracy", "auroc")  # with unequal classes
@@ -126,63 +125,6 @@ def _of_arm(summary: dict[str, Any], name: str) -> str:
 
 def _is_done(run: dict[str, Any]) -> bool:
     return bool(run["state"] == "done")
-
-
-def warnings(summary: dict[str, Any]) -> list[str]:
-    """Sentences on everything that makes the numbers less than they seem."""
-    found = [summary["primary"]["warning"]] if summary["primary"]["warning"] else []
-    found += [restored] if (restored := restored_warning(summary["arms"])) else []
-    found += _one_answer(summary)
-    runs = [(name, run) for name, arm in summary["arms"].items() for run in arm["runs"]]
-    done = sum(run["state"] == "done" for _, run in runs)
-    if done < len(runs):
-        found.append(
-            f"Incomplete: {done} of {len(runs)} runs are finished. All numbers are over finished runs and may change."
-        )
-    for state, words in _STATES.items():
-        names = [f"{name} {_run_name(run)}" for name, run in runs if run["state"] == state and not run["failure"]]
-        if names:
-            found.append(f"{words}: {_listed(names)}.")
-    found += [f"Failed: {name} {_run_name(run)} ended with {run['failure']}" for name, run in runs if run["failure"]]
-    singles = [name for name, arm in summary["arms"].items() if sum(r["state"] == "done" for r in arm["runs"]) == 1]
-    if singles:
-        found.append(
-            f"One run only: {_listed(singles)}. Another seed gives another result; one run does not show by how much."
-        )
-    if summary["strays"]:
-        found.append(f"Not counted, since the study does not ask for them: {_listed(summary['strays'])}.")
-    return found
-
-
-def _one_answer(summary: dict[str, Any]) -> list[str]:
-    """On arms all of whose runs give every validation image the same class, by that class."""
-    found: dict[str, list[str]] = {}
-    for name, arm in summary["arms"].items():
-        table = arm["confusion"]["last"] or []
-        called = [number for number, column in enumerate(zip(*table, strict=True)) if sum(column)]
-        if len(called) == 1:
-            found.setdefault(summary["data"]["classes"][called[0]], []).append(name)
-    rest = "Such an arm has learned nothing that its answers show; an AUROC above 0.5 says that its probabilities do"
-    return [
-        f"One answer only: every run of {_listed(names)} called every validation image {of_class}. {rest}."
-        for of_class, names in found.items()
-    ]
-
-
-_STATES = {
-    "unfinished": "Begun but not finished",
-    "missing": "Not begun",
-    "stale": "Left out, because they were trained with another configuration than study.yaml now holds",
-}
-
-
-def _run_name(run: dict[str, Any]) -> str:
-    return f"fold {run['fold']} seed {run['seed']}"
-
-
-def _listed(names: list[str], most: int = 6) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def reading(summary: dict[str, Any]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from diascope.compare.pairing import pairs_of
 from diascope.compare.primary import Primary, leading_metrics, primary_metric
 from diascope.compare.subgroups import Subgroup, subgroups
 from diascope.compare.verdict import Comparison, compare_arms
-from diascope.report.answer import answer, beside, warnings
+from diascope.report.answer import answer, beside
 from diascope.report.arm_summary import summarize_arm
 from diascope.report.class_balance import class_balance
 from diascope.report.formats import joined
@@ -18,6 +18,7 @@ from diascope.report.idle_keys import fitted_at_once
 from diascope.report.probes import probe_warnings, summarize_probes
 from diascope.report.search import search_warnings, summarize_search
 from diascope.report.test_side import add_test_scores, judged_place, summarize_test_side
+from diascope.report.warnings import warnings
 from diascope.runs.record import StudyRecord
 
 if TYPE_CHECKING:
