@@ -66,7 +66,7 @@ def test_code_in_a_file_is_never_run(file, zipped):
 
 def test_a_pickled_network_is_refused(file):
     torch.save(nn.Linear(1, 1), file)
-    with pytest.raises(ConfigError, match=r"cannot be read.*UnpicklingError"):
+    with pytest.raises(ConfigError, match="holds Python objects beside tensors, such as a whole network, whose"):
         read_weights(file)
 
 
@@ -82,13 +82,16 @@ BROKEN = {
     "a header of no JSON": lambda whole: struct.pack("<Q", 20) + b"{" + b"x" * 100,
 }
 
+CAUSES = {"empty": "it is empty", "text": "it is a web page", "a pointer": "it is Git LFS's pointer"}
+
 
 @pytest.mark.parametrize("fault", BROKEN)
 @pytest.mark.parametrize("save", [save_file, torch.save])
 def test_a_broken_file_is_told_by_name(file, fault, save):
     save({"a": torch.rand(100)}, file)
     file.write_bytes(BROKEN[fault](file.read_bytes()))
-    with pytest.raises(ConfigError, match="cannot be read: truncated, or no file of weights") as caught:
+    cause = CAUSES.get(fault, "truncated, or no file of weights")
+    with pytest.raises(ConfigError, match=f"cannot be read: {cause}") as caught:
         read_weights(file)
     assert caught.value.where == f"model.weights: {file}"
     assert "bring the whole file again" in caught.value.remedy

@@ -96,7 +96,6 @@ class RunDisplay:
         """An executor's event."""
         name = event.task.name
         if isinstance(event, Started):
-            self._clock.begin()
             self._show_start(name, event.task.epochs)
             return
         if isinstance(event, EpochDone):
@@ -124,7 +123,7 @@ class RunDisplay:
 
     def _show_epoch(self, event: EpochDone) -> None:
         epoch, epochs, name = event.epoch, event.task.epochs, event.task.name
-        self._clock.tick(name, epoch.epoch)
+        self._clock.tick(name, epoch.epoch, epoch.seconds)
         status = (
             f"epoch {epoch.epoch} of {epochs}  loss {epoch.training.loss:.3f}, validation {epoch.validation.loss:.3f}  "
             f"accuracy {epoch.training.accuracy:.3f}, validation {epoch.validation.accuracy:.3f}"
@@ -149,19 +148,16 @@ class _Clock:
 
     def __init__(self) -> None:
         self.runs = self.runs_done = self.epochs = self.epochs_done = self._measured = 0
-        self._started: float | None = None
+        self._started: float | None = None  # when the first epoch began: what came before tells nothing of the pace
         self._reached: dict[str, int] = {}
 
     def start(self, runs: int, epochs: int) -> None:
         self.runs, self.epochs = runs, epochs
 
-    def begin(self) -> None:
-        """The first run begins: what was prepared before it tells nothing of the pace."""
-        self._started = self._started or monotonic()
-
-    def tick(self, name: str, epoch: int) -> None:
+    def tick(self, name: str, epoch: int, seconds: float) -> None:
         self.epochs_done += epoch - self._reached.get(name, 0)  # a continued run starts with epochs already done
         self._reached[name] = epoch
+        self._started = self._started or monotonic() - seconds
         self._measured += 1
 
     def finish(self, name: str, epochs: int) -> None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from hashlib import file_digest
 from math import isfinite
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 from warnings import catch_warnings
 
@@ -133,6 +134,21 @@ def _refuse(file: Path, what: str) -> None:
 
 
 def _unreadable(file: Path, error: Exception) -> ConfigError:
+    return ConfigError(f"cannot be read: {_cause(file, error)}", where=place(file), remedy=WHOLE_FILE)
+
+
+def _cause(file: Path, error: Exception) -> str:
+    start = b""
+    if not isinstance(error, OSError):
+        with file.open("rb") as stream:
+            start = stream.read(64).lstrip().lower()
+        if not start:
+            return "it is empty"
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "it is a web page, saved in place of the file"
+    if start.startswith(b"version https://git-lfs"):
+        return "it is Git LFS's pointer to the file, which git lfs pull fetches"
+    if isinstance(error, UnpicklingError) and "GLOBAL" in str(error):
+        return "it holds Python objects beside tensors, such as a whole network, whose code is never run"
     told = " ".join(str(error).split()).split(". ")[0]
-    what = f"cannot be read: truncated, or no file of weights ({type(error).__name__}: {told[:200]})"
-    return ConfigError(what, where=place(file), remedy=WHOLE_FILE)
+    return f"truncated, or no file of weights ({type(error).__name__}: {told[:200]})"

@@ -136,8 +136,9 @@ def in_order_of_start(arms: Sequence[Arm]) -> list[Arm]:
         there = {None, *(arm.name for arm in placed)}
         ready = [arm for arm in waiting if first_arm(arm.training) in there]
         if not ready:
-            what = f"training.start_from: the arms {' and '.join(arm.name for arm in waiting)} begin with one another"
-            raise ConfigError(what, where=f"arm {waiting[0].name}", remedy="let one of them begin anew")
+            circle = [arm.name for arm in waiting]
+            each = f"the arms {' and '.join(circle)} begin with one another" if circle[1:] else "it begins with itself"
+            raise ConfigError(f"training.start_from: {each}", where=f"arm {circle[0]}", remedy="let one begin anew")
         placed += ready
         waiting = [arm for arm in waiting if arm not in ready]
     return placed
@@ -220,7 +221,8 @@ def _place(data: DataConfig, path: str) -> str:
 
 def _refuse_other_network(task: RunTask, before: RunConfig, classes: int, where: str) -> None:
     told, wanted = _network(before, classes), _network(task.config, len(task.data.classes))
-    other = [f"{key} {told[key]}, not {wanted[key]}" for key in wanted if told[key] != wanted[key]]
+    keys = [key for key in {**wanted, **told} if told.get(key) != wanted.get(key)]
+    other = [f"{key} {json.dumps(told.get(key))}, not {json.dumps(wanted.get(key))}" for key in keys]
     if other:
         what = f"training.start_from: a run of another network than that of arm {task.arm}: {', '.join(other)}"
         raise RunError(what, where=where, remedy="start from a run with the same network and image size")
@@ -238,7 +240,7 @@ def _network(config: RunConfig, classes: int) -> dict[str, Any]:
     data = config.data
     own = {*OF_FINETUNING, "mode", "augmented_copies", "feature_precision"}  # a head goes on from one to another
     return {
-        "model": {key: value for key, value in config.model.identity().items() if key not in own},
+        **{f"model.{key}": value for key, value in config.model.identity().items() if key not in own},
         "image_size": list(data.image_size),
         "channels": data.channels,
         "normalize": data.normalize,

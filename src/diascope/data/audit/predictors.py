@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from diascope.data.audit.balance import class_imbalance, too_few_images
 from diascope.data.audit.burned_in import burned_in_text, remembered_text
+from diascope.data.audit.colour import colour_made_gray
 from diascope.data.audit.columns import column_predicts_label
 from diascope.data.audit.corners import corners_predict_label
 from diascope.data.audit.facts import Audited
@@ -21,6 +22,7 @@ PREDICTORS: dict[str, Check] = {
     "saturated-images": saturated_images,
     "dark-images": dark_images,
     "blurred-images": blurred_images,
+    "colour-made-gray": colour_made_gray,
     "metadata-predicts-label": metadata_predicts_label,  # with codes of its own: size-predicts-label ...
     "thumbnails-predict-label": thumbnails_predict_label,
     "corners-predict-label": corners_predict_label,
