@@ -255,6 +255,6 @@ def test_the_cache_lists_them_and_can_be_cleared(source: FeatureSource) -> None:
     obtain(source, CPU)
     (entry,) = store.entries()
     assert (entry.kind, entry.images, entry.whole) == ("features", IMAGES, True)
-    assert entry.source.startswith("test_resnet (random) on ")
+    assert entry.source.startswith("test_resnet (random; block -1, average) on ")
     store.clear()
     assert not store.entries()

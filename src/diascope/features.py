@@ -208,8 +208,9 @@ class _Extraction:
     def _manifest(self, shape: tuple[int, ...]) -> dict[str, Any]:
         model, source = self._source.model, str(self._source.pixels)
         images = store.read_manifest(self._source.pixels.parent) or {}
+        part = f"block {model.layer}, {model.pooling}" if model.mode == "features" else f"unfreeze {model.unfreeze}"
         return {
-            "source": f"{model.backbone} ({Path(model.weights).name}) on {images.get('source', source)}",
+            "source": f"{model.backbone} ({Path(model.weights).name}; {part}) on {images.get('source', source)}",
             "images": len(self._pixels),
             "shape": [self._rows, *shape],
             "dtype": model.feature_precision,

@@ -23,6 +23,8 @@ def cache(
     from diascope.data.store import clear as clear_store
 
     console = Console()
+    if not console.is_terminal:
+        console.width = 160  # for a file: names whole
     if clear:
         freed, busy = clear_store()
         console.out(f"{human_size(freed)} freed in {cache_root()}", highlight=False)

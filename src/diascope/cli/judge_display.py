@@ -51,7 +51,7 @@ class JudgeDisplay:
         if what not in self._rows:
             self._rows[what] = self._bars.add_task(what, total=total, status="")
             if not self._console.is_terminal:
-                self._console.print(Text(f"{what}: {total:,}"), soft_wrap=True)
+                self._console.print(Text(f"{what}: {status}"), soft_wrap=True)
         self._bars.update(self._rows[what], completed=done, total=total, status=status)
 
 

@@ -12,7 +12,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 _COUNTED: dict[Status, str] = {
     "from the study": "filled from the study",
     "stated by the user": "stated",
-    "to be stated": "for you to state in report:",
+    "to be stated": "for you to state",
     "not reported": "not reported",
     "not applicable": "not applicable",
 }
@@ -62,7 +62,7 @@ def _meaning(key: str) -> str:
 
 
 def count_line(rows: list[Row]) -> str:
-    """18 of 41 items filled from the study, 2 stated, 15 for you to state in report:, 6 not reported."""
+    """18 of 41 items filled from the study, 2 stated, 15 for you to state, 6 not reported."""
     counts = {status: sum(row["status"] == status for row in rows) for status in STATUSES}
     first, *others = (f"{counts[status]} {words}" for status, words in _COUNTED.items())
     number, _, words = first.partition(" ")
