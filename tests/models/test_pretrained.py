@@ -124,6 +124,13 @@ def test_one_channel_is_repeated_or_the_first_layer_adapted() -> None:
     assert adapted.frozen(gray).shape == repeated.frozen(gray).shape
 
 
+def test_an_adapted_first_layer_expects_the_mean_of_the_colours() -> None:
+    one, three = (build(channels=1, gray=gray, backbone="mobilenetv3_small_050").frozen for gray in ("adapt", "repeat"))
+    torch.testing.assert_close(one.mean.flatten(), torch.tensor([(0.485 + 0.456 + 0.406) / 3]))  # ImageNet's
+    torch.testing.assert_close(one.sd.flatten(), torch.tensor([(0.229 + 0.224 + 0.225) / 3]))
+    torch.testing.assert_close(three.mean.flatten(), torch.tensor([0.485, 0.456, 0.406]))
+
+
 def test_scale_of_the_data_is_used_without_that_of_the_weights() -> None:
     images, scale = torch.rand(2, 3, 32, 32), (torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 0.6, 0.7]))
     told = config(preprocessing="none")
