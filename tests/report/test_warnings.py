@@ -33,8 +33,8 @@ def test_what_the_audit_knew_of_the_scores_stands_at_the_top(make_study: MakeStu
     assert summary["warnings"] == [
         "Known before the training, and accepted: 3 pictures (6 images) lie on two sides of the split, such as a.png "
         "and b.png: known by heart.",
-        "Known before the training: The upper left corner alone tells the classes apart: AUROC 0.99. `diascope probe` "
-        "tells whether a network uses it.",
+        "Known before the training: The upper left corner alone tells the classes apart: AUROC 0.99. Whether a network "
+        "uses it, diascope probe tells.",
     ]
     page = render(summary)
     assert page.index("Known before the training") < page.index('href="#findings"') < page.index('id="findings"')

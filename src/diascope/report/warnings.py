@@ -45,7 +45,7 @@ def _known_before(summary: dict[str, Any]) -> list[str]:
     leaks = [finding for finding in found if finding["code"].startswith("leak-")]
     clues = [finding for finding in found if finding["severity"] == "warning" and finding["code"].endswith(_TELLING)]
     clues = [finding for finding in clues if not finding["code"].startswith("column-")]
-    probe = "" if summary["probes"] else " `diascope probe` tells whether a network uses it."
+    probe = "" if summary["probes"] else " Whether a network uses it, diascope probe tells."
     return [
         *(f"Known before the training, and accepted: {_first_sentence(finding)}" for finding in leaks),
         *(f"Known before the training: {_first_sentence(finding)}{probe}" for finding in clues),
