@@ -217,8 +217,11 @@ def test_the_checks_are_printed_and_kept(made: Path, diascope: Command) -> None:
         ((RUN, "IMAGE", "--layer", "conv5"), "its last convolutions are features.conv1"),
         ((RUN, "IMAGE", "--layer", "features.conv5", "--method", "occlusion"), "occlusion explains no layer"),
         ((RUN,), "no IMAGE is named"),
-        (("tiny", "IMAGE"), f"is a study, not a run; name one of its runs: {RUN}"),
-        (("tiny/runs/plain", "IMAGE"), "is no run folder"),
+        (("tiny", "IMAGE"), f"is a study, not a run; name one of the study's runs: {RUN}"),
+        (("tiny",), f"tiny: is a study, not a run; name one of the study's runs: {RUN}"),
+        (("tiny/runs/plain", "IMAGE"), f"tiny/runs/plain: is no run folder; name one of the study's runs: {RUN}"),
+        (("tiny/runs/none/fold0-seed0",), f"there is no such run; name one of the study's runs: {RUN}"),
+        (("nothing/runs/plain",), "nothing/runs/plain: there is no such run; name DIR/runs/<arm>/fold0-seed0"),
         ((RUN, "tiny.yaml"), "tiny.yaml: not a JPEG, PNG"),
     ],
 )
