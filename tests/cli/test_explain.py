@@ -13,6 +13,8 @@ from PIL import Image
 from diascope.cli import main
 from diascope.config import PhantomConfig
 from diascope.data import phantoms
+from diascope.errors import DataError
+from diascope.explain.named import find_images
 from diascope.runs.explained import read_explained
 from diascope.runs.record import StudyRecord
 from diascope.study.explaining import explain_study
@@ -206,6 +208,22 @@ def test_the_checks_are_printed_and_kept(made: Path, diascope: Command) -> None:
     assert "8 of 8" in said
     assert json.loads((made / "out" / "regions-grad-cam.json").read_text())["all"]["images"] == 24
     assert len(json.loads((made / "out" / "sanity-grad-cam.json").read_text())["stages"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("moles/nevus/00007.png", "did you mean '../moles/nevus/00007.png' or '../moles/melanoma/00007.png'?"),
+        ("00007.png", "did you mean '../moles/nevus/00007.png' or '../moles/melanoma/00007.png'?"),
+        ("x", "the paths in index.csv are such as ../moles/nevus/00000.png, ../moles/nevus/00001.png, "
+              "../moles/nevus/00002.png and 57 more"),
+    ],
+)  # fmt: skip
+def test_of_an_unknown_image_a_few_near_ones_are_named(name: str, said: str) -> None:
+    labels = {f"../moles/{kind}/{number:05d}.png": kind for kind in ("nevus", "melanoma") for number in range(30)}
+    with pytest.raises(DataError) as error:
+        find_images([name], labels, "audited/manifest.csv")
+    assert error.value.remedy == said
 
 
 @pytest.mark.parametrize(
