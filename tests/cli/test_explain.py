@@ -249,6 +249,31 @@ def test_errors_say_what_to_do(made: Path, diascope: Command, arguments: tuple[s
     assert message in error
 
 
+def test_regions_that_there_are_not_are_an_error(made: Path, diascope: Command) -> None:
+    path, given = listing(made)["cases"][0]["path"], ("--regions", "--out", "no-regions")
+    masks, boxes = made / "drawn" / "masks", made / "drawn" / "boxes.csv"
+    kept = {file: file.rename(made / f"kept-{file.name}") for file in (masks, boxes) if file.exists()}
+    try:
+        _, error = diascope("explain", RUN, path, *given, code=2)
+        assert "there is neither boxes.csv nor masks/" in error
+        shutil.copytree(kept[masks], masks / "elsewhere")
+        _, error = diascope("explain", RUN, path, *given, code=2)
+        assert "masks/ has 48 files, none of an image of the study" in error
+        assert not (made / "no-regions").exists(), "this is said before anything is written"
+        shutil.rmtree(masks)
+        for image in kept[masks].rglob("*.png"):
+            copy = masks / image.relative_to(kept[masks])
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (32, 32)).save(copy)
+        _, error = diascope("explain", RUN, path, *given, code=2)
+        assert "nothing is left of the regions of 24 images" in error
+    finally:
+        shutil.rmtree(masks, ignore_errors=True)
+        for file, moved in kept.items():
+            moved.rename(file)
+    assert not [*(made / "no-regions").glob("regions-*")]
+
+
 def test_images_that_are_gone_are_named_and_a_scale_does_without_them(made: Path, diascope: Command) -> None:
     shutil.copy(made / "drawn" / listing(made)["cases"][0]["path"], made / "elsewhere.png")
     (made / "drawn").rename(made / "moved")

@@ -67,7 +67,7 @@ def explain(
     refuse_file(folder)
 
     from diascope.cli.explain_display import say_regions, say_sanity
-    from diascope.explain.checks import check_regions, check_sanity
+    from diascope.explain.checks import check_regions, check_sanity, require_regions
     from diascope.explain.methods import check_method
     from diascope.explain.named import explain_named, find_images
     from diascope.study.explaining import open_subject, study_images
@@ -78,6 +78,8 @@ def explain(
     labels = dict(zip(record.index["path"], record.index["label"], strict=True))
     named = find_images(images or [], labels, found.config["data"]["source"])
     subject = open_subject(record, found, checkpoint, device, study_images(found, whole=regions))
+    if regions:
+        require_regions(subject)
     for method in chosen:
         if named:
             written = explain_named(subject, named, method, folder, class_name=class_name, layer=layer, scale=scale)
