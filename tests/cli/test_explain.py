@@ -13,6 +13,8 @@ from PIL import Image
 from diascope.cli import main
 from diascope.config import PhantomConfig
 from diascope.data import phantoms
+from diascope.errors import DataError
+from diascope.explain.named import find_images
 from diascope.runs.explained import read_explained
 from diascope.runs.record import StudyRecord
 from diascope.study.explaining import explain_study
@@ -209,6 +211,22 @@ def test_the_checks_are_printed_and_kept(made: Path, diascope: Command) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("moles/nevus/00007.png", "did you mean '../moles/nevus/00007.png' or '../moles/melanoma/00007.png'?"),
+        ("00007.png", "did you mean '../moles/nevus/00007.png' or '../moles/melanoma/00007.png'?"),
+        ("x", "the paths in index.csv are such as ../moles/nevus/00000.png, ../moles/nevus/00001.png, "
+              "../moles/nevus/00002.png and 57 more"),
+    ],
+)  # fmt: skip
+def test_of_an_unknown_image_a_few_near_ones_are_named(name: str, said: str) -> None:
+    labels = {f"../moles/{kind}/{number:05d}.png": kind for kind in ("nevus", "melanoma") for number in range(30)}
+    with pytest.raises(DataError) as error:
+        find_images([name], labels, "audited/manifest.csv")
+    assert error.value.remedy == said
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((RUN, "nevus/0000.png"), "neither an image of the study nor a file; did you mean 'nevus/"),
@@ -217,8 +235,11 @@ def test_the_checks_are_printed_and_kept(made: Path, diascope: Command) -> None:
         ((RUN, "IMAGE", "--layer", "conv5"), "its last convolutions are features.conv1"),
         ((RUN, "IMAGE", "--layer", "features.conv5", "--method", "occlusion"), "occlusion explains no layer"),
         ((RUN,), "no IMAGE is named"),
-        (("tiny", "IMAGE"), f"is a study, not a run; name one of its runs: {RUN}"),
-        (("tiny/runs/plain", "IMAGE"), "is no run folder"),
+        (("tiny", "IMAGE"), f"is a study, not a run; name one of the study's runs: {RUN}"),
+        (("tiny",), f"tiny: is a study, not a run; name one of the study's runs: {RUN}"),
+        (("tiny/runs/plain", "IMAGE"), f"tiny/runs/plain: is no run folder; name one of the study's runs: {RUN}"),
+        (("tiny/runs/none/fold0-seed0",), f"there is no such run; name one of the study's runs: {RUN}"),
+        (("nothing/runs/plain",), "nothing/runs/plain: there is no such run; name DIR/runs/<arm>/fold0-seed0"),
         ((RUN, "tiny.yaml"), "tiny.yaml: not a JPEG, PNG"),
     ],
 )
@@ -226,6 +247,31 @@ def test_errors_say_what_to_do(made: Path, diascope: Command, arguments: tuple[s
     path = listing(made)["cases"][0]["path"]
     _, error = diascope("explain", *[path if word == "IMAGE" else word for word in arguments], code=2)
     assert message in error
+
+
+def test_regions_that_there_are_not_are_an_error(made: Path, diascope: Command) -> None:
+    path, given = listing(made)["cases"][0]["path"], ("--regions", "--out", "no-regions")
+    masks, boxes = made / "drawn" / "masks", made / "drawn" / "boxes.csv"
+    kept = {file: file.rename(made / f"kept-{file.name}") for file in (masks, boxes) if file.exists()}
+    try:
+        _, error = diascope("explain", RUN, path, *given, code=2)
+        assert "there is neither boxes.csv nor masks/" in error
+        shutil.copytree(kept[masks], masks / "elsewhere")
+        _, error = diascope("explain", RUN, path, *given, code=2)
+        assert "masks/ has 48 files, none of an image of the study" in error
+        assert not (made / "no-regions").exists(), "this is said before anything is written"
+        shutil.rmtree(masks)
+        for image in kept[masks].rglob("*.png"):
+            copy = masks / image.relative_to(kept[masks])
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (32, 32)).save(copy)
+        _, error = diascope("explain", RUN, path, *given, code=2)
+        assert "nothing is left of the regions of 24 images" in error
+    finally:
+        shutil.rmtree(masks, ignore_errors=True)
+        for file, moved in kept.items():
+            moved.rename(file)
+    assert not [*(made / "no-regions").glob("regions-*")]
 
 
 def test_images_that_are_gone_are_named_and_a_scale_does_without_them(made: Path, diascope: Command) -> None:

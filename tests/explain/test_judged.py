@@ -23,8 +23,8 @@ def shown(found: Judged, count: int) -> dict[tuple[str, int], list[int]]:
 def test_the_surest_and_the_closest_of_each_class() -> None:
     found = judged([0, 0, 0, 0, 1, 1, 1, 1], [0.1, 0.3, 0.9, 0.45, 0.95, 0.2, 0.6, 0.52])
     assert shown(found, 1) == {
-        ("right", 0): [0], ("wrong", 0): [2], ("borderline", 0): [3],
-        ("right", 1): [4], ("wrong", 1): [5], ("borderline", 1): [7],
+        ("right", 0): [0], ("wrong", 0): [2], ("least-sure", 0): [3],
+        ("right", 1): [4], ("wrong", 1): [5], ("least-sure", 1): [7],
     }  # fmt: skip
     rows = [case.row for case in pick_cases(found, 3)]
     assert len(rows) == len(set(rows)), "an image is shown once"
@@ -47,7 +47,7 @@ def test_more_classes_go_by_the_two_most_probable() -> None:
     found = shown(Judged(list("abcd"), None, np.array([0, 0, 0, 2]), p, 2), 1)
     assert found["wrong", 0] == [2]
     assert found["right", 0] == [0]
-    assert found["borderline", 0] == [1]
+    assert found["least-sure", 0] == [1]
     assert found["right", 2] == [3]
 
 

@@ -180,6 +180,79 @@ def test_masks_lie_beside_the_source_under_the_same_path(tmp_path: Path) -> None
     assert len(open_index(images.config).classes) == 2
 
 
+def listed(home: Path, paths: list[str]) -> StudyImages:
+    """A manifest in `home`/audited that lists images of two classes, which are written."""
+    (home / "audited").mkdir()
+    for path in paths:
+        (home / "audited" / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (20, 20), 90).save(home / "audited" / path)
+    lines = [f"{path},{'ab'[number % 2]}" for number, path in enumerate(paths)]
+    (home / "audited" / "manifest.csv").write_text("\n".join(["path,label", *lines]) + "\n")
+    return StudyImages(DataConfig(source=str(home / "audited" / "manifest.csv"), image_size=(20, 20)))
+
+
+def mark(file: Path) -> None:
+    """Write a mask whose upper half is inside."""
+    mask = np.zeros((20, 20), dtype=np.uint8)
+    mask[:10] = 255
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask).save(file)
+
+
+def test_a_path_out_of_the_manifests_folder_is_looked_for_without_its_dots(tmp_path: Path) -> None:
+    images = listed(tmp_path, ["../moles/a/1.png", "../moles/b/1.png", "../moles/b/2.png"])
+    mark(tmp_path / "audited/masks/moles/a/1.png")
+    boxes = ["path,x_center,y_center,width,height", "moles/b/1.png,0.5,0.25,1,0.5", "../moles/b/2.png,0.5,0.25,1,0.5"]
+    (tmp_path / "audited/boxes.csv").write_text("\n".join(boxes) + "\n")
+    for path in images.index.paths:
+        found = images.region(path)
+        assert found is not None, path
+        assert found[:10].all()
+        assert not found[10:].any()
+
+
+def test_what_is_one_path_without_dots_takes_no_others_region(tmp_path: Path) -> None:
+    images = listed(tmp_path, ["moles/1.png", "../moles/1.png", "../../moles/1.png", "../moles/2.png"])
+    mark(tmp_path / "audited/masks/moles/1.png")
+    mark(tmp_path / "audited/masks/moles/2.png")
+    known = [path for path in images.index.paths if images.has_region(path)]
+    assert sorted(known) == ["../moles/2.png", "moles/1.png"]
+
+
+def test_nothing_beside_the_source_is_told_with_the_place_of_a_mask(tmp_path: Path) -> None:
+    images = listed(tmp_path, ["../moles/a/1.png", "../moles/b/1.png"])
+    assert str(images.why_unknown()) == (
+        f"{tmp_path}/audited: no region is known: there is neither boxes.csv nor masks/ in it; "
+        "put the mask of ../moles/a/1.png at masks/moles/a/1.png in it (docs/explain.md)"
+    )
+
+
+def test_masks_and_boxes_of_no_image_are_told_with_examples(tmp_path: Path) -> None:
+    images = listed(tmp_path, ["../moles/a/1.png", "../moles/a/2.png", "../moles/b/2.png"])
+    mark(tmp_path / "audited/masks/b/2.png")
+    mark(tmp_path / "audited/masks/b/3.png")
+    (tmp_path / "audited/boxes.csv").write_text("path,x_center,y_center,width,height\nb/7.png,0.5,0.5,0.1,0.1\n")
+    assert str(images.why_unknown()) == (
+        f"{tmp_path}/audited: boxes.csv has 1 row, none of an image of the study: such as b/7.png, not "
+        "../moles/a/1.png, and masks/ has 2 files, none of an image of the study: such as masks/b/2.png, but that of "
+        "../moles/b/2.png would be masks/moles/b/2.png; "
+        "name them by the paths in index.csv, without leading ../ parts (docs/explain.md)"
+    )
+
+
+def test_an_empty_folder_and_an_empty_table_are_told(tmp_path: Path) -> None:
+    images = listed(tmp_path, ["1.png", "2.png"])
+    (tmp_path / "audited/masks").mkdir()
+    (tmp_path / "audited/boxes.csv").write_text("path,x_center,y_center,width,height\n")
+    assert "boxes.csv has no rows, and masks/ has no files" in str(images.why_unknown())
+
+
+def test_regions_of_other_sides_are_told(tmp_path: Path) -> None:
+    images = listed(tmp_path, ["1.png", "2.png"])
+    mark(tmp_path / "audited/masks/1.png")
+    assert "known of 1 of 2 images, but of none on the validation side" in str(images.why_unknown())
+
+
 def test_the_scale_is_one_for_all_and_never_an_images_own() -> None:
     maps = np.zeros((100, 10, 10), dtype=np.float32)
     maps[0, :, :5], maps[1:3], maps[3:] = 7, 3, 1  # 0.5% and 2% of the values

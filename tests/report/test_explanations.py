@@ -32,7 +32,7 @@ def explain(study: Path, arm: str, **changed: Any) -> dict[str, Any]:
     folder = run / "explain"
     folder.mkdir()
     cases = []
-    for number, (kind, true) in enumerate([("right", "nevus"), ("wrong", "nevus"), ("borderline", "melanoma")]):
+    for number, (kind, true) in enumerate([("right", "nevus"), ("wrong", "nevus"), ("least-sure", "melanoma")]):
         Image.new("RGB", (60, 40), (number * 50, 0, 0)).save(folder / f"{number}.png")
         np.savez(folder / f"{number}.npz", map=np.zeros((4, 4), dtype=np.float32))
         case = {"kind": kind, "path": f"{true}/000{number}.png", "true": true, "predicted": "nevus"}
@@ -109,6 +109,19 @@ def test_a_network_whose_maps_are_all_empty(make_study: MakeStudy) -> None:
     _, text = page(study)
     assert "The maps are empty." in text
     assert "All 3 maps are empty." in text
+
+
+def test_the_least_sure_are_not_called_borderline(make_study: MakeStudy) -> None:
+    study = make_study(seeds=1)
+    tree = explain(study, "baseline")
+    as_once = [{**case, "kind": case["kind"].replace("least-sure", "borderline")} for case in tree["cases"]]
+    (study / "runs/baseline/fold0-seed0/explain/explain.json").write_text(json.dumps({**tree, "cases": as_once}))
+    summary, text = page(study)
+    assert text.count("data:image/png;base64,") == 3
+    assert "least sure first" in text
+    assert "orderline" not in text
+    told = summary["arms"]["baseline"]["explain"]["cases"]
+    assert [case["kind"] for case in told] == ["right", "wrong", "least-sure"]
 
 
 @pytest.mark.parametrize("harm", ["another run", "a picture is gone", "damaged", "older schema"])

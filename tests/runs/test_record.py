@@ -9,7 +9,7 @@ import pytest
 
 from diascope.errors import RunError
 from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS
-from diascope.runs.record import RunRecord, StudyRecord, predicted_classes
+from diascope.runs.record import RunRecord, StudyRecord, predicted_classes, sample_stem
 
 MakeStudy = Callable[..., Path]
 
@@ -105,6 +105,10 @@ def test_samples_belong_to_their_class(make_study: MakeStudy) -> None:
     assert [path.name for path in record.samples("a")] == ["a-0.png", "a-1.png", "a-2.png", "a-3.png"]
     assert len(record.samples("a-b")) == len(record.samples("c/d")) == 4
     assert record.samples("e") == ()
+
+
+def test_no_class_hides_its_files() -> None:
+    assert [sample_stem(name) for name in ("a.b", ".a", "..", "../a")] == ["a.b", "_a", "_.", "_._a"]
 
 
 def test_the_half_written_last_line_of_a_running_history_is_left_out(make_study: MakeStudy) -> None:

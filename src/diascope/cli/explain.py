@@ -57,6 +57,9 @@ def explain(
 
     Example: diascope explain moles-study/runs/plain/fold0-seed0 --regions --sanity
     """
+    from diascope.study.named_run import find_run
+
+    record, found = find_run(run)
     if not (images or regions or sanity):
         remedy = "name a path of the study's index.csv or a file, or give --regions or --sanity"
         raise ConfigError("no IMAGE is named", where="diascope explain", remedy=remedy)
@@ -64,18 +67,19 @@ def explain(
     refuse_file(folder)
 
     from diascope.cli.explain_display import say_regions, say_sanity
-    from diascope.explain.checks import check_regions, check_sanity
+    from diascope.explain.checks import check_regions, check_sanity, require_regions
     from diascope.explain.methods import check_method
     from diascope.explain.named import explain_named, find_images
-    from diascope.study.explaining import find_run, open_subject, study_images
+    from diascope.study.explaining import open_subject, study_images
 
     chosen = list(dict.fromkeys(methods or ["grad-cam"]))
     for method in chosen:
         check_method(method, layer)
-    record, found = find_run(run)
     labels = dict(zip(record.index["path"], record.index["label"], strict=True))
     named = find_images(images or [], labels, found.config["data"]["source"])
     subject = open_subject(record, found, checkpoint, device, study_images(found, whole=regions))
+    if regions:
+        require_regions(subject)
     for method in chosen:
         if named:
             written = explain_named(subject, named, method, folder, class_name=class_name, layer=layer, scale=scale)

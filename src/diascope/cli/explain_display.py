@@ -15,13 +15,9 @@ PARTS = ("all", "right", "wrong")
 SMALL = 0.1  # regions of less than this share of an image are told with one decimal
 
 
-def say_regions(method: str, found: dict[str, Any] | None, folder: Path) -> None:
+def say_regions(method: str, found: dict[str, Any], folder: Path) -> None:
     """Energy inside the regions and the pointing game, for all images, right and wrong ones; kept in the folder."""
     console = Console()
-    if found is None:
-        remedy = "put boxes.csv or masks/ beside the source (docs/explain.md)"
-        console.print(Text(f"No region is known of an image of the validation side: {remedy}."), soft_wrap=True)
-        return
     write_json(folder / f"regions-{method}.json", found)
     title = f"{METHODS[method].title}, maps for the predicted class, inside the known regions"
     table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="")

@@ -52,7 +52,7 @@ class ReportConfig(Section):
         2,
         ge=0,
         le=20,
-        description="how many right, wrong and borderline images of each class are explained for the first run of each "
+        description="how many right, wrong and least sure images of each class are explained for the first run of each "
         "arm at the end of a study; 0: none",
     )
     probes: bool = Field(

@@ -1,4 +1,4 @@
-"""What the report shows of a run: right, wrong and borderline images and two checks; explain/explain.json lists it."""
+"""What the report shows of a run: right, wrong and least sure images and two checks; explain/explain.json lists it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from diascope.explain.layer import layer_name, map_size
 from diascope.explain.methods import METHODS
 from diascope.explain.scale import Scale, fixed_scale
 from diascope.explain.subject import Subject
-from diascope.runs.explained import SCHEMA, explain_json, read_explained
+from diascope.runs.explained import KINDS, SCHEMA, explain_json, read_explained
 from diascope.runs.folder import write_json
 from diascope.runs.record import RunRecord, sample_stem
 
@@ -44,7 +44,7 @@ def explained_already(run: RunRecord, count: int) -> bool:
 
 
 def explain_cases(subject: Subject, count: int) -> dict[str, Any]:
-    """Explain `count` right, wrong and borderline images of each class; write pictures, raw maps and explain.json.
+    """Explain `count` right, wrong and least sure images of each class; write pictures, raw maps and explain.json.
 
     Maps are Grad-CAM's for the predicted class, all on one scale. Returns what explain.json holds. Raises DataError
     where images are gone.
@@ -113,6 +113,6 @@ def _write_cases(
 def _clear(listing: Path) -> None:
     """Remove the cases of an earlier run: first what lists them, then what it listed. What a user wrote there stays."""
     listing.unlink(missing_ok=True)
-    for kind in ("right", "wrong", "borderline"):
+    for kind in (*KINDS, "borderline"):  # as the least sure ones were called
         for file in [*listing.parent.glob(f"{kind}-*.png"), *listing.parent.glob(f"{kind}-*.npz")]:
             file.unlink()

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diascope.errors import DataError
 from diascope.explain.images import inputs
 from diascope.explain.judged import spread
 from diascope.explain.methods import attribute
@@ -18,12 +19,29 @@ SANITY = 8  # images at most whose maps are made with random weights
 FINEST = 12  # stages at most in which the weights are replaced
 
 
-def check_regions(subject: Subject, method: str, layer: str | None, most: int) -> dict[str, Any] | None:
-    """measure_regions of maps for the predicted class, of at most so many images; None where no region is known."""
+def check_regions(subject: Subject, method: str, layer: str | None, most: int) -> dict[str, Any]:
+    """measure_regions of maps for the predicted class, of at most so many images.
+
+    Raises DataError where no region is known, or nothing is left of those that are.
+    """
+    require_regions(subject)
     rows = located_rows(subject, most)
-    if not len(rows):
-        return None
-    return regions_of(subject, rows, subject.maps(subject.pixels(rows), subject.judged.predicted[rows], method, layer))
+    maps = subject.maps(subject.pixels(rows), subject.judged.predicted[rows], method, layer)
+    found = regions_of(subject, rows, maps)
+    if found is None:
+        what = (
+            f"nothing is left of the regions of {len(rows):,} images: they are empty, or data.resize crop cuts them off"
+        )
+        raise DataError(
+            what, where=subject.images.index.source, remedy="look at the masks: whatever is not black is inside"
+        )
+    return found
+
+
+def require_regions(subject: Subject) -> None:
+    """Raises DataError where no region is known of an image of the validation side."""
+    if not len(located_rows(subject, 1)):
+        raise subject.images.why_unknown()
 
 
 def located_rows(subject: Subject, most: int) -> NDArray[np.int64]:

@@ -34,9 +34,13 @@ class Explanation:
 
 
 def file_stem(path: str, method: str, class_name: str) -> str:
-    """A name for an image's files; the digest keeps apart what differs only in letters that no file may have."""
+    """A name for an image's files; the digest keeps apart what differs only in letters that no file may have.
+
+    The dots and slashes that a path begins with are left out: ../ would make a hidden file.
+    """
     digest = sha256(path.encode()).hexdigest()[:6]
-    return f"{sample_stem(path.removesuffix(Path(path).suffix))}-{digest}-{method}-{sample_stem(class_name)}"
+    shown = path.removesuffix(Path(path).suffix).lstrip("./")
+    return f"{sample_stem(shown)}-{digest}-{method}-{sample_stem(class_name)}"
 
 
 def write_explanation(

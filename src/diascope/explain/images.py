@@ -17,6 +17,7 @@ from diascope.data.readers import read_image, with_channels
 from diascope.data.resize import resize
 from diascope.errors import DataError
 from diascope.explain.truth import Mask, Truth
+from diascope.explain.unknown import why_unknown
 
 Pixels = NDArray[np.uint8]
 
@@ -49,6 +50,10 @@ class StudyImages:
             row = self._row(path)
             self._regions[path] = self._truth.region(row, self._size(row))
         return self._regions[path]
+
+    def why_unknown(self) -> DataError:
+        """The error to raise where has_region is false of all images that were asked for."""
+        return why_unknown(self._truth, self.index)
 
     def from_disk(self, file: Path) -> Pixels:
         """Pixels (H, W, C) uint8 of any image file, fitted as the images of the study are. Raises DataError."""

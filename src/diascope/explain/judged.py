@@ -10,7 +10,7 @@ from diascope.errors import RunError
 from diascope.metrics import predicted_classes
 from diascope.runs.record import RunRecord
 
-Kind = Literal["right", "wrong", "borderline"]
+Kind = Literal["right", "wrong", "least-sure"]
 Checkpoint = Literal["best", "last"]
 
 
@@ -58,10 +58,10 @@ def read_judged(run: RunRecord, checkpoint: Checkpoint, classes: tuple[str, ...]
 
 
 def pick_cases(judged: Judged, count: int) -> list[Case]:
-    """Of each class at most `count` wrong, right and borderline images; no image twice, no group twice in one kind.
+    """Of each class at most `count` wrong, right and least sure images; no image twice, no group twice in one kind.
 
-    Right and wrong are the surest ones: the highest and the lowest probability of the true class. Borderline are those
-    whose two most probable classes lie closest together, whether right or wrong.
+    Right and wrong are the surest ones: the highest and the lowest probability of the true class. Least sure are those
+    of the others whose two most probable classes lie closest together, right or wrong, however sure they still are.
     """
     truth = judged.probabilities[np.arange(len(judged.labels)), judged.labels]
     first, second = np.sort(judged.probabilities, axis=1)[:, :-3:-1].T
@@ -74,7 +74,7 @@ def pick_cases(judged: Judged, count: int) -> list[Case]:
         wanted: tuple[tuple[Kind, NDArray[np.bool_], NDArray[np.float64]], ...] = (
             ("right", right, -truth),
             ("wrong", ~right, truth),
-            ("borderline", everyone, first - second),
+            ("least-sure", everyone, first - second),
         )
         for kind, members, order in wanted:
             rows = [int(row) for row in np.argsort(order, kind="stable") if (of_class & members)[row]]

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diascope.data.nearest import did_you_mean
+from diascope.data.nearest import did_you_mean, shorten
 from diascope.errors import ConfigError, DataError
 from diascope.explain.chance import chance
 from diascope.explain.evaluation import evaluating
@@ -21,7 +22,8 @@ from diascope.explain.subject import Subject
 from diascope.explain.target import probabilities
 from diascope.metrics import predicted_classes
 
-_SEARCHED = 5000  # names at most among which the nearest is looked for
+_SEARCHED = 5000  # names at most among which the nearest are looked for
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,22 @@ def _find(name: str, labels: dict[str, str], root: Path) -> Named:
         return Named(name, labels[name])
     file = Path(name)
     if not file.is_file():
-        same = [path for path in labels if Path(path).name == file.name]
-        remedy = did_you_mean(name, same or list(labels)[:_SEARCHED])
-        raise DataError("is neither an image of the study nor a file", where=name, remedy=remedy)
+        raise DataError("is neither an image of the study nor a file", where=name, remedy=_nearest(name, [*labels]))
     inside = file.resolve()
     if inside.is_relative_to(root.resolve()):  # a file of the study, named by where it lies
         path = inside.relative_to(root.resolve()).as_posix()
         if path in labels:
             return Named(path, labels[path])
     return Named(name, None, file)
+
+
+def _nearest(name: str, paths: list[str]) -> str:
+    """The paths of the index that were probably meant: those of the same file name, else those spelled alike."""
+    same = [path for path in paths if Path(path).name == Path(name).name]
+    close = get_close_matches(name, same or paths[:_SEARCHED], n=_NAMED, cutoff=0.0 if same else 0.6)
+    if close:
+        return f"did you mean {' or '.join(map(repr, close))}?"
+    return f"the paths in index.csv are such as {shorten(paths, _NAMED)}"
 
 
 def explain_named(

@@ -4,11 +4,15 @@ Beside the source (the manifest, or the folder of the classes) may lie
 
     boxes.csv   path,x_center,y_center,width,height   fractions of width and height; several rows for several boxes
     masks/      a picture for each image, under the same relative path (or the same with .png): not black is inside
+
+A path that leaves the manifest's folder, such as ../moles/1.png, is looked for without its leading ../ parts.
 """
 
 import csv
+from collections import Counter
 from functools import cached_property
-from pathlib import Path
+from itertools import dropwhile
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +42,7 @@ class Truth:
             return (
                 location.kind == "skin" or self._index.classes[self._index.labels[row]] == phantoms.CLASSES["bone"][1]
             )
-        path = self._index.paths[row]
-        return self._mask_file(path) is not None or path in self._boxes
+        return self._mask_file(row) is not None or self._boxes_of(row) is not None
 
     def region(self, row: int, size: tuple[int, int]) -> Mask | None:
         """The region (H, W) as the network sees the image, whose width and height were `size` before it was fitted."""
@@ -50,11 +53,11 @@ class Truth:
             if mask is not None:
                 return self._fitted(mask)
             return None if box is None else self._fitted(_inside([_fractions(box, side)], (side, side)))
-        path = self._index.paths[row]
-        file = self._mask_file(path)
+        file = self._mask_file(row)
         if file is not None:
             return self._fitted(read_image(file, 1)[:, :, 0] > 0)
-        return self._fitted(_inside(self._boxes[path], size)) if path in self._boxes else None
+        boxes = self._boxes_of(row)
+        return None if boxes is None else self._fitted(_inside(boxes, size))
 
     def _fitted(self, mask: Mask) -> Mask | None:
         """As the images are fitted: a pixel is inside when at least half of it is, and the most covered one always.
@@ -66,18 +69,35 @@ class Truth:
         return np.asarray(fitted >= min(128, int(fitted.max()))) if fitted.any() else None
 
     @cached_property
-    def _folder(self) -> Path | None:
+    def folder(self) -> Path | None:
+        """Where boxes.csv and masks/ would lie; None where there is no such place: drawn images, an npz."""
         return Path(self._index.source).parent if isinstance(self._index.origin, Files) else None
 
-    def _mask_file(self, path: str) -> Path | None:
-        if self._folder is None or Path(path).is_absolute():
-            return None
-        file = self._folder / "masks" / path
-        return next((found for found in (file, file.with_suffix(".png")) if found.is_file()), None)
+    def mask_place(self, row: int) -> str | None:
+        """The path of an image's mask in masks/, but for its suffix; None where there is no place for one."""
+        path = self._index.paths[row]
+        place = _without_leading_dots(path)
+        return None if Path(path).is_absolute() or (place != path and self._places[place] > 1) else place
 
     @cached_property
-    def _boxes(self) -> dict[str, list[Box]]:
-        file = None if self._folder is None else self._folder / "boxes.csv"
+    def _places(self) -> Counter[str]:
+        """How many images would have their mask in one place: of a/1.png and ../a/1.png only the first one has it."""
+        return Counter(_without_leading_dots(path) for path in self._index.paths)
+
+    def _mask_file(self, row: int) -> Path | None:
+        place = self.mask_place(row)
+        if self.folder is None or place is None:
+            return None
+        file = self.folder / "masks" / place
+        return next((found for found in (file, file.with_suffix(".png")) if found.is_file()), None)
+
+    def _boxes_of(self, row: int) -> list[Box] | None:
+        return self.boxes.get(self._index.paths[row]) or self.boxes.get(self.mask_place(row) or "")
+
+    @cached_property
+    def boxes(self) -> dict[str, list[Box]]:
+        """What boxes.csv holds, by path as written there."""
+        file = None if self.folder is None else self.folder / "boxes.csv"
         if file is None or not file.is_file():
             return {}
         found: dict[str, list[Box]] = {}
@@ -90,6 +110,10 @@ class Truth:
             for number, row in enumerate(reader, start=2):
                 found.setdefault(row["path"], []).append(_box(row, f"{file}, line {number}"))
         return found
+
+
+def _without_leading_dots(path: str) -> str:
+    return PurePosixPath(*dropwhile(lambda part: part == "..", PurePosixPath(path).parts)).as_posix()
 
 
 def _box(row: dict[str, str], where: str) -> Box:

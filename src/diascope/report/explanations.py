@@ -9,7 +9,7 @@ from diascope.runs.record import RunRecord, StudyRecord
 KINDS = {
     "right": "right, surest first",
     "wrong": "wrong, surest first",
-    "borderline": "borderline",
+    "least-sure": "least sure first",
 }
 
 

@@ -289,8 +289,12 @@ class StudyRecord:
 
 
 def sample_stem(class_name: str) -> str:
-    """How the sample pictures of a class are called, before "-<number>.png": letters that no file may have become _."""
-    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in class_name)
+    """How the sample pictures of a class are called, before "-<number>.png": letters that no file may have become _.
+
+    So does a dot that the name begins with: it would hide the file.
+    """
+    stem = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in class_name)
+    return f"_{stem[1:]}" if stem.startswith(".") else stem
 
 
 def _decisive(section: Section) -> dict[str, Any]:

@@ -5,17 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from diascope.config import DataConfig, canonical_json
-from diascope.data.nearest import shorten
 from diascope.engine import load_model, pick_device
-from diascope.errors import DiascopeError, RunError
+from diascope.errors import DiascopeError
 from diascope.explain.cases import explain_cases, explained_already
 from diascope.explain.images import StudyImages
 from diascope.explain.judged import Checkpoint, read_judged
 from diascope.explain.subject import Subject
 from diascope.runs.record import RunRecord, StudyRecord, predicted_classes
 from diascope.training.process import prepare_process
-
-_NAMED = 4
 
 
 def explain_study(folder: Path, warn: Callable[[str], None], device: str = "auto") -> None:
@@ -52,28 +49,6 @@ def open_subject(
         judged=read_judged(run, checkpoint, classes, record.positive),
         images=images,
     )
-
-
-def find_run(folder: Path) -> tuple[StudyRecord, RunRecord]:
-    """The run in runs/<arm>/<run> of a study folder, and its study. Raises RunError, with the runs that there are."""
-    if (folder / "study.yaml").is_file():
-        runs = [str(run.folder) for run in StudyRecord(folder).runs if run.state == "done"]
-        named = f"name one of its runs: {shorten(runs, _NAMED)}" if runs else "run the study first: `diascope run`"
-        raise RunError("is a study, not a run", where=str(folder), remedy=named)
-    path = folder.resolve()
-    if not path.is_dir() or len(path.parents) < 3 or not (path.parents[2] / "study.yaml").is_file():
-        raise RunError(
-            "is no run folder", where=str(folder), remedy="name DIR/runs/<arm>/fold0-seed0 of a study folder"
-        )
-    record = StudyRecord(path.parents[2])
-    found = next((run for run in record.runs if run.folder == path), None)
-    if found is None:
-        what, runs = (
-            "is no run that its study asks for",
-            [run.folder.relative_to(path.parents[2]).as_posix() for run in record.runs],
-        )
-        raise RunError(what, where=str(folder), remedy=f"there is {shorten(runs, _NAMED)}")
-    return record, found
 
 
 def study_images(run: RunRecord, *, whole: bool) -> StudyImages:
