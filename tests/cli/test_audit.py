@@ -5,10 +5,13 @@ import json
 import re
 
 import pytest
+from PIL import Image
 from planted_images import Planted, crop
 from typer.testing import CliRunner
 
 from diascope.cli import app
+from diascope.config import DataConfig
+from diascope.data.index import open_index
 from diascope.errors import DataError
 from diascope.report.page import write_report
 
@@ -75,6 +78,38 @@ def test_a_split_that_cannot_be_made_is_an_error_and_the_other_checks_are_done(t
     assert said.exit_code == 3
     assert "cannot be made" in said.output
     assert "leak-duplicates" in (tmp_path / "out" / "audit.html").read_text()
+
+
+def folders_of_gray(folder, *sizes):
+    """Folders a, b, ... with so many even gray images each, no two of one level."""
+    levels = iter(range(0, 250, 3))
+    for name, size in zip("abc", sizes, strict=False):
+        (folder / name).mkdir(parents=True)
+        for number in range(size):
+            Image.new("L", (48, 48), next(levels)).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_a_data_set_of_blank_images_only_is_called_blank(tmp_path):
+    said = run(str(folders_of_gray(tmp_path / "gray", 20, 20)), "--out", str(tmp_path / "out"))
+    assert said.exit_code == 1, said.output
+    assert "warning: 40 images of 40 are blank" in said.output
+
+
+def test_of_two_images_or_one_that_can_be_read_all_that_can_be_said_is_said(tmp_path):
+    source = folders_of_gray(tmp_path / "gray", 1, 1)
+    said = run(str(source), "--out", str(tmp_path / "out"))
+    assert said.exit_code == 3, said.output
+    assert "2 images of 2 are blank" in said.output
+    (source / "b" / "0.png").write_bytes(b"nothing")
+    said = run(str(source), "--out", str(tmp_path / "out"))
+    assert said.exit_code == 3, said.output
+    assert "1 image of 1 is blank" in said.output
+
+
+def test_one_class_is_an_error_that_says_so(tmp_path):
+    with pytest.raises(DataError, match="only one class, 'a'"):
+        open_index(DataConfig(source=str(folders_of_gray(tmp_path / "gray", 20))))
 
 
 def test_help_has_an_example():
