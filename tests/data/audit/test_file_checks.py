@@ -94,6 +94,32 @@ def test_one_picture_under_two_labels_is_a_conflict_and_under_one_is_none(tmp_pa
     assert named == [["0001.png", "equal.png"], ["0002.png", "near.png"]]
 
 
+def test_of_copies_the_one_with_the_name_of_an_original_is_kept(tmp_path):
+    planted = Planted(tmp_path)
+    for number, name in enumerate(("0000 copy.png", "0001 (1).png", "0002_copy.png", "0.png")):
+        planted.add(name, planted.pixels(number), planted.rows[number]["label"])
+    finding = planted.check("exact-duplicates")
+    assert [file["path"] for file in finding.evidence["files"]] == [
+        *("0000 copy.png", "0001 (1).png", "0002_copy.png"),
+        "0003.png",
+    ]
+
+
+@pytest.mark.parametrize("alike", [lambda pixels: pixels, lambda pixels: pixels[:, ::-1]])
+def test_nothing_is_to_be_removed_of_a_picture_under_two_labels(tmp_path, alike):
+    planted = Planted(tmp_path)
+    other = {"nevus": "melanoma", "melanoma": "nevus"}
+    planted.add("0000 copy.png", planted.pixels(0), planted.rows[0]["label"])
+    planted.add("conflict.png", alike(planted.pixels(0)), other[planted.rows[0]["label"]])
+    planted.add("0001 copy.png", planted.pixels(1), planted.rows[1]["label"])
+    finding = planted.check("exact-duplicates")
+    assert [file["path"] for file in finding.evidence["files"]] == ["0001 copy.png"]
+    assert finding.evidence["count"] == 2
+    assert "1 picture of these stands under two labels" in finding.sentence
+    relabel = {file["path"] for file in planted.check("label-conflicts").evidence["files"]}
+    assert {"0000.png", "conflict.png"} <= relabel
+
+
 def leaky(folder, *, across: bool) -> Planted:
     """A near-duplicate on the other side of a given split, or on the same."""
     planted = Planted(folder)
