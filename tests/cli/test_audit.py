@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 
 import pytest
 from PIL import Image
@@ -14,6 +15,8 @@ from diascope.config import DataConfig
 from diascope.data.index import open_index
 from diascope.errors import DataError
 from diascope.report.page import write_report
+from diascope.study.auditing import audit_source
+from diascope.studyfile import parse_study
 
 
 def run(*arguments: str):
@@ -70,6 +73,7 @@ def test_a_leak_exits_with_3_and_the_manifest_that_it_writes_repairs_it(leaky, t
     again = ("--group", "duplicate_group", "--set", "split.kind=holdout", "--out", str(tmp_path / "again"))
     said = run(str(out / "manifest.csv"), *again)
     assert said.exit_code == 1, said.output  # the near-duplicate is still there, on one side
+    assert len(open_index(DataConfig(source=str(tmp_path / "again" / "manifest.csv"), group="duplicate_group"))) == 25
 
 
 def test_a_split_that_cannot_be_made_is_an_error_and_the_other_checks_are_done(tmp_path):
@@ -120,7 +124,6 @@ def test_a_leak_stops_a_study_before_anything_is_written_unless_it_is_allowed(le
     from judged_studies import Silent
 
     from diascope.study.run import Options, run_study
-    from diascope.studyfile import parse_study
 
     text = f"""
 name: leaky
@@ -142,9 +145,61 @@ seeds: 1
     assert "copy.png" in page[page.index('id="findings"') : page.index('id="configuration"')]
 
 
+def advised(findings):
+    """The words after `diascope audit` of the first command that the sentences of leaks name."""
+    sentences = [finding.sentence for finding in findings if finding.severity == "error"]
+    (command, *_) = re.findall(r"`diascope audit ([^`]*)`", " ".join(sentences))
+    return shlex.split(command)
+
+
+def audited(source, folder, *settings):
+    """The findings on the data set and its split into halves, as a study has it."""
+    text = "name: a\ndata: {source: .}\nsplit: {kind: holdout, validation: 0.4}\n"
+    study = parse_study(text, [f"data.source={json.dumps(str(source))}", *settings], where="a", folder=folder)
+    return audit_source(study, folder / "findings", all_text=False, display=Quiet())
+
+
+class Quiet:
+    def audited(self, what, done, total): ...
+    def reading_text(self, images, seconds): ...
+
+
+@pytest.mark.parametrize("group", ["patient", "the patient", None])
+def test_who_obeys_a_leaks_command_to_the_letter_has_no_leak_of_pictures_or_patients_left(tmp_path, monkeypatch, group):
+    planted = Planted(tmp_path / "my images")
+    for number in range(0, 24, 3):
+        planted.change(number, crop, f"again-{number}.png")
+    name = group or "patient"
+    planted.column(name, lambda number: f"p{number // 2}" if number < 24 else f"q{number}")
+    for row in planted.rows:
+        row["kind of lesion"] = row.pop("label")
+    settings = ["data.label=kind of lesion", *([] if group is None else [f"data.group={group}"])]
+    found = audited(planted.manifest(), tmp_path, *settings)
+    assert "leak-duplicates" in {finding.code for finding in found if finding.severity == "error"}
+    monkeypatch.chdir(tmp_path)
+    arguments = advised(found)
+    assert arguments[arguments.index("--group") + 1] == name
+    run(*arguments)
+    found = audited(tmp_path / "audit" / "manifest.csv", tmp_path, settings[0], "data.group=duplicate_group")
+    assert [finding.sentence for finding in found if finding.severity == "error"] == []
+
+
+def test_groups_that_do_not_hold_the_pictures_groups_are_joined_with_them(tmp_path, monkeypatch):
+    planted = Planted(tmp_path / "images")
+    planted.column("patient", lambda number: f"p{number // 2}")
+    planted.column("duplicate_group", lambda number: f"g{(number + 1) // 2 % 12}" if number < 9 else f"h{number}")
+    found = audited(planted.manifest(), tmp_path, "data.group=duplicate_group", "split.seed=1")
+    assert "leak-groups" in {finding.code for finding in found if finding.severity == "error"}
+    monkeypatch.chdir(tmp_path)
+    run(*advised(found))
+    again = audited(tmp_path / "audit" / "manifest.csv", tmp_path, "data.group=duplicate_group", "split.seed=1")
+    assert [finding.sentence for finding in again if finding.severity == "error"] == []
+    groups = [row["duplicate_group"] for row in rows(tmp_path / "audit" / "manifest.csv")]
+    assert len(set(groups[:10])) == 1
+
+
 def test_what_is_allowed_is_no_part_of_a_runs_identity():
     from diascope.config import RunConfig, run_id
-    from diascope.studyfile import parse_study
 
     def identity(*settings):
         arm = parse_study("name: a\ndata: {source: 'phantom:skin'}\n", list(settings), where="a", folder=None).arms[0]

@@ -137,7 +137,10 @@ def test_a_duplicate_on_two_sides_is_an_error_with_a_remedy_unless_it_is_allowed
     assert finding.evidence["groups"] == [["0000.png", "copy.png"]]
     assert finding.evidence["between"] == ["training and validation"]
     assert "data.allow=[leak-duplicates]" in finding.sentence
+    assert "split: {kind: holdout}" in finding.sentence  # the given sides would divide the groups that it makes
     assert planted.check("leak-duplicates", allow=("leak-duplicates",)).severity == "warning"
+    both = planted.check("leak-duplicates", allow=("leak-groups",)).sentence
+    assert "--set 'data.allow=[leak-groups,leak-duplicates]'" in both
 
 
 def test_a_duplicate_on_one_side_is_no_leak(tmp_path):
