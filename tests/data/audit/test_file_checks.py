@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from planted_images import Planted, crop
 
 from diascope.config import DataConfig
@@ -39,6 +40,16 @@ def test_unreadable_files_are_named_with_the_reason(tmp_path):
     assert (finding.outcome, finding.severity, finding.evidence["count"]) == ("issue", "warning", 1)
     assert "0005.png" in finding.sentence
     assert "truncated" in finding.evidence["reasons"]["0005.png"]
+
+
+def test_an_image_of_too_many_pixels_is_to_be_shrunk(tmp_path, monkeypatch):
+    planted = Planted(tmp_path)
+    planted.add("huge.png", np.zeros((400, 400), np.uint8), "nevus")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 399 * 400)
+    finding = planted.check("unreadable-files", split=False)
+    reason = "too many pixels: 400 x 400 = 160,000, more than the limit of 159,600; shrink it"
+    assert f"huge.png ({reason}). Shrink them" in finding.sentence
+    assert finding.evidence["files"] == [{"path": "huge.png", "action": "shrink", "why": reason}]
 
 
 def test_pictures_that_end_in_the_gray_of_a_decoder_are_incomplete(tmp_path):
