@@ -153,8 +153,10 @@ def _refuse_too_few(index: "ImageIndex", counts: Rows, sides: int) -> None:
     for label, available in enumerate(holding.tolist()):
         if available < sides:
             images = int(counts[:, label].sum())
-            of_groups = "" if index.groups is None else f" of {available} {'group' if available == 1 else 'groups'}"
-            what = f"class {index.classes[label]!r} has {images} {'image' if images == 1 else 'images'}{of_groups}; {sides} sides need at least {sides}"
+            held = f"{images} {'image' if images == 1 else 'images'}"
+            if index.groups is not None:
+                held += f" of {available} {'group' if available == 1 else 'groups'}"
+            what = f"class {index.classes[label]!r} has {held}; {sides} sides need at least {sides}"
             raise DataError(what, where=index.source, remedy="add images, or choose fewer folds or no test side")
 
 

@@ -25,7 +25,8 @@ def unreadable_files(audited: Audited) -> list[Finding]:
     remedies = dict.fromkeys(map(_remedy, unreadable.values()))
     sentence = (
         f"{counted(len(unreadable), 'file')} of {total:,} cannot be read, such as {first} ({why}). "
-        f"{' or '.join(remedies).capitalize()} {'it' if len(unreadable) == 1 else 'them'}, or pass --on-unreadable skip to run."
+        f"{' or '.join(remedies).capitalize()} {'it' if len(unreadable) == 1 else 'them'}, or pass "
+        "--on-unreadable skip to run."
     )
     files = file_actions((path, _remedy(reason), reason) for path, reason in unreadable.items())
     named = dict(list(unreadable.items())[:NAMED])
@@ -48,8 +49,9 @@ def incomplete_pictures(audited: Audited) -> list[Finding]:
     per_class = {name: int(count) for name, count in per_class.items()}
     told = ", ".join(f"{count} {name}" for name, count in per_class.items() if count)
     sentence = (
-        f"{counted(len(rows), 'picture')} of {len(index):,} ({told}) {'ends' if len(rows) == 1 else 'end'} in a band of flat middle gray, as decoders "
-        "fill what a truncated file lacks: the originals were incomplete. Replace or remove them."
+        f"{counted(len(rows), 'picture')} of {len(index):,} ({told}) {'ends' if len(rows) == 1 else 'end'} in a band "
+        "of flat middle gray, as decoders fill what a truncated file lacks: the originals were incomplete. "
+        "Replace or remove them."
     )
     files = file_actions((index.paths[row], "replace or remove", "its lower part is missing") for row in rows)
     pictures = write_pictures(audited, INCOMPLETE, [("", rows[:6])])
