@@ -53,10 +53,12 @@ def test_warnings_exit_with_1(tmp_path):
     planted = Planted(tmp_path / "images")
     planted.column("patient", lambda number: f"p{number // 2}")
     planted.change(0, crop, "copy.png")
-    planted.rows[-1]["patient"] = "p0"
+    planted.add("equal.png", planted.pixels(0), planted.rows[0]["label"])
+    planted.rows[-1]["patient"] = planted.rows[-2]["patient"] = "p0"
     said = run(str(planted.manifest()), "--group", "patient", "--out", str(tmp_path / "out"))
     assert said.exit_code == 1, said.output
-    assert "warning: 1 pair of images" in said.output
+    assert "warning: 1 picture is there more than once" in said.output
+    assert "info: 1 pair of images" in said.output
 
 
 def test_a_leak_exits_with_3_and_the_manifest_that_it_writes_repairs_it(leaky, tmp_path):
@@ -67,12 +69,15 @@ def test_a_leak_exits_with_3_and_the_manifest_that_it_writes_repairs_it(leaky, t
     page = (out / "audit.html").read_text()
     assert page.index("leak-duplicates") < page.index("near-duplicates")
     assert page.count("data:image/png;base64,") >= 4
+    assert page.count('<code class="code">diascope audit ') == 2  # what is wrong, and all checks
+    assert "`" not in page
     table = rows(out / "manifest.csv")
     assert table[24]["duplicate_group"] == table[0]["duplicate_group"]
     assert len({row["duplicate_group"] for row in table}) == 24
     again = ("--group", "duplicate_group", "--set", "split.kind=holdout", "--out", str(tmp_path / "again"))
     said = run(str(out / "manifest.csv"), *again)
-    assert said.exit_code == 1, said.output  # the near-duplicate is still there, on one side
+    assert said.exit_code == 1, said.output  # a corner tells the classes apart: letters by chance
+    assert "info: 1 pair of images (1 of them within one group" in said.output  # still there, on one side
     assert len(open_index(DataConfig(source=str(tmp_path / "again" / "manifest.csv"), group="duplicate_group"))) == 25
 
 
@@ -117,7 +122,9 @@ def test_one_class_is_an_error_that_says_so(tmp_path):
 
 
 def test_help_has_an_example():
-    assert "Example: diascope audit" in run("--help").output
+    said = run("--help").output
+    assert "Example: diascope audit" in said
+    assert "phantom:skin" in said
 
 
 def test_a_leak_stops_a_study_before_anything_is_written_unless_it_is_allowed(leaky, tmp_path):

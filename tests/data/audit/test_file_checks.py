@@ -48,7 +48,7 @@ def test_an_image_of_too_many_pixels_is_to_be_shrunk(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 399 * 400)
     finding = planted.check("unreadable-files", split=False)
     reason = "too many pixels: 400 x 400 = 160,000, more than the limit of 159,600; shrink it"
-    assert f"huge.png ({reason}). Shrink them" in finding.sentence
+    assert f"huge.png ({reason}). Shrink it," in finding.sentence
     assert finding.evidence["files"] == [{"path": "huge.png", "action": "shrink", "why": reason}]
 
 
@@ -91,6 +91,22 @@ def test_near_duplicates_are_named_in_pairs(tmp_path):
     finding = planted.check("near-duplicates")
     assert finding.evidence["pairs"] == [["0007.png", "cropped.png"]]
     assert finding.evidence["within_groups"] == 0
+
+
+def test_near_duplicates_that_a_group_holds_together_are_a_note(tmp_path):
+    planted = Planted(tmp_path)
+    planted.change(7, crop, "cropped.png")
+    planted.column("patient", lambda number: f"p{7 if number == 24 else number}")
+    finding = planted.check("near-duplicates", group="patient")
+    assert (finding.outcome, finding.severity, finding.evidence["within_groups"]) == ("issue", "info", 1)
+    assert finding.evidence["files"] == []
+    assert "must not" not in finding.sentence
+    planted.change(3, crop, "another.png")
+    planted.rows[-1]["patient"] = "another"
+    finding = planted.check("near-duplicates", group="patient")
+    assert (finding.severity, finding.evidence["count"], finding.evidence["within_groups"]) == ("warning", 2, 1)
+    assert [file["path"] for file in finding.evidence["files"]] == ["another.png"]
+    assert "0003.png and another.png" in finding.sentence
 
 
 def test_one_picture_under_two_labels_is_a_conflict_and_under_one_is_none(tmp_path):
