@@ -97,7 +97,7 @@ def test_broken_files_are_reported_together(tmp_path: Path) -> None:
     assert f"a/cut.jpg: truncated: the file ends after {size:,} bytes" in message
     assert "b/empty.png: empty file (0 bytes)" in message
     assert "b/text.png: not a JPEG, PNG, TIFF, BMP, WebP or DICOM image: it begins with b'Dear'" in message
-    assert message.endswith("\nremove the files, or pass --on-unreadable skip to go on without them")
+    assert message.endswith("\nmend or remove the files, or pass --on-unreadable skip to go on without them")
     assert [finding.evidence["path"] for finding in caught.value.findings] == ["a/cut.jpg", "b/empty.png", "b/text.png"]
     copy = pickle.loads(pickle.dumps(caught.value))  # it may have to travel between processes
     assert str(copy) == message

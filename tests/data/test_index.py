@@ -73,6 +73,13 @@ def test_what_is_no_image_is_ignored_and_said(tmp_path: Path) -> None:
     (finding,) = index.findings
     assert finding.code == "ignored-files"
     assert finding.evidence == {"count": 2, "paths": ["a/notes.txt", "top.png"]}
+    assert finding.sentence.startswith("2 files in the folder are not used: a/notes.txt, top.png.")
+    (root / "top.png").unlink()
+    (finding,) = open_index(DataConfig(source=str(root))).findings
+    assert finding.sentence.startswith("1 file in the folder is not used: a/notes.txt.")
+    touch(root, "a/x.txt", "a/y.txt", "a/z.txt")
+    (finding,) = open_index(DataConfig(source=str(root))).findings
+    assert "not used: a/notes.txt, a/x.txt, a/y.txt and 1 more." in finding.sentence
 
 
 def test_links_that_go_in_circles_and_pipes_do_not_hang(tmp_path: Path) -> None:

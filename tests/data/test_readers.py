@@ -216,13 +216,25 @@ def test_a_truncated_jpeg_says_where_it_ends(tmp_path: Path) -> None:
         (tiff(np.zeros((2, 2)), bits=12, data=bytes(6)), "12 bits a pixel"),
         (encode(Image.new("LAB", (4, 4)), "TIFF"), "colour mode LAB"),
         (encode(Image.new("L", (4, 4)), "TIFF", save_all=True, append_images=[Image.new("L", (4, 4))]), "2 frames"),
-        (png_of_size(10_000, 9_000), "too many pixels"),
-        (png_of_size(60_000, 60_000), "too many pixels"),
+        (
+            png_of_size(10_000, 9_000),
+            "^too many pixels: 10,000 x 9,000 = 90,000,000, .* limit of 89,478,485; shrink it$",
+        ),
+        (png_of_size(60_000, 60_000), "^too many pixels: 3,600,000,000, .* limit of 89,478,485; shrink it$"),
     ],
 )
 def test_what_cannot_be_read_has_a_reason(data: bytes, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         read_image(data, 1)
+
+
+@pytest.mark.filterwarnings("default")
+def test_an_image_of_too_many_pixels_is_no_warning_but_one_error(tmp_path: Path, recwarn) -> None:
+    (tmp_path / "huge.png").write_bytes(png_of_size(10_000, 9_000))
+    with pytest.raises(DataError) as refused:
+        read_image(tmp_path / "huge.png", 1)
+    assert str(refused.value).endswith("huge.png: " + str(refused.value.what) + "; shrink it")
+    assert not recwarn.list
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -189,8 +189,9 @@ def test_groups_of_all_sizes_fill_the_folds_to_the_image() -> None:
     ("labels", "groups", "config", "parts"),
     [
         ([0] * 20 + [1] * 2, None, {"kind": "kfold", "folds": 3}, ["class 'b' has 2 images; 3 sides"]),
+        ([0] * 20 + [1], None, {}, ["class 'b' has 1 image; 2 sides need at least 2"]),
         ([0] * 20 + [1] * 2, None, {"test": 0.1}, ["class 'b' has 2 images; 3 sides need at least 3"]),
-        ([0] * 9 + [1] * 9, ["x"] * 9 + ["y"] * 4 + ["z"] * 5, {}, ["class 'a' has 9 images of 1 groups; 2 sides"]),
+        ([0] * 9 + [1] * 9, ["x"] * 9 + ["y"] * 4 + ["z"] * 5, {}, ["class 'a' has 9 images of 1 group; 2 sides"]),
         ([0, 1] * 9, None, {"validation": 0.6, "test": 0.4}, ["nothing to train on"]),
         ([0, 1] * 9, None, {"kind": "given"}, ["names no sides", "kind: holdout"]),
     ],

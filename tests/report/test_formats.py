@@ -2,7 +2,7 @@
 
 import pytest
 
-from diascope.report.formats import needs
+from diascope.report.formats import code, needs
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,11 @@ from diascope.report.formats import needs
 )
 def test_what_it_would_take(found: dict[str, int | None], said: str) -> None:
     assert needs(found) == said
+
+
+def test_commands_in_a_sentence_look_like_code_and_nothing_in_it_is_markup() -> None:
+    said = code("<b>: `diascope audit 'a & <i>.csv'`, or `b`; one ` alone")
+    assert said == (
+        '&lt;b&gt;: <code class="code">diascope audit &#39;a &amp; &lt;i&gt;.csv&#39;</code>, '
+        'or <code class="code">b</code>; one ` alone'
+    )

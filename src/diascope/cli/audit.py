@@ -15,7 +15,10 @@ WARNINGS, ERRORS = 1, 3  # exit codes
 
 def audit(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A folder with a folder per class, a CSV, an npz, or a study file.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A folder with a folder per class, a CSV, an npz, phantom:skin, or a study file."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the results are written.")] = Path("audit"),
     study: Annotated[str | None, typer.Option(help="A study file or recipe, whose data and split to take.")] = None,

@@ -172,6 +172,12 @@ def _table(scan: _Scan) -> SourceTable:
 def _findings(ignored: list[str]) -> tuple[Finding, ...]:
     if not ignored:
         return ()
-    sentence = f"{len(ignored):,} files in the folder are not used: no image by their name, or in no class folder."
+    named = shorten(sorted(ignored), 3)
+    sentence = (
+        f"1 file in the folder is not used: {named}. It is no image by its name, or in no class folder."
+        if len(ignored) == 1
+        else f"{len(ignored):,} files in the folder are not used: {named}. They are no images by their names, or in no "
+        "class folder."
+    )
     evidence = {"count": len(ignored), "paths": sorted(ignored)[:20]}
     return (Finding(code="ignored-files", severity="info", outcome="issue", sentence=sentence, evidence=evidence),)

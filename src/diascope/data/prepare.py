@@ -51,7 +51,7 @@ def _prepare(index: ImageIndex, row: int, config: "DataConfig") -> Prepared | st
     except MissingCodecError as error:  # kept as this file's fault it would outlast the installation of the codec
         raise MissingCodecError(error.transfer_syntax, where=str(location)) from error
     except DataError as error:
-        return error.what
+        return str(error)  # with the remedy, where one is known
 
 
 def _draw(location: PhantomNumber, config: "DataConfig") -> Prepared:

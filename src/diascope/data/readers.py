@@ -5,6 +5,7 @@ from colour by ITU-R 601-2 (Pillow's "L"); of DICOM what a viewer shows. What ca
 that says why.
 """
 
+import re
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from diascope.data.silence import silence
 from diascope.errors import DataError
 
 VERSION = "1"
@@ -79,7 +81,7 @@ def read_image(source: str | Path | bytes, channels: int, frame: int | None = No
     except MissingCodecError as error:
         raise MissingCodecError(error.transfer_syntax, where=str(source)) from error
     except DataError as error:
-        raise DataError(error.what, where=str(source), remedy=_REMEDY) from error
+        raise DataError(error.what, where=str(source), remedy=error.remedy or _REMEDY) from error
 
 
 def decode(data: bytes, channels: int, frame: int | None = None) -> Decoded:
@@ -128,15 +130,19 @@ def with_channels(pixels: Pixels, channels: int) -> Pixels:
 
 
 _REMEDY = "replace or remove the file"
+SHRINK = "shrink it"
+"""How the reason ends why an image of too many pixels is not read."""
 
 
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise DataError("empty file (0 bytes)")
     try:
-        return Image.open(BytesIO(data), formats=_FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"too many pixels: {error}") from error
+        with silence():  # Pillow warns of large images, which are refused here
+            return Image.open(BytesIO(data), formats=_FORMATS)
+    except Image.DecompressionBombError as error:  # more than twice the limit; it does not tell height and width
+        pixels = re.search(r"\d+", str(error))
+        raise _too_many(f"{int(pixels[0]):,}" if pixels else "far") from error
     except UnidentifiedImageError as error:
         raise DataError(_what_instead(data)) from error
     except Exception as error:  # damaged headers raise nearly any exception from Pillow's plugins
@@ -169,7 +175,11 @@ def refuse_bomb(width: int, height: int) -> None:
     """Raise DataError for an image that would take more memory than Pillow finds reasonable."""
     limit = Image.MAX_IMAGE_PIXELS  # read each time: whoever really has larger images raises it, or sets None
     if limit is not None and width * height > limit:
-        raise DataError(f"too many pixels: {width:,} x {height:,}, more than {limit:,} (PIL.Image.MAX_IMAGE_PIXELS)")
+        raise _too_many(f"{width:,} x {height:,} = {width * height:,}")
+
+
+def _too_many(pixels: str) -> DataError:
+    return DataError(f"too many pixels: {pixels}, more than the limit of {Image.MAX_IMAGE_PIXELS:,}", remedy=SHRINK)
 
 
 def _refuse_several_frames(image: Image.Image) -> None:

@@ -1,4 +1,7 @@
-"""pydicom without its warnings and log lines: they quote what a file says, and that may be a patient's name."""
+"""pydicom without its warnings and log lines: they quote what a file says, and that may be a patient's name.
+
+Pillow too is silenced where it warns of what becomes an error with a remedy.
+"""
 
 import logging
 import warnings

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 Rows = NDArray[np.int64]
 _NAMED = 5
-_REDRAW = "let Diascope draw the sides: split: {kind: holdout}"
+REDRAW = "let Diascope draw the sides: split: {kind: holdout}"
+"""The remedy where given sides do not do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,20 +87,20 @@ def make_folds(index: "ImageIndex", config: "SplitConfig") -> Folds:
         folds = _holdout(index, config)
     else:
         folds = _kfold(index, config)
-    _check(folds, index, index.source, f"put them on one side in the source, or {_REDRAW}")
+    _check(folds, index, index.source, f"put them on one side in the source, or {REDRAW}")
     return folds
 
 
 def _given(index: "ImageIndex") -> Folds:
     if index.splits is None:
         what = "split.kind is given, but the source names no sides"
-        remedy = f"add a column 'split' or folders train/ and validation/, or {_REDRAW}"
+        remedy = f"add a column 'split' or folders train/ and validation/, or {REDRAW}"
         raise DataError(what, where=index.source, remedy=remedy)
     side = np.array(index.splits)
     for name in ("training", "validation"):
         if not (side == name).any():
             what = f"the given split has no {name} side (only {shorten(sorted(set(index.splits)))})"
-            remedy = f"mark a part of the images as {name}, or {_REDRAW} (which does not use the given sides)"
+            remedy = f"mark a part of the images as {name}, or {REDRAW} (which does not use the given sides)"
             raise DataError(what, where=index.source, remedy=remedy)
     fold = Fold(np.flatnonzero(side == "training"), np.flatnonzero(side == "validation"))
     return Folds("given", (fold,), np.flatnonzero(side == "test"), index.paths)
@@ -152,8 +153,10 @@ def _refuse_too_few(index: "ImageIndex", counts: Rows, sides: int) -> None:
     for label, available in enumerate(holding.tolist()):
         if available < sides:
             images = int(counts[:, label].sum())
-            of_groups = "" if index.groups is None else f" of {available} groups"
-            what = f"class {index.classes[label]!r} has {images} images{of_groups}; {sides} sides need at least {sides}"
+            held = f"{images} {'image' if images == 1 else 'images'}"
+            if index.groups is not None:
+                held += f" of {available} {'group' if available == 1 else 'groups'}"
+            what = f"class {index.classes[label]!r} has {held}; {sides} sides need at least {sides}"
             raise DataError(what, where=index.source, remedy="add images, or choose fewer folds or no test side")
 
 
@@ -221,4 +224,4 @@ def _refuse_lacking(sides: dict[str, Rows], index: "ImageIndex", where: str) -> 
     for side in ("training", "validation"):
         for label in sorted(set(range(len(index.classes))) - set(index.labels[sides[side]].tolist())):
             what = f"no image of class {index.classes[label]!r} on the {side} side"
-            raise DataError(what, where=where, remedy=f"move some there, or {_REDRAW}")
+            raise DataError(what, where=where, remedy=f"move some there, or {REDRAW}")

@@ -1,8 +1,11 @@
 """How numbers are written on the page and in the answer."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
+
+from markupsafe import Markup, escape
 
 DASH = "–"
 
@@ -52,6 +55,11 @@ def p_value(value: float | None) -> str:
     if value < 0.001:
         return "< .001"
     return f"{value:.3f}".replace("0.", ".") if value < 0.9995 else "1"
+
+
+def code(text: str) -> Markup:
+    """A sentence whose `commands` look like code; all else of it is escaped."""
+    return Markup(re.sub(r"`([^`]+)`", r'<code class="code">\1</code>', str(escape(text))))
 
 
 def setting(value: Any) -> str:

@@ -226,6 +226,7 @@ def environment() -> Any:
         "setting": formats.setting,
         "duration": formats.duration,
         "short": short,
+        "code": formats.code,
     }
     return environment
 

@@ -56,6 +56,13 @@ def test_few_images_or_groups_are_said() -> None:
     assert "images of a" not in rare.sentence.split("Only")[1]
 
 
+@pytest.mark.parametrize(("counts", "per_group"), [((1, 1), 1), ((30, 30), 30)])
+def test_where_a_fifth_is_nothing_no_interval_is_told(counts: tuple[int, ...], per_group: int) -> None:
+    (found,) = too_few_images(of(*counts, per_group=per_group))
+    assert found.outcome == "not applicable"
+    assert f"a fifth of 2 {'images' if per_group == 1 else 'groups'} is no validation side" in found.sentence
+
+
 def test_the_planned_split_counts() -> None:
     kfold = SplitConfig(kind="kfold", folds=3)
     (found,) = too_few_images(of(100, 100, split=kfold))

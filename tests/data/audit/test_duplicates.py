@@ -96,6 +96,16 @@ def test_blank_images_are_counted_and_not_compared(tmp_path):
     assert (len(found.pairs), found.blank) == (0, 3)
 
 
+@pytest.mark.parametrize("varied", [0, 1, 2])
+def test_where_hardly_an_image_shows_anything_there_is_nothing_to_compare(tmp_path, varied):
+    planted = Planted(tmp_path, 8)
+    planted.rows = planted.rows[:varied]
+    for level in range(8):
+        planted.add(f"blank-{level}.png", np.full((48, 48), 20 * level, np.uint8), ("nevus", "melanoma")[level % 2])
+    found = find_duplicates(planted.audited(split=False).facts)
+    assert (len(found.pairs), found.blank) == (0, 8)
+
+
 def test_the_search_is_kept(tmp_path):
     planted = Planted(tmp_path, 10)
     planted.change(0, lambda pixels: pixels[::-1], "turned.png")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from planted_images import Planted, crop
 
 from diascope.config import DataConfig
@@ -39,6 +40,16 @@ def test_unreadable_files_are_named_with_the_reason(tmp_path):
     assert (finding.outcome, finding.severity, finding.evidence["count"]) == ("issue", "warning", 1)
     assert "0005.png" in finding.sentence
     assert "truncated" in finding.evidence["reasons"]["0005.png"]
+
+
+def test_an_image_of_too_many_pixels_is_to_be_shrunk(tmp_path, monkeypatch):
+    planted = Planted(tmp_path)
+    planted.add("huge.png", np.zeros((400, 400), np.uint8), "nevus")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 399 * 400)
+    finding = planted.check("unreadable-files", split=False)
+    reason = "too many pixels: 400 x 400 = 160,000, more than the limit of 159,600; shrink it"
+    assert f"huge.png ({reason}). Shrink it," in finding.sentence
+    assert finding.evidence["files"] == [{"path": "huge.png", "action": "shrink", "why": reason}]
 
 
 def test_pictures_that_end_in_the_gray_of_a_decoder_are_incomplete(tmp_path):
@@ -82,6 +93,22 @@ def test_near_duplicates_are_named_in_pairs(tmp_path):
     assert finding.evidence["within_groups"] == 0
 
 
+def test_near_duplicates_that_a_group_holds_together_are_a_note(tmp_path):
+    planted = Planted(tmp_path)
+    planted.change(7, crop, "cropped.png")
+    planted.column("patient", lambda number: f"p{7 if number == 24 else number}")
+    finding = planted.check("near-duplicates", group="patient")
+    assert (finding.outcome, finding.severity, finding.evidence["within_groups"]) == ("issue", "info", 1)
+    assert finding.evidence["files"] == []
+    assert "must not" not in finding.sentence
+    planted.change(3, crop, "another.png")
+    planted.rows[-1]["patient"] = "another"
+    finding = planted.check("near-duplicates", group="patient")
+    assert (finding.severity, finding.evidence["count"], finding.evidence["within_groups"]) == ("warning", 2, 1)
+    assert [file["path"] for file in finding.evidence["files"]] == ["another.png"]
+    assert "0003.png and another.png" in finding.sentence
+
+
 def test_one_picture_under_two_labels_is_a_conflict_and_under_one_is_none(tmp_path):
     planted = Planted(tmp_path)
     planted.change(0, crop, "same.png")
@@ -92,6 +119,32 @@ def test_one_picture_under_two_labels_is_a_conflict_and_under_one_is_none(tmp_pa
     assert (finding.evidence["count"], finding.evidence["equal_pixels"]) == (2, 1)
     named = [[image["path"] for image in pair] for pair in finding.evidence["pairs"]]
     assert named == [["0001.png", "equal.png"], ["0002.png", "near.png"]]
+
+
+def test_of_copies_the_one_with_the_name_of_an_original_is_kept(tmp_path):
+    planted = Planted(tmp_path)
+    for number, name in enumerate(("0000 copy.png", "0001 (1).png", "0002_copy.png", "0.png")):
+        planted.add(name, planted.pixels(number), planted.rows[number]["label"])
+    finding = planted.check("exact-duplicates")
+    assert [file["path"] for file in finding.evidence["files"]] == [
+        *("0000 copy.png", "0001 (1).png", "0002_copy.png"),
+        "0003.png",
+    ]
+
+
+@pytest.mark.parametrize("alike", [lambda pixels: pixels, lambda pixels: pixels[:, ::-1]])
+def test_nothing_is_to_be_removed_of_a_picture_under_two_labels(tmp_path, alike):
+    planted = Planted(tmp_path)
+    other = {"nevus": "melanoma", "melanoma": "nevus"}
+    planted.add("0000 copy.png", planted.pixels(0), planted.rows[0]["label"])
+    planted.add("conflict.png", alike(planted.pixels(0)), other[planted.rows[0]["label"]])
+    planted.add("0001 copy.png", planted.pixels(1), planted.rows[1]["label"])
+    finding = planted.check("exact-duplicates")
+    assert [file["path"] for file in finding.evidence["files"]] == ["0001 copy.png"]
+    assert finding.evidence["count"] == 2
+    assert "1 picture of these stands under two labels" in finding.sentence
+    relabel = {file["path"] for file in planted.check("label-conflicts").evidence["files"]}
+    assert {"0000.png", "conflict.png"} <= relabel
 
 
 def leaky(folder, *, across: bool) -> Planted:
@@ -111,7 +164,10 @@ def test_a_duplicate_on_two_sides_is_an_error_with_a_remedy_unless_it_is_allowed
     assert finding.evidence["groups"] == [["0000.png", "copy.png"]]
     assert finding.evidence["between"] == ["training and validation"]
     assert "data.allow=[leak-duplicates]" in finding.sentence
+    assert "split: {kind: holdout}" in finding.sentence  # the given sides would divide the groups that it makes
     assert planted.check("leak-duplicates", allow=("leak-duplicates",)).severity == "warning"
+    both = planted.check("leak-duplicates", allow=("leak-groups",)).sentence
+    assert "--set 'data.allow=[leak-groups,leak-duplicates]'" in both
 
 
 def test_a_duplicate_on_one_side_is_no_leak(tmp_path):

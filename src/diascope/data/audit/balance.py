@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.data.audit.facts import Audited
+from diascope.data.audit.wording import counted, not_applicable
 from diascope.data.index import ImageIndex
 from diascope.findings import Finding, Outcome, Severity
 from diascope.metrics.proportions import wilson
@@ -14,6 +15,7 @@ _ALARM = 4.0  # the frequent class is four in five of two: always answering it l
 _ACCURACY = 0.8  # what intervals are shown for
 _WIDE = 0.1  # an interval that reaches further than this from 0.8 cannot tell a good network from a poor one
 _FEW = 20  # units of a class to be judged on: one more right or wrong moves its sensitivity by 5 points
+_LEAST = 2  # units: of fewer no interval can be told
 _HOLDOUT = 0.2  # of the images are validated where no split is planned
 _HOLDOUT_KIND = "a validation side of a fifth of the images"
 
@@ -27,7 +29,7 @@ def class_imbalance(audited: Audited) -> list[Finding]:
     ratio = counts[many] / max(1, counts[few])
     share = counts[many] / len(index)
     evidence = {"images": counts, "ratio": ratio, "always_frequent_accuracy": share}
-    said = f"{counts[many]:,} images of {many}, {counts[few]:,} of {few}"
+    said = f"{counted(counts[many], 'image')} of {many}, {counts[few]:,} of {few}"
     if ratio < UNEQUAL:
         sentence = f"The classes have much the same number of images: {said}."
         return [_finding("class-imbalance", "info", "passed", sentence, evidence)]
@@ -55,17 +57,22 @@ def too_few_images(audited: Audited) -> list[Finding]:
     else:
         per_class = {name: _units(index, judged & (index.labels == k)) for k, name in enumerate(index.classes)}
         units, images, where = _units(index, judged), int(judged.sum()), "the validation side of the planned split"
+    if judged is None and units < _LEAST:
+        available = counted(len(index) if index.groups is None else len(set(index.groups)), unit[:-1])
+        sentence = f"It cannot be judged how sure an accuracy would be: a fifth of {available} is no validation side."
+        return not_applicable("too-few-images", sentence)
     few = {name: count for name, count in per_class.items() if count < _FEW}
     low, high = wilson(_ACCURACY, max(1, units), student(0.95, max(2, units)))
     evidence = {"unit": unit, "units": units, "images": images, "units_per_class": per_class}
     evidence |= {"accuracy": _ACCURACY, "low": low, "high": high}
-    there = f"{images:,} images" + ("" if index.groups is None else f" of {units:,} groups")
+    there = counted(images, "image") + ("" if index.groups is None else f" of {counted(units, 'group')}")
     interval = f"an accuracy of 0.80 would have a 95% interval of {low:.2f} to {high:.2f}"
-    counted = "" if index.groups is None else " if the images of a group are alike"
-    said = f"On {where} ({there}) {interval}{counted}."
+    alike = "" if index.groups is None else " if the images of a group are alike"
+    said = f"On {where} ({there}) {interval}{alike}."
     if not few and _ACCURACY - low <= _WIDE:
         return [_finding("too-few-images", "info", "passed", said, evidence)]
-    rare = f" Only {', '.join(f'{count} {unit} of {name}' for name, count in few.items())} are judged." if few else ""
+    rare = ", ".join(f"{counted(count, unit[:-1])} of {name}" for name, count in few.items())
+    rare = f" Only {rare} {'is' if [*few.values()] == [1] else 'are'} judged." if few else ""
     every = audited.folds is not None and audited.folds.kind == "kfold"
     kfold = "" if every else "use split.kind kfold, which judges every image once, "
     remedy = f" Do not trust small differences: {kfold}{'' if every else 'or '}add images."

@@ -110,7 +110,9 @@ def _findings(audited: Audited, rows: list[int], marks: dict[int, list[Mark]]) -
     part = index.subset(rows)
     found = [row for row in rows if marks[row]]
     evidence = _evidence(index, rows, marks)
-    said = f"{len(found):,} of {len(rows):,} images that were read hold burned-in text"
+    said = (
+        f"{len(found):,} of {len(rows):,} images that were read {'holds' if len(found) == 1 else 'hold'} burned-in text"
+    )
     caution = "Letters that stand alone are often missed; the check of corners finds those."
     if not found:
         sentence = f"None of {len(rows):,} images that were read holds burned-in text. {caution}"

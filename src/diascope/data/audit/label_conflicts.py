@@ -26,8 +26,9 @@ def label_conflicts(audited: Audited) -> list[Finding]:
     between = Counter(tuple(sorted((label[a], label[b]))) for a, b in conflicts)
     told = ", ".join(f"{count} between {one} and {other}" for (one, other), count in between.most_common(3))
     first, second = conflicts[0]
+    show = "shows" if len(conflicts) == 1 else "show"
     sentence = (
-        f"{counted(len(conflicts), 'pair')} of images show the same picture under two labels ({told}; {same:,} with "
+        f"{counted(len(conflicts), 'pair')} of images {show} the same picture under two labels ({told}; {same:,} with "
         f"equal pixels), such as {index.paths[first]} ({label[first]}) and {index.paths[second]} ({label[second]}). "
         "One of the labels is wrong: correct it, or remove both."
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from diascope.data.audit.duplicates import duplicates_of
 from diascope.data.audit.facts import Audited
 from diascope.data.audit.pictures import write_pictures
+from diascope.data.audit.regrouping import allowed, group_by, group_duplicates
 from diascope.data.audit.wording import NAMED, counted, file_actions, issue, not_applicable, passed
 from diascope.findings import Finding, Severity
 
@@ -40,7 +41,7 @@ def leak_duplicates(audited: Audited) -> list[Finding]:
     sentence = (
         f"{counted(len(members), 'picture')} ({counted(images, 'image')}) {'lies' if len(members) == 1 else 'lie'} on "
         f"two sides of the split, such as {index.paths[first[0]]} and {index.paths[first[1]]}: a network is judged on "
-        f"what it has learned by heart. {_remedy(DUPLICATES)}"
+        f"what it has learned by heart. {_remedy(audited)}"
     )
     named = [[index.paths[row] for row in rows] for rows in members.values()]
     files = file_actions(
@@ -66,7 +67,7 @@ def leak_duplicates(audited: Audited) -> list[Finding]:
 def leak_groups(audited: Audited) -> list[Finding]:
     """A column that looks like patients or lesions, which data.group does not use, with values on two sides."""
     index = audited.index
-    columns = {name: cells for name, cells in index.columns.items() if _looks_like_groups(audited, name, cells)}
+    columns = _columns_of_groups(audited)
     if not columns:
         what = "no column looks like one" if index.columns else "the source has no columns"
         told = (
@@ -100,8 +101,8 @@ def _leak_of(audited: Audited, name: str, cells: list[str]) -> list[Finding]:
     sentence = (
         f"{counted(len(names), 'value')} of {name} ({total:,} in all), with {counted(len(rows), 'image')}, "
         f"{'lies' if len(names) == 1 else 'lie'} on two sides of the split, such as {names[0]}: {grouped}. The same "
-        f"patient or lesion is learned from and judged on. Set data.group: {name}, or, if the column is something "
-        f"else, accept it with --set data.allow=[{GROUPS}]."
+        f"patient or lesion is learned from and judged on. {group_by(audited, name, cells)}. If the column is "
+        f"something else, accept it with {allowed(audited, GROUPS)}."
     )
     return issue(
         GROUPS,
@@ -113,6 +114,11 @@ def _leak_of(audited: Audited, name: str, cells: list[str]) -> list[Finding]:
         images=len(rows),
         values=names[:NAMED],
     )
+
+
+def _columns_of_groups(audited: Audited) -> dict[str, list[str]]:
+    columns = audited.index.columns
+    return {name: cells for name, cells in columns.items() if _looks_like_groups(audited, name, cells)}
 
 
 def _looks_like_groups(audited: Audited, name: str, cells: list[str]) -> bool:
@@ -148,8 +154,10 @@ def _severity(audited: Audited, code: str) -> Severity:
     return "warning" if code in audited.config.allow else "error"
 
 
-def _remedy(code: str) -> str:
-    return (
-        "`diascope audit SOURCE --out audit` writes audit/manifest.csv, whose column duplicate_group, named as "
-        f"data.group, keeps them together; or remove the duplicates; or accept it with --set data.allow=[{code}]."
-    )
+def _remedy(audited: Audited) -> str:
+    """With the groups that are kept or should be: a manifest that forgot them would divide them instead."""
+    whole = (name for name, cells in _columns_of_groups(audited).items() if all(cells))  # others cannot be data.group
+    group = audited.config.group or next(whole, None)
+    together = group_duplicates(audited, group)
+    first = f"{together}. Or remove" if together else "Remove"
+    return f"{first} the duplicates, or accept it with {allowed(audited, DUPLICATES)}."

@@ -174,7 +174,7 @@ def _one(index: ImageIndex, row: int, frame: int | None, pixels: NDArray[np.uint
     except MissingCodecError as error:  # kept as this file's fault it would outlast the installation of the codec
         raise MissingCodecError(error.transfer_syntax, where=str(location)) from error
     except DataError as error:
-        return error.what
+        return str(error)  # with the remedy, where one is known
 
 
 def _draw(location: PhantomNumber) -> Pixels:

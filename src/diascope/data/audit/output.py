@@ -8,10 +8,9 @@ from pathlib import Path
 
 from diascope.data.audit.duplicates import duplicates_of
 from diascope.data.audit.facts import Audited
+from diascope.data.audit.regrouping import COLUMN
 from diascope.data.index import Files
 from diascope.findings import Finding
-
-COLUMN = "duplicate_group"
 
 
 def write_findings(findings: Sequence[Finding], folder: Path) -> None:
@@ -32,7 +31,8 @@ def write_findings(findings: Sequence[Finding], folder: Path) -> None:
 def write_manifest(audited: Audited, folder: Path) -> Path | None:
     """manifest.csv: the source as a manifest with a column duplicate_group; None where images are no files.
 
-    Images are in one group when they show one picture or share a value of data.group, directly or through others.
+    Images are in one group when they show one picture or share a value of data.group, or of a column duplicate_group
+    that the source has already, directly or through others.
     """
     index = audited.index
     if not isinstance(index.origin, Files):
@@ -42,9 +42,11 @@ def write_manifest(audited: Audited, folder: Path) -> Path | None:
     columns: list[Sequence[str]] = [
         [os.path.relpath(root / path, folder.resolve()).replace(os.sep, "/") for path in index.paths],
         [index.classes[label] for label in index.labels.tolist()],
-        _group_names(duplicates_of(audited).one.tolist(), index.groups, index.paths),
+        _group_names(
+            index.paths, duplicates_of(audited).one.tolist(), index.groups or [], index.columns.get(COLUMN, [])
+        ),
     ]
-    if index.groups is not None and audited.config.group is not None:
+    if index.groups is not None and audited.config.group is not None and audited.config.group not in header:
         header.append(audited.config.group)
         columns.append(index.groups)
     if index.splits is not None:
@@ -58,8 +60,8 @@ def write_manifest(audited: Audited, folder: Path) -> Path | None:
     return folder / "manifest.csv"
 
 
-def _group_names(pictures: list[int], groups: list[str] | None, paths: list[str]) -> list[str]:
-    """Of each image the path of the first image of its group."""
+def _group_names(paths: list[str], *groupings: Sequence[object]) -> list[str]:
+    """Of each image the path of the first image of its group, which holds whole groups of every grouping."""
     above = list(range(len(paths)))
 
     def first(row: int) -> int:
@@ -68,8 +70,8 @@ def _group_names(pictures: list[int], groups: list[str] | None, paths: list[str]
             row = above[row]
         return row
 
-    for names in (list(map(str, pictures)), groups or []):
-        seen: dict[str, int] = {}
+    for names in groupings:
+        seen: dict[object, int] = {}
         for row, name in enumerate(names):
             one, other = sorted((first(row), first(seen.setdefault(name, row))))
             above[other] = one

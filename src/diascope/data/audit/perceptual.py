@@ -39,6 +39,8 @@ def oriented(images: NDArray[np.generic], orientation: int) -> NDArray[np.generi
 
 def hashes(thumbnails: NDArray[np.uint8]) -> tuple[Hashes, Hashes]:
     """(N, T, T) -> the hash of each image in eight orientations, (N, 8), and upright in each crop, (N, len(CROPS))."""
+    if not len(thumbnails):  # of nothing there is no average
+        return np.empty((0, ORIENTATIONS), np.uint64), np.empty((0, len(CROPS)), np.uint64)
     cropped = _crop_coefficients(thumbnails)
     turned = [_oriented_coefficients(cropped[:, 0], orientation) for orientation in range(ORIENTATIONS)]
     middle = np.mean([part.mean(axis=0) for part in turned], axis=0)

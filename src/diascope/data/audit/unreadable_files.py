@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from diascope.data.audit.facts import Audited
 from diascope.data.audit.pictures import write_pictures
 from diascope.data.audit.wording import NAMED, counted, file_actions, issue, passed
+from diascope.data.readers import SHRINK
 from diascope.findings import Finding
 
 UNREADABLE, INCOMPLETE = "unreadable-files", "incomplete-pictures"
@@ -21,13 +22,19 @@ def unreadable_files(audited: Audited) -> list[Finding]:
         return passed(UNREADABLE, f"All {len(audited.index):,} images can be read.")
     total = len(audited.index) + len(unreadable)
     first, why = next(iter(unreadable.items()))
+    remedies = dict.fromkeys(map(_remedy, unreadable.values()))
     sentence = (
         f"{counted(len(unreadable), 'file')} of {total:,} cannot be read, such as {first} ({why}). "
-        "Replace or remove them, or pass --on-unreadable skip to run."
+        f"{' or '.join(remedies).capitalize()} {'it' if len(unreadable) == 1 else 'them'}, or pass "
+        "--on-unreadable skip to run."
     )
-    files = file_actions((path, "replace or remove", reason) for path, reason in unreadable.items())
+    files = file_actions((path, _remedy(reason), reason) for path, reason in unreadable.items())
     named = dict(list(unreadable.items())[:NAMED])
     return issue(UNREADABLE, "warning", sentence, count=len(unreadable), images=total, reasons=named, files=files)
+
+
+def _remedy(reason: str) -> str:
+    return "shrink" if reason.endswith(SHRINK) else "replace or remove"
 
 
 def incomplete_pictures(audited: Audited) -> list[Finding]:
@@ -42,8 +49,9 @@ def incomplete_pictures(audited: Audited) -> list[Finding]:
     per_class = {name: int(count) for name, count in per_class.items()}
     told = ", ".join(f"{count} {name}" for name, count in per_class.items() if count)
     sentence = (
-        f"{counted(len(rows), 'picture')} of {len(index):,} ({told}) end in a band of flat middle gray, as decoders "
-        "fill what a truncated file lacks: the originals were incomplete. Replace or remove them."
+        f"{counted(len(rows), 'picture')} of {len(index):,} ({told}) {'ends' if len(rows) == 1 else 'end'} in a band "
+        "of flat middle gray, as decoders fill what a truncated file lacks: the originals were incomplete. "
+        "Replace or remove them."
     )
     files = file_actions((index.paths[row], "replace or remove", "its lower part is missing") for row in rows)
     pictures = write_pictures(audited, INCOMPLETE, [("", rows[:6])])
