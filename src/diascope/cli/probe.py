@@ -25,7 +25,7 @@ def probe(
     Trains two more networks of the run's configuration, on the rim of the images alone and on their centre alone, and
     changes images that the trained network gets to see. Results go into probes.json and the report.
 
-    Examples: diascope probe moles-study, and diascope probe moles-study/runs/dropout/fold0-seed0
+    Example: diascope probe moles-study, or diascope probe moles-study/runs/dropout/fold0-seed0
     """
     from diascope.cli.display import say_stopped
     from diascope.cli.probe_display import ProbeDisplay, say_probed
