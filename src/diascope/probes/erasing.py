@@ -68,7 +68,7 @@ def _compared(
     before, after, other = (float(found.mean()) for found in right)
     facts = (
         f"with {what} erased accuracy goes from {before:.3f} to {after:.3f}, with {against} erased to {other:.3f}: "
-        f"{effect.value:.3f} lower (95% CI {effect.low:.3f} to {effect.high:.3f})"
+        f"{effect.value:z.3f} lower (95% CI {effect.low:z.3f} to {effect.high:z.3f})"
     ).replace(" -", " −")
     return Measured(
         code=code,

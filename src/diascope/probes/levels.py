@@ -54,7 +54,7 @@ def _of_column(probed: Probed, name: str, cells: NDArray[np.str_]) -> Measured |
     effect = estimated(over_all - within, [(jackknife_variance(differences), len(left))])
     facts = (
         f"balanced accuracy is {over_all:.3f} over all images and {within:.3f} within the values of {name} "
-        f"({_listed(usable)}): {effect.value:.3f} lower (95% CI {effect.low:.3f} to {effect.high:.3f})"
+        f"({_listed(usable)}): {effect.value:z.3f} lower (95% CI {effect.low:z.3f} to {effect.high:z.3f})"
     ).replace(" -", " −")
     return Measured(
         code=f"levels-{name}",

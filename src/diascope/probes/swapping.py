@@ -89,7 +89,7 @@ def _mean(values: NDArray[np.float64] | Flags, kept: Flags) -> float:
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:.0f}".replace("-", "−")
+    return f"{100 * share:z.0f}".replace("-", "−")
 
 
 def _pictures(probed: Probed, places: NDArray[np.int64]) -> list[Pixels]:
