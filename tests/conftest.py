@@ -1,11 +1,12 @@
 """Fixtures that several test files share: a small task on a learnable array, and a cache folder of the test's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from diascope.config import RunConfig, run_id
 from diascope.engine import RunData, RunTask
@@ -20,6 +21,13 @@ IMAGES, SIZE = 40, 16
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the user's cache."""
     monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _denormal_numbers() -> Iterator[None]:
+    """A run that trained in this process leaves it without them, and Hypothesis refuses to draw what is lost then."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture

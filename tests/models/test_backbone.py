@@ -395,7 +395,7 @@ def test_the_file_is_the_one_that_is_named(tmp_path):
     (tmp_path / "a.pth").write_bytes(b"x")
     assert weights_file("vgg16", str(tmp_path / "a.pth")) == tmp_path / "a.pth"
     assert weights_file("vgg16", "random") is None
-    for wrong in (tmp_path / "b.pth", tmp_path):
-        with pytest.raises(ConfigError, match="there is no such file") as caught:
+    for wrong, why in ((tmp_path / "b.pth", "there is no such file"), (tmp_path, "is a folder")):
+        with pytest.raises(ConfigError, match=why) as caught:
             weights_file("vgg16", str(wrong))
         assert str(wrong) in caught.value.where
