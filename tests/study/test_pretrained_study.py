@@ -24,6 +24,7 @@ from diascope.study.executors.serial import SerialExecutor
 from diascope.study.extraction import prepare_features
 from diascope.study.sharing import share
 from diascope.studyfile import parse_study
+from diascope.training.loop import Epoch
 
 
 def history(folder: Path) -> list[dict[str, float]]:
@@ -339,3 +340,41 @@ def test_features_are_made_anew_when_an_image_or_its_size_changes_and_only_then(
     images[3, 0, 0, 0] ^= 128
     Image.fromarray(images[3]).save(tmp_path / "renamed.png")
     assert key(names=names) != first
+
+
+def test_heads_that_are_left_together_go_on_from_the_epoch_that_they_had_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diascope.engine.run.SAVE_SHARE", 1e-9)  # as where saving each epoch would take too long
+    tasks = tasks_of(tmp_path, "{head: {}}", "seeds=2")
+    told = execute_together(tasks, device="cpu")
+    for _ in range(4):
+        next(told)  # two epochs of each
+    told.close()  # type: ignore[attr-defined]
+    again = [epoch.epoch for _, epoch in execute_together(tasks, device="cpu") if isinstance(epoch, Epoch)]
+    assert again == [3, 3]
+
+
+def test_a_head_that_is_not_wanted_any_more_is_left_and_no_more_is_told_of_it(tmp_path: Path) -> None:
+    tasks = tasks_of(tmp_path, "{head: {}}", "seeds=2")
+    left = tasks[0].name
+    told: list[tuple[str, int]] = []
+    for task, epoch in execute_together(
+        tasks, device="cpu", wanted=lambda task: task.name != left or (left, 1) not in told
+    ):
+        if isinstance(epoch, Epoch):
+            told.append((task.name, epoch.epoch))
+    assert [number for name, number in told if name == left] == [1]
+    assert [number for name, number in told if name != left] == [1, 2, 3]
+    assert not RunFolder(tasks[0].folder).done.exists()
+
+
+def test_heads_that_lack_their_results_alone_get_them(tmp_path: Path) -> None:
+    tasks = tasks_of(tmp_path, "{head: {}}", "seeds=2")
+    told = execute_together(tasks, device="cpu")
+    for _ in range(6):
+        next(told)  # all epochs of both, and then away
+    told.close()  # type: ignore[attr-defined]
+    assert not any(RunFolder(task.folder).done.exists() for task in tasks)
+    assert [what for _, what in execute_together(tasks, device="cpu")] == [None, None]
+    assert all(RunFolder(task.folder).done.exists() for task in tasks)
