@@ -132,16 +132,18 @@ def test_errors_are_one_clear_line(diascope: Command, arguments: tuple[str, ...]
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EACCES])
+@pytest.mark.parametrize(
+    ("error", "remedy"), [(errno.ENOSPC, "free some space"), (errno.EACCES, "check its permissions")]
+)
 def test_a_disk_that_does_not_do_is_one_clear_line(
-    diascope: Command, monkeypatch: pytest.MonkeyPatch, error: int
+    diascope: Command, monkeypatch: pytest.MonkeyPatch, error: int, remedy: str
 ) -> None:
     def full(*given: object) -> None:
         raise OSError(error, os.strerror(error), "out/audit.html")
 
     monkeypatch.setattr("diascope.report.audit_page.write_audit_page", full)
     said = diascope("audit", "phantom:skin", "--out", "out", code=2).stderr
-    assert f"error: out/audit.html: {os.strerror(error)}; free some space, or name another folder" in said
+    assert f"error: out/audit.html: {os.strerror(error)}; {remedy}, or name another folder" in said
     assert "Traceback" not in said
 
 

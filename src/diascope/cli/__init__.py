@@ -31,7 +31,10 @@ app = typer.Typer(
 for command in (demo, run, plan, report, explain, probe, test, tune, audit, augment, recipes, schema, cache):
     app.command()(command)
 
-_OF_THE_DISK = (ENOSPC, EDQUOT, EROFS, EACCES, EPERM, EFBIG)
+_OF_THE_DISK = {
+    **dict.fromkeys((ENOSPC, EDQUOT, EFBIG), "free some space, or name another folder"),
+    **dict.fromkeys((EACCES, EPERM, EROFS), "check its permissions, or name another folder"),
+}
 
 
 def _version(asked: bool) -> None:
@@ -63,5 +66,5 @@ def main() -> None:
         if error.errno not in _OF_THE_DISK:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror}; free some space, or name another folder", file=sys.stderr)
+        print(f"error: {place}{error.strerror}; {_OF_THE_DISK[error.errno]}", file=sys.stderr)
         sys.exit(2)
