@@ -73,12 +73,13 @@ def _refuse_wrapper(root: Path, folders: list[Path]) -> None:
 
 def _refuse_masks(root: Path, folders: list[Path]) -> None:
     """Masks of the images, in folders that are called as the classes, are no class of their own."""
-    names = {folder.name for folder in folders}
-    for folder in folders:
-        inner = {entry.name for entry in _visible(folder) if entry.is_dir()}
-        if folder.name == "masks" and inner & names:
-            what = f"masks/ holds {shorten(sorted(inner & names), 3)} as this folder does: masks, not images of a class"
-            raise DataError(what, where=str(root), remedy=f"move it beside this folder, to {root.parent / 'masks'}")
+    masks = next((folder for folder in folders if folder.name == "masks"), None)
+    if masks is None:
+        return
+    same = {folder.name for folder in folders} & {entry.name for entry in _visible(masks) if entry.is_dir()}
+    if same:
+        what = f"masks/ holds {shorten(sorted(same), 3)} as this folder does: masks, not images of a class"
+        raise DataError(what, where=str(root), remedy=f"move it beside this folder, to {root.parent / 'masks'}")
 
 
 def _add_class(scan: _Scan, folder: Path, side: str | None) -> None:
