@@ -147,6 +147,15 @@ def test_a_disk_that_does_not_do_is_one_clear_line(
     assert "Traceback" not in said
 
 
+def test_any_other_failure_of_the_system_is_a_defect_and_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    monkeypatch.setattr("diascope.cli.app", broken)
+    with pytest.raises(BrokenPipeError):
+        main()
+
+
 def test_the_package_is_a_command_too(home: Path) -> None:
     command = [sys.executable, "-m", "diascope", "plan", "tiny.yaml"]
     done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
