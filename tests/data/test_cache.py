@@ -1,7 +1,6 @@
 """The cache: right pixels, made once, by two commands at once too; damage and remains of killed builds are repaired."""
 
 import json
-import os
 import pickle
 import shutil
 import signal
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from real_data import REAL, needs_real_data
 
 from diascope.cli.cache import cache as cache_command
 from diascope.config import DataConfig, PhantomConfig
@@ -24,8 +24,6 @@ from diascope.data.cache import ImageCache, UnreadableImagesError, load_images
 from diascope.data.index import ImageIndex, open_index
 from diascope.errors import DataError
 from diascope.findings import Finding
-
-REAL = os.environ.get("DIASCOPE_REAL_DATA")
 
 
 @pytest.fixture(autouse=True)
@@ -404,7 +402,7 @@ def test_sizes_are_for_people() -> None:
     ]
 
 
-@pytest.mark.skipif(REAL is None, reason="DIASCOPE_REAL_DATA is not set")
+@needs_real_data
 def test_real_skin_is_what_pillow_makes_of_it() -> None:
     index, loaded, findings = load(f"{REAL}/skin/lab.csv", image_size=128)
     assert loaded.pixels.shape == (1200, 128, 128, 1)
@@ -415,7 +413,7 @@ def test_real_skin_is_what_pillow_makes_of_it() -> None:
         assert np.array_equal(loaded.pixels[row, :, :, 0], np.asarray(expected))
 
 
-@pytest.mark.skipif(REAL is None, reason="DIASCOPE_REAL_DATA is not set")
+@needs_real_data
 def test_a_real_npz_is_passed_through() -> None:
     index, loaded, _ = load(f"{REAL}/breastmnist.npz", image_size=28)
     with np.load(f"{REAL}/breastmnist.npz") as arrays:

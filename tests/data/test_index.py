@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from real_data import REAL, needs_real_data
 
 from diascope.config import DataConfig
 from diascope.data.index import ArrayRow, PhantomNumber, open_index
 from diascope.errors import DataError
-
-REAL = os.environ.get("DIASCOPE_REAL_DATA")
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -281,7 +280,7 @@ def test_an_index_is_saved_with_its_class_order(manifest: Callable[..., Path], t
     ]
 
 
-@pytest.mark.skipif(REAL is None, reason="DIASCOPE_REAL_DATA is not set")
+@needs_real_data
 def test_real_sources() -> None:
     breast = open_index(DataConfig(source=f"{REAL}/breastmnist.npz"))
     assert breast.splits is not None

@@ -1,6 +1,5 @@
 """Readers: right pixels from every kind of file, oracles computed by hand; a reason for whatever cannot be read."""
 
-import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -11,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
+from real_data import REAL, needs_real_data
 
 from diascope.data.readers import decode, read_image, with_channels
 from diascope.data.resize import resize
 from diascope.errors import DataError
-
-REAL = os.environ.get("DIASCOPE_REAL_DATA")
 
 
 def encode(image: Image.Image, form: str, **options: Any) -> bytes:
@@ -281,9 +279,9 @@ def test_every_policy_gives_the_size_asked_for(policy: Any, dtype: Callable[[int
         assert resized.dtype == np.uint8
 
 
-@pytest.mark.skipif(REAL is None, reason="DIASCOPE_REAL_DATA is not set")
+@needs_real_data
 def test_real_images_are_what_the_lab_fed_to_keras() -> None:
-    for file in sorted(Path(str(REAL), "skin/benign").glob("*.jpg"))[:50]:
+    for file in sorted((REAL / "skin/benign").glob("*.jpg"))[:50]:
         with Image.open(file) as image:
             expected = image.convert("L").resize((128, 128), Image.Resampling.BILINEAR)
         assert np.array_equal(resize(read_image(file, 1), 128, 128, "stretch")[:, :, 0], np.asarray(expected))

@@ -1,7 +1,6 @@
 """Folds: nothing on two sides, groups kept whole, classes spread, the same seed the same folds."""
 
 import json
-import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_data import REAL, needs_real_data
 
 from diascope.config import DataConfig, SplitConfig
 from diascope.data.index import Files, ImageIndex, open_index
 from diascope.data.split import Folds, make_folds
 from diascope.errors import DataError
-
-REAL = os.environ.get("DIASCOPE_REAL_DATA")
 
 
 def make_index(labels: list[int], groups: list[str] | None = None, splits: list[str] | None = None) -> ImageIndex:
@@ -308,7 +306,7 @@ def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
         Folds.load(tmp_path / "folds.json", make_index([0, 1]))
 
 
-@pytest.mark.skipif(REAL is None, reason="DIASCOPE_REAL_DATA is not set")
+@needs_real_data
 def test_real_groups_stay_whole() -> None:
     index = open_index(DataConfig(source=f"{REAL}/skin/lab.csv", group="lesion_id"))
     assert [len(rows) for rows in (split(index).folds[0].training, split(index).folds[0].validation)] == [1000, 200]
@@ -318,7 +316,7 @@ def test_real_groups_stay_whole() -> None:
         assert not {index.groups[row] for row in fold.training} & {index.groups[row] for row in fold.validation}
 
 
-@pytest.mark.skipif(REAL is None, reason="DIASCOPE_REAL_DATA is not set")
+@needs_real_data
 def test_a_careless_real_split_is_refused() -> None:
     """The plain random split that a notebook makes puts one lesion on both sides."""
     index = open_index(DataConfig(source=f"{REAL}/skin/metadata.csv", group="lesion_id"))

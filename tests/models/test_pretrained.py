@@ -1,12 +1,12 @@
 """Pretrained networks: features against an independent computation, input as the weights expect it, who learns when."""
 
-import os
 from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from real_data import REAL, needs_real_data
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -19,7 +19,6 @@ from diascope.models.pretrained import Frozen, Pooling, Pretrained, Tail, build_
 from diascope.training.loop import train_epoch
 from diascope.training.state import TrainingState
 
-REAL = Path(os.environ.get("DIASCOPE_REAL_DATA", "/nowhere")) / "weights" / "vgg16_imagenet_features.safetensors"
 VGG11 = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool", 512, 512, "pool")
 VGG16 = (64, 64, "pool", 128, 128, "pool", *(256,) * 3, "pool", *(512,) * 3, "pool", *(512,) * 3, "pool")
 
@@ -51,15 +50,16 @@ def picture(side: int) -> Tensor:
     return torch.stack([(x * 7).sin() ** 2, (y * 5 + x).cos() ** 2, (x * y * 9).sin().abs()])[None]
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="DIASCOPE_REAL_DATA is not set")
+@needs_real_data
 def test_features_of_vgg16_of_imagenet_are_those_of_an_independent_forward_pass() -> None:
-    network = build(224, backbone="vgg16", weights=str(REAL), pooling="flatten", dense=(128,), dropout=0.5)
-    with safe_open(REAL, "pt") as file:
+    weights = REAL / "weights/vgg16_imagenet_features.safetensors"
+    network = build(224, backbone="vgg16", weights=str(weights), pooling="flatten", dense=(128,), dropout=0.5)
+    with safe_open(weights, "pt") as file:
         told = file.metadata()
     mean, sd = (torch.tensor([float(part) for part in told[key].split(",")]) for key in ("mean", "std"))
     given = picture(224)
     with torch.no_grad():
-        expected = vgg_features((given - mean.view(1, 3, 1, 1)) / sd.view(1, 3, 1, 1), load_file(REAL), VGG16)
+        expected = vgg_features((given - mean.view(1, 3, 1, 1)) / sd.view(1, 3, 1, 1), load_file(weights), VGG16)
         found = network.frozen(given)
     expected = expected.permute(0, 2, 3, 1).flatten(1)  # the lab's order: place by place
     assert found.shape == (1, 7 * 7 * 512)

@@ -1,12 +1,11 @@
 """Columns of a manifest that go with the label."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from fact_sets import audited, index_of, plain_facts
+from real_data import REAL, needs_real_data
 from scipy.stats import chi2_contingency
 
 from diascope.config import DataConfig
@@ -17,7 +16,6 @@ from diascope.findings import Finding
 
 RANDOM = np.random.default_rng(9)
 LABELS = np.arange(200) % 2
-REAL = Path(os.environ.get("DIASCOPE_REAL_DATA", "absent"))
 
 
 def findings(**columns: list[str]) -> list[Finding]:
@@ -68,7 +66,7 @@ def test_nothing_to_look_at() -> None:
     assert findings()[0].outcome == "not applicable"
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="needs DIASCOPE_REAL_DATA")
+@needs_real_data
 def test_real_x_rays_hardware_goes_with_fractures() -> None:
     config = DataConfig(source=str(REAL / "bone" / "metadata.csv"), group="dup_group")
     index = open_index(config)

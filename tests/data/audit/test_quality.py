@@ -1,11 +1,9 @@
 """Images that show little: planted among clean ones, and none found where there is none."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from fact_sets import audited, index_of, measured, of_phantoms
+from real_data import REAL, needs_real_data
 from scipy.ndimage import gaussian_filter
 
 from diascope.config import PhantomConfig
@@ -26,7 +24,6 @@ DAMAGE = {
     "dark-images": lambda image: (image * 0.07).astype(np.uint8),
     "blurred-images": lambda image: gaussian_filter(image, (6, 6, 0)),
 }
-REAL = Path(os.environ.get("DIASCOPE_REAL_DATA", "absent"))
 
 
 def judged(images: list[np.ndarray]) -> dict[str, Finding]:
@@ -60,7 +57,7 @@ def test_clean_phantoms_are_fine(kind: str, seed: int) -> None:
     assert {check(clean)[0].outcome for check in CHECKS.values()} == {"passed"}
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="needs DIASCOPE_REAL_DATA")
+@needs_real_data
 @pytest.mark.parametrize("folder", ["skin/malignant", "bone/fractured"])
 def test_real_images_are_nearly_all_fine(folder: str) -> None:
     files = sorted((REAL / folder).iterdir())[:150]
