@@ -15,8 +15,8 @@ from diascope.data.index import ImageIndex, open_index
 from diascope.data.prepare import Prepared, prepared_images
 from diascope.data.readers import read_image, with_channels
 from diascope.data.resize import resize
+from diascope.data.truth import Mask, Truth
 from diascope.errors import DataError
-from diascope.explain.truth import Mask, Truth
 from diascope.explain.unknown import why_unknown
 
 Pixels = NDArray[np.uint8]

@@ -16,6 +16,7 @@ from diascope.data.audit.leaks import leak_duplicates, leak_groups
 from diascope.data.audit.measure import measure
 from diascope.data.audit.near_duplicates import near_duplicates
 from diascope.data.audit.predictors import BEFORE_A_STUDY, PREDICTORS
+from diascope.data.audit.regions import regions_of_no_image
 from diascope.data.audit.unreadable_files import incomplete_pictures, unreadable_files
 from diascope.data.index import ImageIndex, Phantoms
 from diascope.findings import Finding
@@ -30,6 +31,7 @@ Watch = Callable[[str, int, int], None]
 CHECKS: dict[str, Check] = {
     "unreadable-files": unreadable_files,
     "incomplete-pictures": incomplete_pictures,
+    "regions-of-no-image": regions_of_no_image,
     "exact-duplicates": exact_duplicates,
     "near-duplicates": near_duplicates,
     "label-conflicts": label_conflicts,

@@ -42,7 +42,7 @@ class Truth:
             return (
                 location.kind == "skin" or self._index.classes[self._index.labels[row]] == phantoms.CLASSES["bone"][1]
             )
-        return self._mask_file(row) is not None or self._boxes_of(row) is not None
+        return self.mask_file(row) is not None or self.named_in_boxes(row) is not None
 
     def region(self, row: int, size: tuple[int, int]) -> Mask | None:
         """The region (H, W) as the network sees the image, whose width and height were `size` before it was fitted."""
@@ -53,11 +53,11 @@ class Truth:
             if mask is not None:
                 return self._fitted(mask)
             return None if box is None else self._fitted(_inside([_fractions(box, side)], (side, side)))
-        file = self._mask_file(row)
+        file = self.mask_file(row)
         if file is not None:
             return self._fitted(read_image(file, 1)[:, :, 0] > 0)
-        boxes = self._boxes_of(row)
-        return None if boxes is None else self._fitted(_inside(boxes, size))
+        name = self.named_in_boxes(row)
+        return None if name is None else self._fitted(_inside(self.boxes[name], size))
 
     def _fitted(self, mask: Mask) -> Mask | None:
         """As the images are fitted: a pixel is inside when at least half of it is, and the most covered one always.
@@ -84,15 +84,18 @@ class Truth:
         """How many images would have their mask in one place: of a/1.png and ../a/1.png only the first one has it."""
         return Counter(_without_leading_dots(path) for path in self._index.paths)
 
-    def _mask_file(self, row: int) -> Path | None:
+    def mask_file(self, row: int) -> Path | None:
+        """The file of an image's mask, if there is one."""
         place = self.mask_place(row)
         if self.folder is None or place is None:
             return None
         file = self.folder / "masks" / place
         return next((found for found in (file, file.with_suffix(".png")) if found.is_file()), None)
 
-    def _boxes_of(self, row: int) -> list[Box] | None:
-        return self.boxes.get(self._index.paths[row]) or self.boxes.get(self.mask_place(row) or "")
+    def named_in_boxes(self, row: int) -> str | None:
+        """How boxes.csv names an image, if it does."""
+        names = (self._index.paths[row], self.mask_place(row))
+        return next((name for name in names if name in self.boxes), None)
 
     @cached_property
     def boxes(self) -> dict[str, list[Box]]:
