@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
+from joblib import cpu_count
 from numpy.typing import NDArray
 
 from diascope.data import store
@@ -83,7 +84,7 @@ def load_images(
     total)` is called from this thread; `total` grows when images turn out to need decoding. Raises
     UnreadableImagesError, and DataError when the disk or memory of the cache does not do.
     """
-    workers = jobs or cores()
+    workers = jobs or cpu_count()
     steps = Steps(progress)
     identities, reasons = identify(index, workers, steps)
     candidates = [row for row, identity in enumerate(identities) if identity is not None]
@@ -117,10 +118,6 @@ class Steps:
     def next(self) -> None:
         """Count the following work on top of the work so far."""
         self._before, self._total = self._before + self._total, 0
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _settings(config: "DataConfig") -> str:

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from joblib import cpu_count
 
 from diascope.engine import RunData, RunTask
 from diascope.engine.network import scale_of
 from diascope.engine.task import run_seed
 from diascope.features import FeatureSource, is_there, obtain
 from diascope.models.pretrained import has_frozen_part
-from diascope.training.process import cores, prepare_process
+from diascope.training.process import prepare_process
 
 Progress = Callable[[int, int], None]
 
@@ -52,7 +53,7 @@ def prepare_features(tasks: Iterable[RunTask], device: torch.device, progress: P
                 wanted[source.key()] = (source, len(task.data.paths) * source.copies)
     if not wanted:
         return
-    prepare_process(cores())
+    prepare_process(cpu_count())
     before, total = 0, sum(images for _, images in wanted.values())
     for source, images in wanted.values():
         obtain(source, device, lambda done, _, before=before: progress(before + done, total))  # type: ignore[misc]

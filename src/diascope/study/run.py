@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import torch
+from joblib import cpu_count
 
 from diascope.engine import pick_device
 from diascope.errors import ConfigError
@@ -23,7 +24,6 @@ from diascope.study.extraction import prepare_features
 from diascope.study.plan import Cell, OnUnreadable, check_stale, plan, read_images, write_study
 from diascope.study.sharing import share
 from diascope.studyfile import Study
-from diascope.training.process import cores
 
 
 @dataclass(frozen=True)
@@ -132,4 +132,4 @@ def extraction_device(options: Options) -> torch.device:
 
 def _default_jobs(study: Study, device: str) -> int:
     """As many runs at a time as the cores can feed; one on a GPU."""
-    return max(1, cores() // max(arm.training.threads for arm in study.arms)) if device == "cpu" else 1
+    return max(1, cpu_count() // max(arm.training.threads for arm in study.arms)) if device == "cpu" else 1

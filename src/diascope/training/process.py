@@ -1,7 +1,6 @@
 """Settings of the whole process that make training faster; the engine calls this before it builds anything."""
 
 import ctypes
-import os
 import sys
 
 import torch
@@ -21,11 +20,6 @@ def prepare_process(threads: int) -> None:
     torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
     if sys.platform == "linux":
         _keep_freed_memory()
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _keep_freed_memory() -> None:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from joblib import cpu_count
 from numpy.typing import NDArray
 
 from diascope.data import store
 from diascope.data.audit.facts import CORNER, THUMBNAIL, Facts
 from diascope.data.audit.header import Header, read_header
 from diascope.data.audit.numbers import Numbers, numbers_of
-from diascope.data.cache import Steps, cores, identify
+from diascope.data.cache import Steps, identify
 from diascope.data.index import Arrays, Files, ImageIndex, PhantomNumber
 from diascope.data.npz import npz_rows
 from diascope.data.readers import VERSION, MissingCodecError, Pixels, decode, os_reason
@@ -63,7 +64,7 @@ def measure(
     `frame` is data.frame. `pixels` (N, H, W, C) are measured in place of drawn images, which cost more to draw again.
     Raises DataError where no image can be read, or the disk of the cache does not do.
     """
-    workers, steps = jobs or cores(), Steps(progress)
+    workers, steps = jobs or cpu_count(), Steps(progress)
     identities, reasons = identify(index, workers, steps)
     rows = [row for row, identity in enumerate(identities) if identity is not None]
     shown = repr(frame or "") if pixels is None else repr(pixels.shape[1:])
