@@ -182,6 +182,40 @@ def test_what_was_cut_off_goes_on_where_it_stopped(
     assert [entry.whole for entry in store.entries()] == [True]
 
 
+def test_what_was_cut_off_on_one_device_goes_on_on_another_with_larger_batches(
+    source: FeatureSource, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    obtain(source, CPU)
+    whole = np.array(open_features(source))
+    monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "other"))
+    monkeypatch.setattr(features, "_SYNC_SECONDS", 0)
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        obtain(source, CPU, interrupt)
+    monkeypatch.setattr(features, "_BATCH", {"cpu": 10})
+    told: list[int] = []
+    obtain(source, CPU, lambda done, total: told.append(done))
+    assert told == [10, 20, IMAGES]
+    np.testing.assert_allclose(open_features(source), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_values_too_large_for_half_precision_are_told(source: FeatureSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = replace(source, model=model(feature_precision="float16"))
+    monkeypatch.setattr(features, "compute", lambda *given: compute(*given) * 1e6)
+    with pytest.raises(RunError, match=r"float16 ends at 65,504; set model\.feature_precision to float32"):
+        obtain(large, CPU)
+
+
+def test_weights_that_are_drawn_are_those_of_a_version(source: FeatureSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = source.key()
+    monkeypatch.setattr("timm.__version__", "9.9")
+    assert source.key() != before
+
+
 @pytest.mark.parametrize("damage", ["no progress", "garbage", "too short"])
 def test_remains_that_cannot_be_trusted_are_computed_anew(
     source: FeatureSource, monkeypatch: pytest.MonkeyPatch, damage: str, tmp_path: Path

@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import timm
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -56,11 +57,12 @@ class FeatureSource:
     def key(self) -> str:
         """32 hexadecimal digits: equal where the features would be."""
         model = self.model
+        drawn = f"random {self.seed}, timm {timm.__version__}, torch {torch.__version__}"
         told = {
             "format": _FORMAT,
             "content": self.content,
             "backbone": model.backbone,
-            "weights": weights_identity(model) or f"random {self.seed}",
+            "weights": weights_identity(model) or drawn,
             "preprocessing": self.scale if model.preprocessing == "none" else "weights",
             "gray": model.gray,
             "part": {"layer": model.layer, "pooling": model.pooling}
@@ -177,7 +179,12 @@ class _Extraction:
     def _stored(self, found: Tensor) -> NDArray[Any]:
         """As it lies in the file: maps (B, C, H, W) as (B, H, W, C)."""
         arranged = found.permute(0, 2, 3, 1) if found.ndim == 4 else found
-        return np.ascontiguousarray(arranged.cpu().numpy(), dtype=self._source.model.feature_precision)
+        with np.errstate(over="ignore"):  # told below
+            stored = np.ascontiguousarray(arranged.cpu().numpy(), dtype=self._source.model.feature_precision)
+        if np.isinf(stored).any() and arranged.isfinite().all():
+            what = f"reach {arranged.abs().max():.3g}, and float16 ends at 65,504"
+            raise RunError(what, where="features", remedy="set model.feature_precision to float32")
+        return stored
 
     def _size(self, shape: tuple[int, ...], rows: int) -> int:
         return rows * int(np.prod(shape)) * np.dtype(self._source.model.feature_precision).itemsize
@@ -196,7 +203,9 @@ class _Extraction:
             size = self._file.stat().st_size
         except (OSError, ValueError, KeyError, TypeError):
             return 0
-        return rows if 0 <= rows <= self._rows and size >= len(self._header(shape)) + self._size(shape, rows) else 0
+        if not 0 <= rows <= self._rows or size < len(self._header(shape)) + self._size(shape, rows):
+            return 0
+        return rows - rows % len(self._pixels) % _BATCH[self._device.type]  # another device has other batches
 
     def _sync(self, descriptor: int, flush: Callable[[], None], rows: int) -> None:
         flush()

@@ -11,7 +11,7 @@ from typing import Any
 
 import diascope
 
-PACKAGES = ("torch", "numpy", "pillow", "scikit-learn")
+PACKAGES = ("torch", "timm", "numpy", "pillow", "scikit-learn")
 
 
 def now() -> str:
