@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from torch.nn import functional
 from diascope.config import ModelConfig, TrainingConfig
 from diascope.errors import ConfigError
 from diascope.models import build_model
+from diascope.models.backbone import load_backbone
+from diascope.models.layers import Dropout
 from diascope.models.pretrained import Frozen, Pooling, Pretrained, Tail, build_pretrained
 from diascope.training.loop import train_epoch
 from diascope.training.state import TrainingState
@@ -228,6 +231,18 @@ def test_weight_decay_and_shares_of_the_rate_go_together() -> None:
     assert counted == sum(weight.numel() for weight in state.model.parameters())
 
 
+def test_statistics_of_a_block_that_does_not_learn_yet_stay() -> None:
+    state, told, frozen = state_of({"unfreeze": 2, "unfreeze_every": 1, "frozen_statistics": False})
+    for awake in range(3):
+        before = snapshot(state.model)
+        train_epoch(state, batches(frozen), told)
+        state.epoch += 1
+        after = state.model.state_dict()
+        means = [name for name in before if name.endswith("running_mean")]
+        moved = {name.split(".")[1] for name in means if not torch.equal(before[name], after[name])}
+        assert moved == set(["layer4", "layer3"][:awake])
+
+
 @pytest.mark.parametrize("frozen_statistics", [True, False])
 def test_statistics_of_normalization_stay_or_move(frozen_statistics: bool) -> None:
     state, told, frozen = state_of({"frozen_statistics": frozen_statistics})
@@ -236,6 +251,22 @@ def test_statistics_of_normalization_stay_or_move(frozen_statistics: bool) -> No
     moved = {name for name, tensor in state.model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert any("running_mean" in name for name in moved) != frozen_statistics
     assert any("bn" in name and name.endswith("weight") for name in moved), "scale and shift learn in either case"
+
+
+def test_dropout_of_timm_draws_from_the_streams_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_dropout(*given: Any, **keys: Any) -> nn.Module:
+        backbone = load_backbone(*given, **keys)
+        backbone.layer4[0].drop_block = nn.Dropout(0.5)
+        return backbone
+
+    monkeypatch.setattr("diascope.models.pretrained.load_backbone", with_dropout)
+    losses = []
+    for number in range(2):
+        torch.manual_seed(number)
+        state, told, frozen = state_of({})
+        assert any(isinstance(module, Dropout) and module.rate == 0.5 for module in state.model.backbone.modules())
+        losses.append(train_epoch(state, batches(frozen), told).loss)
+    assert losses[0] == losses[1]
 
 
 def test_what_does_not_learn_rests_even_behind_the_cut() -> None:

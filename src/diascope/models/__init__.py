@@ -1,5 +1,6 @@
 """The networks: MODELS holds them all, build_model makes one from a study file's `model` section."""
 
+import sys
 from collections.abc import Callable
 
 import torch
@@ -9,8 +10,8 @@ from diascope.config import ModelConfig
 from diascope.errors import ConfigError
 from diascope.models import alexnet, resnet, vgg
 from diascope.models.cam import cam_layer
-from diascope.models.own import check_own, own_network
-from diascope.models.pretrained import build_pretrained, has_frozen_part
+from diascope.models.own import check_trainable, own_network
+from diascope.models.pretrained import Pretrained, Tail, build_pretrained, has_frozen_part
 from diascope.seeding import stream_seed
 
 __all__ = ["MODELS", "build_model", "cam_layer", "check_model", "output_count", "smallest_image"]
@@ -61,15 +62,18 @@ def build_model(
 def check_model(config: ModelConfig, *, channels: int, classes: int, image_size: tuple[int, int]) -> None:
     """Raises ConfigError for a network that could not be trained on such images: before any training, and cheaply.
 
-    For a built-in network that is arithmetic; one of the user's own is built, and sees two images in either mode; of a
-    pretrained one the weights are read.
+    For a built-in network that is arithmetic; one of the user's own is built, and sees images in either mode, as does a
+    pretrained one whose normalization learns; of the others the weights are read.
     """
     _check_size(config, image_size)
     if config.kind == "pretrained":
         has_frozen_part(config, channels, image_size)
-    if config.kind == "own":
+    if config.kind == "own" or not config.frozen_statistics:
         model = build_model(config, channels=channels, classes=classes, image_size=image_size, seed=0)
-        check_own(model, config.name, channels=channels, outputs=output_count(classes), image_size=image_size)
+        if isinstance(model, Pretrained) and isinstance(model.tail, Tail):
+            model.tail.begin_epoch(sys.maxsize)  # when all blocks learn that ever will
+        name = config.backbone or config.name
+        check_trainable(model, name, channels=channels, outputs=output_count(classes), image_size=image_size)
 
 
 def smallest_image(config: ModelConfig) -> int:

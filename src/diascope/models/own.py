@@ -38,10 +38,10 @@ def own_network(config: ModelConfig, channels: int, outputs: int, image_size: tu
     if not isinstance(model, nn.Module):
         what = f"what it returned is of type {type(model).__name__}, no torch.nn.Module"
         raise ConfigError(what, where=config.name, remedy=EXAMPLE)
-    return _with_streams(model.to("cpu"), config.name)
+    return with_streams(model.to("cpu"), config.name)
 
 
-def check_own(model: nn.Module, name: str, *, channels: int, outputs: int, image_size: tuple[int, int]) -> None:
+def check_trainable(model: nn.Module, name: str, *, channels: int, outputs: int, image_size: tuple[int, int]) -> None:
     """Sends two images through `model` in evaluation mode, two and one in training mode. Raises ConfigError."""
     _check_weights(model, name)
     for module in model.modules():
@@ -97,7 +97,7 @@ def _fill_lazy_layers(model: object, images: Tensor) -> None:
             model.eval()(images)
 
 
-def _with_streams(model: nn.Module, name: str) -> nn.Module:
+def with_streams(model: nn.Module, name: str) -> nn.Module:
     """`model` with its dropout layers replaced by ones that draw from a generator that they are given."""
     for parent in list(model.modules()):
         for key, child in list(parent.named_children()):

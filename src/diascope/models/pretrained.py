@@ -12,6 +12,7 @@ from diascope.errors import ConfigError
 from diascope.models.backbone import ExpectedInput, expected_input, load_backbone, weights_digest, weights_file
 from diascope.models.cutting import Blocks, blocks_of, cut
 from diascope.models.layers import dense_layers
+from diascope.models.own import with_streams
 from diascope.models.weights import glorot_uniform
 from diascope.seeding import stream_seed
 
@@ -126,9 +127,8 @@ class Tail(nn.Module):
         return self
 
     def _keeps_statistics(self, module: nn.Module) -> bool:
-        """Those of a block that does not learn stay as they are in any case."""
-        resting = {id(weight) for weight in self._resting}
-        return self._frozen_statistics or any(id(weight) in resting for weight in module.parameters())
+        """Those of a block that does not learn, or not yet, stay as they are in any case."""
+        return self._frozen_statistics or not all(weight.requires_grad for weight in module.parameters())
 
 
 def build_pretrained(
@@ -169,7 +169,7 @@ def build_pretrained(
     frozen = Frozen(before, scaling, None)
     inputs = _width(nn.Sequential(frozen, after, pool), channels, image_size)
     head = build_head(config, inputs, outputs, seed)
-    return Pretrained(frozen, Tail(after, pool, head, learning[::-1], config))
+    return Pretrained(frozen, Tail(with_streams(after, config.backbone), pool, head, learning[::-1], config))
 
 
 @cache
