@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,14 @@ import torch
 from PIL import Image
 from pretraining import CPU, TEXT, TUNED, cells_of, tasks_of, train
 from safetensors.torch import load_file, save_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from diascope.engine import RunTask, execute, execute_together, load_model, predict_rows, together_key
+from diascope.engine.network import new_network
 from diascope.errors import ConfigError, RunError
-from diascope.features import FeatureSource
+from diascope.features import FeatureSource, open_features
 from diascope.models.backbone import load_backbone
 from diascope.runs.folder import HISTORY_COLUMNS, RunFolder
 from diascope.study.checks import other_sizes
@@ -40,6 +45,7 @@ def predictions(folder: Path, checkpoint: str) -> np.ndarray:
     return np.array([float(row["p_melanoma"]) for row in rows])
 
 
+TWO = "{model: {mode: finetune, unfreeze: 2}}"
 VARIANTS = {
     "head": "{}",
     "linear": "{model.dense: null, model.dropout: 0, model.pooling: flatten}",
@@ -184,8 +190,6 @@ def test_an_arm_begins_with_another_ones_best_weights(tmp_path: Path) -> None:
         ("Started", "tuned"),
         ("Finished", "tuned"),
     ]
-    from diascope.engine.network import new_network
-
     first = new_network(tuned).state_dict()
     for name, tensor in load_file(RunFolder(head.folder).best).items():
         assert torch.equal(first[f"head.{name}"], tensor)
@@ -202,6 +206,47 @@ def test_what_an_arm_begins_with_is_part_of_its_identity(tmp_path: Path) -> None
     assert before["tuned"] != after["tuned"]
 
 
+@pytest.mark.parametrize("unfreeze", ["2", "all"])
+def test_more_blocks_may_learn_than_in_the_run_before(unfreeze: str, tmp_path: Path) -> None:
+    arms = (
+        "{one: {model: {mode: finetune}}, "
+        f"more: {{model: {{mode: finetune, unfreeze: {unfreeze}}}, training.start_from: 'arm:one'}}}}"
+    )
+    one, more = tasks_of(tmp_path, arms)
+    plain = new_network(replace(more, start=None)).state_dict()
+    train(one)
+    best = load_file(RunFolder(one.folder).best)
+    begun = new_network(more).state_dict()
+    assert set(best) < set(begun)
+    for name, tensor in begun.items():
+        assert torch.equal(tensor, best.get(name, plain[name])), name
+    assert any(not torch.equal(best[name], plain[name]) for name in best if name.startswith("backbone."))
+
+
+def test_a_head_goes_on_behind_the_weights_that_it_learned_behind_and_no_others(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        make_weights(tmp_path / f"{name}.safetensors", ord(name))
+    (tmp_path / "same.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes())
+    arms = (
+        "{{head: {{model.weights: {0}/a.safetensors}}, tuned: {{model: {{mode: finetune, "
+        "weights: {0}/{1}.safetensors}}, training.start_from: 'arm:head'}}}}"
+    )
+    assert len(cells_of(tmp_path, arms.format(tmp_path, "same"))) == 2
+    with pytest.raises(RunError, match=r"arm tuned: .*arm head: model\.weights"):
+        cells_of(tmp_path, arms.format(tmp_path, "b"))
+
+
+def test_a_head_that_learned_behind_drawn_weights_goes_on_behind_the_same_ones(tmp_path: Path) -> None:
+    (first,) = tasks_of(tmp_path / "first", "{head: {}}")
+    train(first)
+    paths = [first.data.paths[row] for row in first.data.training]
+    (tmp_path / "first/folds.json").write_text(json.dumps({"folds": [{"training": paths}]}))
+    arms = f"{{tuned: {{model.mode: finetune, training.start_from: {first.folder}}}}}"
+    assert len(cells_of(tmp_path / "same", arms)) == 1
+    with pytest.raises(RunError, match=r'model\.weights "random 0", not "random 1"'):
+        cells_of(tmp_path / "other", arms, "seeds=2")
+
+
 def test_when_the_first_run_fails_the_other_is_told_so(tmp_path: Path) -> None:
     arms = f"{{head: {{training.optimizer: sgd, training.learning_rate: 1e30}}, tuned: {TUNED}}}"
     tasks = tasks_of(tmp_path, arms)
@@ -216,13 +261,27 @@ def test_when_the_first_run_fails_the_other_is_told_so(tmp_path: Path) -> None:
     [
         ("{a: {training.start_from: 'arm:bb'}, b: {}}", "the study has no arm 'bb'; did you mean 'b'"),
         ("{a: {training.start_from: 'arm:b'}, b: {training.start_from: 'arm:a'}}", "a and b begin with one another"),
-        ("{a: {}, b: {training.start_from: 'arm:a', model.dense: [9]}}", r"arm b: model.dense \[8\], not \[9\]"),
+        ("{a: {}, b: {training.start_from: 'arm:a', model.dense: [9]}}", r"arm b: .*, arm a: model.dense \[8\], not \[9\]"),
         ("{a: {training.start_from: 'arm:a'}}", "arm a: training.start_from: it begins with itself"),
         ("{a: {}, b: {data.normalize: imagenet}}", "but model.preprocessing weights scales the pixels"),
         ("{a: {model: {head: logistic, dense: null, dropout: 0}, training.mixup: 0.2}}", "training.mixup: is not for"),
         ("{a: {model: {mode: finetune, unfreeze_every: 3}}}", "unfreeze_every: is 3, but there are only 3 epochs"),
         ("{a: {model.backbone: resnet5000}}", "timm has no network resnet5000"),
         ("{a: {model.layer: 9}}", "test_resnet has 5 blocks, and no block 9"),
+        (
+            "{a: {}, b: {training.start_from: 'arm:a', model.layer: 2}}",
+            "arm b: training.start_from: .*arm a: model.layer -1",
+        ),
+        (f"{{a: {TWO}, b: {{training.start_from: 'arm:a'}}}}", "arm b: .*arm a, more blocks .* model.unfreeze to 2"),
+        (f"{{a: {TWO}, b: {{model.mode: finetune, training.start_from: 'arm:a'}}}}", "more blocks have learned than"),
+        (
+            "{a: {model.gray: adapt, data.channels: 3}}",
+            "arm a: model.gray: is adapt, which is for images of one channel",
+        ),
+        (
+            "{a: {model: {backbone: resnet18, mode: finetune, frozen_statistics: false}}}",
+            "resnet18: .*batch normalization over",
+        ),
     ],
 )
 def test_what_cannot_work_is_told_before_any_training(arms: str, said: str, tmp_path: Path) -> None:
@@ -367,6 +426,80 @@ def test_a_head_that_is_not_wanted_any_more_is_left_and_no_more_is_told_of_it(tm
     assert [number for name, number in told if name == left] == [1]
     assert [number for name, number in told if name != left] == [1, 2, 3]
     assert not RunFolder(tasks[0].folder).done.exists()
+
+
+def test_a_head_whose_claim_is_lost_gets_no_results_and_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = tasks_of(tmp_path / "done", "{head: {}}", "seeds=2")
+    lost: set[str] = set()
+    told = []
+    for task, what in execute_together(tasks, device="cpu", wanted=lambda task: task.name not in lost):
+        if isinstance(what, Epoch) and (task, what.epoch) == (tasks[0], 3):
+            lost.add(task.name)
+        elif not isinstance(what, Epoch):
+            told.append((task.name, what))
+    assert told == [(tasks[1].name, None)]
+    assert not RunFolder(tasks[0].folder).done.exists()
+
+    monkeypatch.setattr("diascope.engine.run.SAVE_SHARE", 1e-9)
+    tasks = tasks_of(tmp_path / "left", "{head: {}}", "seeds=2")
+    running = execute_together(tasks, device="cpu", wanted=lambda task: task.name not in lost)
+    lost.clear()
+    for _ in range(4):
+        next(running)  # two epochs of each
+    lost.add(tasks[0].name)
+    next(running)
+    for task in tasks:
+        RunFolder(task.folder).checkpoint.unlink(missing_ok=True)
+    running.close()  # type: ignore[attr-defined]
+    assert [RunFolder(task.folder).checkpoint.exists() for task in tasks] == [False, True]
+
+
+def test_a_logistic_regression_judges_as_scikit_learn_does_even_on_features_of_bf16(tmp_path: Path) -> None:
+    (task,) = tasks_of(tmp_path, f"{{logistic: {VARIANTS['logistic']}}}", "training.precision=bf16")
+    train(task)
+    values, data = open_features(task.data.features).astype(np.float64), task.data  # type: ignore[arg-type]
+    expected = make_pipeline(StandardScaler(), LogisticRegression(max_iter=10_000))
+    expected.fit(values[data.training], data.labels[data.training])
+    found = predictions(task.folder, "last")
+    np.testing.assert_allclose(found, expected.predict_proba(values[data.validation])[:, 1], atol=1e-5)
+    again = predict_rows(task, data.validation, "last", CPU)[:, 1]
+    np.testing.assert_allclose(again, found, atol=1e-6)
+
+
+def test_a_checkpoint_that_counts_other_things_is_of_another_version_and_begins_anew(tmp_path: Path) -> None:
+    (task,) = tasks_of(tmp_path, "{head: {}}")
+    running = execute(task, device="cpu")
+    next(running)
+    running.close()  # type: ignore[attr-defined]
+    file = RunFolder(task.folder).checkpoint
+    saved = torch.load(file, weights_only=True)
+    saved["state"]["stopping"]["of another version"] = 1
+    torch.save(saved, file)
+    assert [epoch.epoch for epoch in execute(task, device="cpu")] == [1, 2, 3]
+
+
+def test_heads_share_the_time_that_checkpoints_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds, saved = [0.0], []
+
+    def save(folder: RunFolder, task: RunTask, *rest: object) -> tuple[float, float]:
+        saved.append(task.name)
+        return 1.0, seconds[0]  # each costs a second
+
+    monkeypatch.setattr("diascope.engine.run.perf_counter", lambda: seconds[0])
+    monkeypatch.setattr("diascope.engine.run.save_checkpoint", save)
+    for heads in (1, 8):
+        seconds[0] = 0.0
+        saved.clear()
+        tasks = tasks_of(tmp_path / str(heads), "{head: {}}", f"seeds={heads}", "training.epochs=400")
+        running = execute_together(tasks, device="cpu")
+        for _ in range(300):  # rounds, of one second of all of them
+            for _ in range(heads):
+                next(running)
+            seconds[0] += 1
+        share = len(saved) / 300
+        assert 0.03 < share < 0.09, heads
 
 
 def test_heads_that_lack_their_results_alone_get_them(tmp_path: Path) -> None:

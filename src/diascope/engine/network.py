@@ -122,9 +122,11 @@ def trained_part(model: nn.Module) -> nn.Module:
 
 
 def _begin_with(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    """All weights of an earlier run; where that one trained a head alone, those of the head."""
+    """All weights of an earlier run; where it trained a head or fewer blocks alone, the others stay as they are."""
     if isinstance(model, Tail) and not any(name.startswith("head.") for name in weights):
         model = model.head
+    elif isinstance(model, Tail):
+        weights = {**model.state_dict(), **weights}
     model.load_state_dict(weights)
 
 

@@ -59,7 +59,7 @@ def execute(task: RunTask, *, device: str = "auto", stop: Callable[[], bool] = l
 class Run:
     """One run in this process: its data and state, and what its folder holds of it."""
 
-    def __init__(self, task: RunTask, device: torch.device) -> None:
+    def __init__(self, task: RunTask, device: torch.device, *, together: int = 1) -> None:
         """Goes on from what the folder holds already."""
         self.task, self.folder = task, RunFolder(task.folder)
         self.sides, self.state = Sides(task, device), _new_state(task, device)
@@ -68,6 +68,7 @@ class Run:
         self._origin = _write_origin(self.folder, task, device, self.state.epoch)
         self.folder.write_history(self._history)
         self._last_save, self._cost, self._saved = perf_counter(), 0.0, True
+        self._share = SAVE_SHARE / together  # of the time, which all of them share
 
     def epochs(self, stop: Callable[[], bool]) -> Iterator[Epoch]:
         """The epochs that are left."""
@@ -108,7 +109,7 @@ class Run:
             )
         self._history.append(_history_row(epoch))
         self.folder.append_history(self._history[-1])
-        self._saved = perf_counter() - self._last_save >= self._cost / SAVE_SHARE
+        self._saved = perf_counter() - self._last_save >= self._cost / self._share
         if self._saved:
             self._cost, self._last_save = save_checkpoint(self.folder, self.task, self.state, self._history)
 
@@ -217,7 +218,7 @@ def _finish(
         file = folder.last if checkpoint == "last" else folder.best
         write_atomic(file, save({name: tensor.contiguous() for name, tensor in weights[checkpoint].items()}))
         state.model.load_state_dict(weights[checkpoint])
-        probabilities = predict(state.model, validation, precision=task.config.training.precision)
+        probabilities = predict(state.model, validation, precision=task.precision)
         rows += _prediction_rows(task.data, checkpoint, probabilities)
     folder.write_predictions(task.data.classes, rows)
     finished = {"seconds": origin["seconds"], "finished": now()}
@@ -240,4 +241,4 @@ def predict_rows(task: RunTask, rows: NDArray[np.int64], checkpoint: str, device
     """Probabilities (N, K) of these rows by a finished run, as its own validation side was predicted."""
     model = trained_part(load_model(task.folder, checkpoint)).to(device).to(memory_format=torch.channels_last)
     images = evaluation_batches(evaluation_inputs(task, device), task.data.labels, rows, device)
-    return predict(model, images, precision=task.config.training.precision)
+    return predict(model, images, precision=task.precision)

@@ -82,6 +82,11 @@ class RunTask:
         return 1 if self.config.model.head == "logistic" else self.config.training.epochs
 
     @property
+    def precision(self) -> str:
+        """In which its network judges; a logistic regression does in full, whatever the precision of the features."""
+        return "fp32" if self.config.model.head == "logistic" else self.config.training.precision
+
+    @property
     def name(self) -> str:
         return f"{self.arm}/fold{self.config.fold}-seed{self.config.seed}"
 

@@ -56,7 +56,7 @@ def execute_together(
     runs: list[Run] = []
     for task in tasks:
         try:
-            runs.append(Run(task, pick_device(device)))
+            runs.append(Run(task, pick_device(device), together=len(tasks)))
         except Exception as error:
             yield task, error
     going_on = set(range(len(runs)))
@@ -64,7 +64,7 @@ def execute_together(
         [run.replica(stop) for run in runs],
         wanted=lambda number: number in going_on and wanted(runs[number].task),
     )
-    yield from _ended(runs, going_on, stop)  # what was trained to its end before, but for its results
+    yield from _ended(runs, going_on, stop, wanted)  # what was trained to its end before, but for its results
     for epochs in rounds:
         told = [(runs[number].task, _noted(runs[number], epoch)) for number, epoch in epochs.items()]
         going_on -= {number for number, (_, what) in zip(epochs, told, strict=True) if isinstance(what, Exception)}
@@ -74,9 +74,10 @@ def execute_together(
             yield from told
         except GeneratorExit:
             for number in going_on:
-                runs[number].keep()
+                if wanted(runs[number].task):
+                    runs[number].keep()
             raise
-        yield from _ended(runs, going_on, stop)
+        yield from _ended(runs, going_on, stop, wanted)
 
 
 def _noted(run: Run, epoch: Epoch) -> Told:
@@ -87,11 +88,13 @@ def _noted(run: Run, epoch: Epoch) -> Told:
     return epoch
 
 
-def _ended(runs: Sequence[Run], going_on: set[int], stop: Callable[[], bool]) -> Iterator[tuple[RunTask, Told]]:
+def _ended(
+    runs: Sequence[Run], going_on: set[int], stop: Callable[[], bool], wanted: Callable[[RunTask], bool]
+) -> Iterator[tuple[RunTask, Told]]:
     """Write the results of those that have come to their end."""
     for number in sorted(going_on):
         run = runs[number]
-        if run.state.finished(run.task.config.training):
+        if run.state.finished(run.task.config.training) and wanted(run.task):
             if stop():
                 raise Stopped
             going_on.discard(number)

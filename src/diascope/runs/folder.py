@@ -90,11 +90,12 @@ class RunFolder:
         return self.done.exists() and self.run_id() == run_id
 
     def append_history(self, row: Mapping[str, float]) -> None:
-        """Add one epoch's row, on disk when this returns. The first row needs `write_history` before it."""
+        """Add one epoch's row. The first row needs `write_history` before it.
+
+        The disk need not have it yet: a run that goes on writes the rows of its checkpoint anew.
+        """
         with self.history.open("a", encoding="utf-8", newline="") as file:
             file.write(_csv_text([[row[column] for column in HISTORY_COLUMNS]]))
-            file.flush()
-            os.fsync(file.fileno())
 
     def write_history(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Replace the history by a header and these rows."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from diascope.data.index import ImageIndex
 from diascope.data.nearest import did_you_mean
 from diascope.data.split import Folds
 from diascope.engine import RunTask
-from diascope.engine.task import ARM, start_folder
+from diascope.engine.task import ARM, run_seed, start_folder
 from diascope.errors import ConfigError, DiascopeError, RunError
 from diascope.findings import Finding
 from diascope.models import check_model
@@ -47,6 +48,9 @@ def _check_pretrained(arm: Arm) -> None:
     if model.preprocessing == "weights" and arm.data.normalize != "none":
         what = f"is {arm.data.normalize}, but model.preprocessing weights scales the pixels as the weights expect it"
         raise ConfigError(what, where="data.normalize", remedy="set it to none, or model.preprocessing to none")
+    if model.gray == "adapt" and arm.data.channels == 3:
+        what = "is adapt, which is for images of one channel, but data.channels is 3"
+        raise ConfigError(what, where=f"arm {arm.name}: model.gray", remedy="leave it out, or set data.channels to 1")
     if model.unfreeze_every is not None and model.unfreeze_every >= training.epochs:
         what = f"is {model.unfreeze_every}, but there are only {training.epochs} epochs: no block would learn"
         raise ConfigError(what, where=f"arm {arm.name}: model.unfreeze_every", remedy="lower it, or train longer")
@@ -170,11 +174,13 @@ class StartingWeights:
         if task.start is None:
             return ""
         if first is not None:
-            _refuse_other_network(task, first.config, len(first.data.classes), f"arm {first.arm}")
+            network = _network(first.config, len(first.data.classes), model_digest(first.config.model))
+            _refuse_other_network(task, first.config, network, f"arm {first.arm}")
             return first.run_id
         if not RunFolder(task.start).done.exists():
             raise RunError("training.start_from: no finished run lies here", where=str(task.start), remedy=_FINISH)
-        _refuse_other_network(task, *_read_network(task.start), str(task.start))
+        before, network = _read_network(task.start)
+        _refuse_other_network(task, before, network, str(task.start))
         self._refuse_leak(task, task.start)
         if task.start not in self._digests:
             self._digests[task.start] = sha256(RunFolder(task.start).best.read_bytes()).hexdigest()
@@ -219,28 +225,47 @@ def _place(data: DataConfig, path: str) -> str:
     return str(((source if source.is_dir() else source.parent) / path).resolve())
 
 
-def _refuse_other_network(task: RunTask, before: RunConfig, classes: int, where: str) -> None:
-    told, wanted = _network(before, classes), _network(task.config, len(task.data.classes))
+def _refuse_other_network(task: RunTask, before: RunConfig, told: dict[str, Any], where: str) -> None:
+    """`told` is what _network says of the earlier run."""
+    wanted = _network(task.config, len(task.data.classes), model_digest(task.config.model))
     keys = [key for key in {**wanted, **told} if told.get(key) != wanted.get(key)]
     other = [f"{key} {json.dumps(told.get(key))}, not {json.dumps(wanted.get(key))}" for key in keys]
+    arm = f"arm {task.arm}: training.start_from"
     if other:
-        what = f"training.start_from: a run of another network than that of arm {task.arm}: {', '.join(other)}"
-        raise RunError(what, where=where, remedy="start from a run with the same network and image size")
+        what = f"begins with a run of another network, {where}: {', '.join(other)}"
+        raise RunError(what, where=arm, remedy="start from a run with the same network, weights and image size")
+    learned, learning = _learning_blocks(before.model), _learning_blocks(task.config.model)
+    if learning < learned:
+        what = f"of the run that it begins with, {where}, more blocks have learned than learn here"
+        remedy = f"set model.mode to finetune and model.unfreeze to {before.model.unfreeze}, or to more"
+        raise RunError(what, where=arm, remedy=remedy)
 
 
-def _read_network(folder: Path) -> tuple[RunConfig, int]:
-    """The configuration and the number of classes of a finished run."""
+def _learning_blocks(model: ModelConfig) -> float:
+    """How many blocks of a backbone learn; none of any other network, all of whose weights a run folder holds."""
+    if model.mode == "features":
+        return 0
+    return inf if model.unfreeze == "all" else model.unfreeze
+
+
+def _read_network(folder: Path) -> tuple[RunConfig, dict[str, Any]]:
+    """The configuration of a finished run, and what _network says of it."""
     config = _read_config(folder)
     if config is None:
         raise RunError("training.start_from: its config.json cannot be read", where=str(folder), remedy=_FINISH)
-    return config, len(json.loads(RunFolder(folder).config.read_text(encoding="utf-8"))["classes"])
+    tree = json.loads(RunFolder(folder).config.read_text(encoding="utf-8"))
+    return config, _network(config, len(tree["classes"]), tree.get("weights", ""))
 
 
-def _network(config: RunConfig, classes: int) -> dict[str, Any]:
-    data = config.data
-    own = {*OF_FINETUNING, "mode", "augmented_copies", "feature_precision"}  # a head goes on from one to another
+def _network(config: RunConfig, classes: int, weights: str) -> dict[str, Any]:
+    """What must be equal of two runs for one to begin with the other's weights; `weights` are those of a backbone."""
+    data, model = config.data, config.model
+    own = {*OF_FINETUNING, "mode", "augmented_copies", "feature_precision", "weights"}  # a head goes on in another mode
+    of_backbone = {"model.weights": f"digest {weights[:12]}" if weights else f"random {run_seed(config)}"}
     return {
-        **{f"model.{key}": value for key, value in config.model.identity().items() if key not in own},
+        "model.name": model.identity().get("name", model.name),
+        **{f"model.{key}": value for key, value in model.filled().items() if key not in own},
+        **(of_backbone if model.kind == "pretrained" else {}),
         "image_size": list(data.image_size),
         "channels": data.channels,
         "normalize": data.normalize,

@@ -63,6 +63,7 @@ class Cell:
 
 def read_images(study: Study, *, on_unreadable: OnUnreadable = "error", progress: Progress | None = None) -> Images:
     """Index, decode and split the images of a study. Raises DataError before anything is written to the study."""
+    in_order_of_start(study.arms)  # raises for one that cannot begin
     caches: dict[str, ImageCache] = {}
     by_view: dict[str, tuple[ImageIndex, ImageCache]] = {}
     first: ImageIndex | None = None

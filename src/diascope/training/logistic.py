@@ -29,7 +29,7 @@ def fit(
     """Fit the linear layer of `state.model` to the features (B, F) of `training`, unless that is done; one epoch.
 
     Features are standardized by their mean and SD on the training side, which the weights then hold. L2 penalty with
-    scikit-learn's C. Raises RunError where it does not converge.
+    scikit-learn's C. It is judged in float32, as scikit-learn would. Raises RunError where it does not converge.
     """
     if state.epoch:
         return
@@ -41,9 +41,9 @@ def fit(
         layer.weight.copy_(torch.from_numpy(weights))
         layer.bias.copy_(torch.from_numpy(biases))
     state.epoch = 1
-    learned = evaluate(state.model, training, precision=config.precision)
-    watched = evaluate(state.model, subset, precision=config.precision)
-    validated = validate(state.model, validation, precision=config.precision)
+    learned = evaluate(state.model, training, precision="fp32")
+    watched = evaluate(state.model, subset, precision="fp32")
+    validated = validate(state.model, validation, precision="fp32")
     state.note_validation(validated, config)
     yield Epoch(1, state.learning_rate, learned, watched, validated, perf_counter() - started)
 

@@ -81,8 +81,11 @@ class TrainingState:
         Raises ValueError, with nothing changed, for a checkpoint of another seed, network, optimizer or version.
         """
         self._check(saved)
-        plateau, stopping = PlateauCounter(**saved["plateau"]), StoppingCounter(**saved["stopping"])
-        self.optimizer.load_state_dict(saved["optimizer"])  # checks its groups before it changes anything
+        try:
+            plateau, stopping = PlateauCounter(**saved["plateau"]), StoppingCounter(**saved["stopping"])
+            self.optimizer.load_state_dict(saved["optimizer"])  # checks its groups before it changes anything
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"the checkpoint counts other things ({error}): another version wrote it") from error
         self.model.load_state_dict(saved["model"])
         self.epoch, self.best_epoch, self.best_cost = saved["epoch"], saved["best_epoch"], saved["best_cost"]
         self.best_weights = {name: tensor.to(self.device).clone() for name, tensor in saved["best_weights"].items()}
