@@ -13,7 +13,7 @@ def in_threads(
 ) -> Iterator[Result]:
     """`function` of each item, in order, `chunk` items at a time handed to one of `jobs` threads.
 
-    Threads, because Pillow lets go of the interpreter's lock while it decodes and resizes, and so does reading.
+    Threads, because Pillow, NumPy on large arrays, and reading let go of the interpreter's lock.
     """
 
     def chunk_from(start: int) -> list[Result]:

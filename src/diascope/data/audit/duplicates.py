@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from joblib import cpu_count
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -19,6 +20,7 @@ from diascope.data.audit.candidates import Candidates, candidates
 from diascope.data.audit.facts import Audited, Facts
 from diascope.data.audit.perceptual import hashes
 from diascope.data.index import Phantoms
+from diascope.data.threads import in_threads
 
 _VERSION = 1  # part of the key: another value when the same facts would give other pairs
 AGREE = 0.94  # correlation of aligned details from which on two images are nearly the same; see benchmarks/audit.py
@@ -87,13 +89,16 @@ def _search(
     thumbnails = facts.thumbnails if len(rows) == len(facts) else facts.thumbnails[rows]
     found = candidates(*hashes(thumbnails))
     agree = np.empty(len(found.first))
-    for start in range(0, len(agree), _BLOCK):
+
+    def agreement_from(start: int) -> NDArray[np.float64]:
         part = slice(start, start + _BLOCK)
-        agree[part] = agreement(
-            thumbnails, found.first[part], found.second[part], found.orientation[part], found.crop[part]
-        )
+        return agreement(thumbnails, found.first[part], found.second[part], found.orientation[part], found.crop[part])
+
+    starts = range(0, len(agree), _BLOCK)
+    for start, block in zip(starts, in_threads(agreement_from, starts, cpu_count(), chunk=1), strict=True):
+        agree[start : start + _BLOCK] = block
         if progress is not None:
-            progress(min(start + _BLOCK, len(agree)), len(agree))
+            progress(start + len(block), len(agree))
     same = agree >= AGREE
     pairs = np.sort(np.stack([rows[found.first[same]], rows[found.second[same]]], axis=1), axis=1)
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
