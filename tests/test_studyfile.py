@@ -207,6 +207,14 @@ def test_errors_of_settings_name_the_setting() -> None:
     assert problem(TEXT, "epochs").startswith("--set epochs: is not of the form key=value")
 
 
+def test_a_value_that_may_be_of_several_kinds_has_one_problem_by_the_name_of_its_key() -> None:
+    given = "model={name: pretrained, backbone: vgg16, mode: finetune, unfreeze: 0}"
+    wanted = "model.unfreeze is 0: input should be greater than or equal to 1, or 'all'"
+    assert problem(TEXT, given).splitlines()[0].endswith(wanted)
+    assert "training.class_weights is 3: input should be 'none', " in problem(TEXT, "training.class_weights=3")
+    assert len(problem(TEXT, "training.class_weights=3").splitlines()) == 1
+
+
 def test_every_problem_is_listed() -> None:
     said = problem(TEXT.replace("seeds: 3", "seeds: no").replace("1e-4", "high"))
     assert "seeds" in said

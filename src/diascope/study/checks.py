@@ -104,7 +104,9 @@ def check_sides(study: Study, index: ImageIndex, folds: Folds) -> None:
 
 
 def _of_arm(arm: Arm, error: DiascopeError) -> ConfigError:
-    return ConfigError(error.what, where=error.where or f"arm {arm.name}", remedy=error.remedy)
+    named = f"arm {arm.name}"
+    where = error.where if (error.where or "").startswith(named) else ": ".join(filter(None, [named, error.where]))
+    return ConfigError(error.what, where=where, remedy=error.remedy)
 
 
 def model_digest(config: ModelConfig) -> str:

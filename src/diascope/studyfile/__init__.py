@@ -23,7 +23,7 @@ from diascope.config import (
     own_model,
 )
 from diascope.errors import ConfigError
-from diascope.studyfile.problems import Lines, explain, known_keys, nearest
+from diascope.studyfile.problems import Lines, explain, known_keys, nearest, one_a_key
 
 Tree = dict[str, Any]
 ARM_SECTIONS = ("data", "model", "augmentation", "training")
@@ -303,7 +303,7 @@ def _validate(model: type[StudyConfig], tree: Tree, lines: Lines, prefix: str = 
     try:
         return model.model_validate_json(json.dumps(tree), strict=True)
     except ValidationError as error:
-        problems = [explain(problem, lines, prefix) for problem in error.errors()]
+        problems = [explain(problem, lines, prefix) for problem in one_a_key(error.errors())]
         first = problems[0]
         if len(problems) > 1:
             rest = "".join(f"\n{problem}" for problem in problems[1:])

@@ -1,8 +1,10 @@
 """What is wrong with a study file, in words: where it stands, what it is, and the nearest key that would do."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from itertools import groupby
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -14,6 +16,8 @@ from diascope.errors import ConfigError
 SCHEDULES = ("constant", "step", "exponential", "cosine", "plateau", "one_cycle")
 # Values of the agreed format whose feature this version does not have: refused by name, never ignored.
 LATER_VALUES = {"compare.at": ("best",)}
+# What pydantic puts after a key that may hold several kinds of values: the kind that the value was tried as.
+_TRIED_AS = re.compile(r"(constrained-\w+|\w+\[.*\])$")
 
 
 class Lines:
@@ -49,9 +53,22 @@ class Lines:
         return line
 
 
+def one_a_key(problems: Iterable[Any]) -> Iterator[Any]:
+    """The problems of a validation, with those of a value that was tried as several kinds in one."""
+    for _, of_key in groupby(problems, _key):
+        first, *others = of_key
+        told = [other["msg"].removeprefix("Input should be ") for other in others]
+        yield {**first, "msg": ", or ".join([first["msg"], *told])}
+
+
+def _key(problem: Any) -> tuple[Any, ...]:
+    """The key of the study file that a problem is about."""
+    return tuple(part for part in problem["loc"] if part != "[key]" and not _TRIED_AS.match(str(part)))
+
+
 def explain(problem: Any, lines: Lines, prefix: str) -> ConfigError:
     """One validation problem as an error with its place, its cause and the remedy."""
-    key = tuple(part for part in problem["loc"] if part != "[key]")
+    key = _key(problem)
     if "schedule" in key:  # pydantic puts the kind of the schedule after it
         key = tuple(part for part in key if part not in SCHEDULES or key[-1] == "schedule")
     dotted = ".".join(map(str, key))
