@@ -34,7 +34,8 @@ class Sides:
     def __init__(self, task: RunTask, device: torch.device) -> None:
         data, config = task.data, task.config
         self.steps = ceil(len(data.training) / config.training.batch_size)
-        learned, watched = training_inputs(task, device), evaluation_inputs(task, device)
+        learned = training_inputs(task, device)
+        watched = evaluation_inputs(task, device, learned.through)
         self._watched, self._task, self._device = watched, task, device
         self.training = TrainingBatches(
             learned.values,
@@ -79,11 +80,11 @@ def training_inputs(task: RunTask, device: torch.device) -> Inputs:
     return Inputs(open_pixels(task.data.pixels), augmentation=augmentation, through=_through(task, device))
 
 
-def evaluation_inputs(task: RunTask, device: torch.device) -> Inputs:
-    """The same without augmentation."""
+def evaluation_inputs(task: RunTask, device: torch.device, through: Through | None = None) -> Inputs:
+    """The same without augmentation; `through` is what pixels go through, where it is there already."""
     if task.data.features is not None:
         return Inputs(open_features(task.data.features))
-    return Inputs(open_pixels(task.data.pixels), through=_through(task, device))
+    return Inputs(open_pixels(task.data.pixels), through=through or _through(task, device))
 
 
 def _through(task: RunTask, device: torch.device) -> Through | None:
