@@ -101,6 +101,46 @@ def test_a_difference_that_is_shown_carries_its_interval_n_and_that_it_is_not_co
     assert sentences.count(UNCORRECTED) == 1
 
 
+TUNED: dict[str, dict[str, object]] = {
+    "features": {},
+    "fine-tuned": {"training.start_from": "arm:features"},
+    "longer": {"training.start_from": "arm:features"},
+}
+
+
+def test_epochs_of_an_arm_with_a_head_start_are_not_compared(make_study: MakeStudy) -> None:
+    pairs = {"compare": {"pairs": [["fine-tuned", "features"], ["longer", "fine-tuned"]]}}
+    folder = make_study(arms=TUNED, seeds=2, more=pairs)
+    for arm, end in (("features", 20), ("fine-tuned", 9), ("longer", 15)):
+        plant(folder, arm, *(history(line(end), LEARNING, training_accuracy=reaching(end)) for _ in range(2)))
+    found = keyed_sentences(study_readings(StudyRecord(folder)))
+    assert {key for key, _ in found if " against " in key} == {"longer against fine-tuned"}  # both have the same start
+    assert [(key, sentence) for key, sentence in found if "began with" in sentence] == [
+        (
+            "fine-tuned",
+            "fine-tuned began with the trained weights of features: its epochs are not compared with those of arms "
+            "that did not.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "is_goal"),
+    [
+        ({"per_class": [40, 40]}, True),  # half of the images are of one class, and 0.9 is better than that
+        ({"per_class": [114, 6]}, False),  # 0.95 are
+        ({"per_class": [114, 6], "more": {"training": {"epochs": EPOCHS, "sampler": "balanced"}}}, True),
+    ],
+)
+def test_an_accuracy_that_one_answer_reaches_is_no_goal(
+    make_study: MakeStudy, options: dict[str, object], is_goal: bool
+) -> None:
+    folder = make_study(arms=TWO_ARMS, seeds=2, **options)
+    for arm in TWO_ARMS:
+        plant(folder, arm, *(history(line(20), LEARNING, training_accuracy=reaching(20)) for _ in range(2)))
+    assert any("final training accuracy" in sentence for sentence in said(folder)) is is_goal
+
+
 def test_an_arm_that_never_gets_there_is_said_not_to(make_study: MakeStudy) -> None:
     folder = make_study(arms=TWO_ARMS, seeds=2)
     plant(folder, "plain", *(history(line(11), LEARNING, training_accuracy=reaching(end)) for end in (20, 20)))

@@ -11,7 +11,7 @@ from diascope.data import phantoms
 from diascope.data.resize import resize
 from diascope.explain import attribute
 from diascope.explain.images import inputs
-from diascope.explain.randomization import randomization, randomize, similarity, weighted_layers
+from diascope.explain.randomization import SURVIVES, _sentence, randomization, randomize, similarity, weighted_layers
 from diascope.models import build_model
 
 SIZE = 32
@@ -104,6 +104,18 @@ def test_empty_maps_test_nothing(drawn: tuple[Tensor, Tensor]) -> None:
     assert found["survives"] is None
     assert found["stages"] == []
     assert "empty" in found["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("correlation", "said"),
+    [(0.4972, "0.497"), (0.49996, "0.49996"), (np.nextafter(0.5, 0), "0.4999999999999999"), (0.5, "0.50"),
+     (0.5004, "0.50"), (-0.083, "−0.08")],
+)  # fmt: skip
+def test_a_rounded_number_does_not_contradict_its_sentence(correlation: float, said: str) -> None:
+    survives = bool(correlation >= SURVIVES)
+    sentence = _sentence([{"layers": 8, "spearman": correlation, "pearson": 0.0}], survives)
+    assert f"(rank correlation {said} between the maps before and after, " in sentence
+    assert (f"less than {SURVIVES})" in sentence) is not survives
 
 
 def test_similarity_is_scipys() -> None:

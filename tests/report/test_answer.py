@@ -92,7 +92,7 @@ def test_without_runs_there_is_no_answer(make_study: MakeStudy) -> None:
 def test_every_verdict_has_its_own_mark_and_title(verdict: str, title: str) -> None:
     (found,) = _verdicts(_found(verdict))
     assert (found["mark"], found["title"]) == (MARKS[verdict], title)
-    assert found["text"] == f"{title}: +0.030 (+0.010 to +0.050; p = .012)"
+    assert found["text"] == f"{title}: +0.030 (+0.010 to +0.050; p\u00a0=\u00a0.012)"
     assert len(set(MARKS.values())) == 5
 
 
@@ -105,7 +105,7 @@ def test_a_short_line_claims_no_more_than_there_is() -> None:
     assert one_run["title"] == "One run each cannot show whether dropout or plain is better"
     assert "p " not in one_run["text"].removeprefix(one_run["title"])
     assert no_interval["text"].endswith(": +0.030, without an interval")
-    assert tiny["text"].endswith(": −0.030 (−0.050 to −0.010; p < .001)")
+    assert tiny["text"].endswith(": −0.030 (−0.050 to −0.010; p\u00a0<\u00a0.001)")
 
 
 @pytest.mark.parametrize(

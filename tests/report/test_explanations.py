@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from diascope.config import ReportConfig
+from diascope.report.checklist import checklist
 from diascope.report.explanations import explained_pictures, summarize_explanations
 from diascope.report.page import Pictures, render
 from diascope.report.summary import summarize
@@ -140,6 +142,23 @@ def test_what_is_not_of_this_run_or_not_whole_is_left_out(make_study: MakeStudy,
     record = StudyRecord(study)
     assert explained_pictures(record) == {}
     assert summarize_explanations(record, record.runs_of("baseline")) is None
+
+
+def test_the_checklist_says_what_was_explained_and_of_which_arms(make_study: MakeStudy) -> None:
+    study = make_study(seeds=2)
+
+    def row() -> dict[str, Any]:
+        rows = checklist(summarize(StudyRecord(study)), ReportConfig())
+        return next(row for row in rows if row["key"] == "explainability")
+
+    assert (row()["status"], row()["text"]) == ("not reported", "The summary holds no explanations of predictions.")
+    explain(study, "dropout")
+    made = "Grad-CAM at layer features.conv5 of fold0-seed0 (last epoch; one of 2 trainings), 3 images shown."
+    checked = "The maps change. 30% of the energy lies inside."
+    assert row()["status"] == "from the study"
+    assert row()["text"] == f"Dropout: {made} {checked} Without explanations: baseline."
+    explain(study, "baseline", meaningless=True, sentence="They mean nothing.", regions=None)
+    assert row()["text"] == f"Baseline: {made} They mean nothing. The maps change. Dropout: {made} {checked}"
 
 
 def test_no_explanations_no_section(make_study: MakeStudy) -> None:

@@ -26,8 +26,8 @@ def _page(folder: Path) -> str:
 
 
 def _visible(page: str) -> str:
-    """The page without scripts and styles, blanks collapsed."""
-    return " ".join(re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL).split())
+    """The page without scripts and styles, blanks collapsed but for those at which no line ends."""
+    return re.sub(r"\s+", " ", re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL), flags=re.ASCII)
 
 
 class _Tags(HTMLParser):

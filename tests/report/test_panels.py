@@ -1,8 +1,10 @@
 """Colours that can be told from both grounds, and specifications that hold no data."""
 
+import json
 import re
 
 import pytest
+import vl_convert
 
 from diascope.report import panels
 from diascope.report.page import TEMPLATES
@@ -46,6 +48,20 @@ def test_sixteen_arms_differ_in_colour_or_dash() -> None:
         for number in range(16)
     }
     assert len(looks) == 16
+
+
+@pytest.mark.parametrize("epochs", [2, 3, 4, 5, 6, 10, 11, 150])
+@pytest.mark.parametrize("width", [200, 900])
+def test_epochs_are_counted_in_whole_numbers(epochs: int, width: int) -> None:
+    history = [{"arm": "a", "epoch": epoch, "n": 1, "part": "all", "only": False, "loss": 0.5, "sd_loss": None}
+               for epoch in range(1, epochs + 1)]  # fmt: skip
+    panel = panels.overlaid_curves("loss", "loss", ["a"], panels.Axes((1, epochs), (0, 1)))
+    spec = panel.properties(width=width, height=100).to_dict() | {"datasets": {"means": history}}
+    svg = vl_convert.vegalite_to_svg(json.dumps(spec))
+    labels = re.findall(r">([^<>]+)</text>", svg.split('aria-label="Y-axis')[0].split('aria-label="X-axis')[1])
+    ticks = labels[: labels.index("epoch")]
+    assert len(ticks) > 1
+    assert ticks == sorted({str(int(label)) for label in ticks}, key=int)
 
 
 def test_specifications_are_the_same_every_time_and_hold_no_data() -> None:

@@ -235,6 +235,20 @@ def test_a_mixed_study_says_it_of_the_right_arms(make_study: MakeStudy) -> None:
     assert "fine-tuned: normalization layers, if there are any, keep the means" in rows["training"].lower()
 
 
+def test_of_a_file_of_weights_the_page_shows_the_name_alone(make_study: MakeStudy) -> None:
+    arms = {"features": {}, "other": {"model.weights": "/home/me/other.pth"}}
+    summary = _study(make_study, arms, more={"model": {**VGG, "weights": "/home/me/first.pth"}})
+    page = " ".join(render(summary).split())
+    assert (
+        '>other</th><td class="code">model.weights</td><td class="code">other.pth</td><td class="code">first.pth</td>'
+        in page
+    )
+    assert '>model.weights</th><td class="code">first.pth</td>' in page
+    assert "other: model.weights other.pth" in _rows(summary)["model"]
+    assert "/home/me" not in page
+    assert summary["arms"]["other"]["changes"] == {"model.weights": "/home/me/other.pth"}
+
+
 def test_folds_say_how_each_begins(make_study: MakeStudy) -> None:
     arms = {
         "features": {"training.schedule": "plateau"},

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def summary_of(folder: Path) -> dict[str, Any]:
 def visible(summary: dict[str, Any]) -> str:
     page = render(summary)
     start = page.index('<section id="test-side">') if '<section id="test-side">' in page else len(page)
-    return " ".join(page[start : page.find("</section>", start)].split())
+    return re.sub(r"\s+", " ", page[start : page.find("</section>", start)], flags=re.ASCII)
 
 
 @pytest.fixture(scope="module")

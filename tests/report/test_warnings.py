@@ -40,6 +40,17 @@ def test_what_the_audit_knew_of_the_scores_stands_at_the_top(make_study: MakeStu
     assert page.index("Known before the training") < page.index('href="#findings"') < page.index('id="findings"')
 
 
+def test_what_arms_begin_with_was_chosen_on_the_side_that_judges(make_study: MakeStudy) -> None:
+    begun = {"training.start_from": "arm:features"}
+    summary = summarize(StudyRecord(make_study(arms={"features": {}, "fine-tuned": begun, "longer": begun}, seeds=2)))
+    assert summary["warnings"] == [
+        "Optimistic: fine-tuned and longer began with the best epoch of features, which was chosen on the validation "
+        "images that these scores are of; the remedy is the test side (split.test, then diascope test)."
+    ]
+    elsewhere = {"features": {}, "other": {"training.start_from": "../a/runs/b/fold0-seed0"}}
+    assert summarize(StudyRecord(make_study(folder="elsewhere", arms=elsewhere, seeds=2)))["warnings"] == []
+
+
 def test_probabilities_that_are_surely_wrong_are_named(make_study: MakeStudy) -> None:
     folder = make_study(epochs=2, seeds=2)
     losses = []

@@ -1,8 +1,9 @@
-"""What the learning curves say, in words: at most three sentences a pair, two an arm, three for the study.
+"""What the learning curves say, in words: at most three sentences a pair, three an arm, three for the study.
 
-What compares arms comes first. With more than three pairs, what shows no difference is left out. Every sentence follows
-from the readings of compare/curves alone. Epochs at which something happened carry how many runs showed it; a run that
-ended before is never counted as if it had; a difference without an interval says why.
+What compares arms comes first. With more than three pairs, what shows no difference is left out. Epochs of arms that
+begin with different trained weights are not compared. Every sentence follows from the readings of compare/curves alone.
+Epochs at which something happened carry how many runs showed it; a run that ended before is never counted as if it had;
+a difference without an interval says why.
 """
 
 from collections.abc import Mapping
@@ -35,6 +36,8 @@ def keyed_sentences(readings: Readings) -> list[tuple[str, str]]:
         for sentence in _of_pair(pair, arms, brief=len(pairs) > NAMED)
     ]
     uncorrected = [("", UNCORRECTED)] if any("95% CI" in sentence for _, sentence in found) else []
+    begun = {name for pair in pairs if not _begun_alike(pair, arms) for name in (pair["arm"], pair["against"])}
+    found += [(name, _head_start(arm)) for name, arm in arms.items() if name in begun and arm["start_from"]]
     found += [(name, sentence) for name, arm in arms.items() for sentence in _of_arm(arm)]
     return found + [("", sentence) for sentence in _roughness(pairs, arms) + _short(arms)] + uncorrected
 
@@ -98,13 +101,29 @@ def _turn(turn: Readings, within: str) -> str:
     return f"turned up {_when(turn, 'at')}, while training loss went on falling: {overfit}"
 
 
+def _begun_alike(pair: Readings, arms: Mapping[str, Readings]) -> bool:
+    """Whether both arms begin anew, or with the trained weights of the same runs."""
+    return bool(arms[pair["arm"]]["start_from"] == arms[pair["against"]]["start_from"])
+
+
+def _head_start(arm: Readings) -> str:
+    first = arm["start_from"].removeprefix("arm:") if arm["start_from"].startswith("arm:") else "an earlier run"
+    return (
+        f"{arm['arm']} began with the trained weights of {first}: its epochs are not compared with those of arms that "
+        "did not."
+    )
+
+
 def _of_pair(pair: Readings, arms: Mapping[str, Readings], *, brief: bool) -> list[str]:
-    """How soon, how fast, with what gap; `brief`: the last two only where the interval leaves out zero."""
-    differences = pair["differences"]
+    """How soon, how fast, with what gap; `brief`: the last two only where the interval leaves out zero.
+
+    A goal that takes no learning, an accuracy that is no better than one answer for all images, is no goal.
+    """
+    differences, alike = pair["differences"], _begun_alike(pair, arms)
     speed = any(_shown(differences[name]) for name in ("convergence_validation", "overfitting"))
     found = [
-        _target(pair, arms),
-        _speed(pair, arms) if speed or not brief else "",
+        _target(pair, arms) if alike and pair["target"] > pair["chance"] else "",
+        _speed(pair, arms) if alike and (speed or not brief) else "",
         _gap(pair) if _shown(differences["gap_loss"]) or not brief else "",
     ]
     return [sentence for sentence in found if sentence]

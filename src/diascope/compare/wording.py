@@ -6,6 +6,7 @@ from diascope.compare.needs import FEWEST, MOST, Needs
 from diascope.compare.scoring import Place
 from diascope.metrics import LOWER_IS_BETTER
 
+NO_BREAK = "\u00a0"  # a space at which no line ends
 NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "ppv": "positive predictive value",
@@ -193,12 +194,15 @@ def _one_seed(facts: Facts) -> str:
 
 
 def _p(p: float) -> str:
+    """`p = .012`, which no line breaks apart."""
     if p < 0.001:
-        return "p < .001"
-    if p >= 0.9995:
-        return "p = 1"
-    digits = 3 if f"{p:.3f}" != "0.050" else 6  # on which side of .05 it lies decides the verdict
-    return f"p = {p:.{digits}f}".replace("0.", ".")
+        said = "p < .001"
+    elif p >= 0.9995:
+        said = "p = 1"
+    else:
+        digits = 3 if f"{p:.3f}" != "0.050" else 6  # on which side of .05 it lies decides the verdict
+        said = f"p = {p:.{digits}f}".replace("0.", ".")
+    return said.replace(" ", NO_BREAK)
 
 
 def _number(value: float) -> str:

@@ -127,8 +127,7 @@ def _small(maps: Maps) -> Maps:
 def _sentence(rows: list[dict[str, Any]], survives: bool | None) -> str:
     if survives is None:
         return "The maps are empty, so there is nothing that random weights could change."
-    shown = f"{rows[-1]['spearman']:.2f}".replace("-", "−")
-    last = f"rank correlation {shown} between the maps before and after"
+    last = f"rank correlation {_shown(rows[-1]['spearman'])} between the maps before and after"
     if survives:
         return (
             f"With random weights in all layers the maps stay much the same ({last}, {SURVIVES} or more): "
@@ -138,3 +137,9 @@ def _sentence(rows: list[dict[str, Any]], survives: bool | None) -> str:
         f"With random weights in all layers the maps change ({last}, less than {SURVIVES}): they depend on what the "
         "network has learned."
     )
+
+
+def _shown(correlation: float) -> str:
+    """With two decimals, or with as many as tell on which side of the limit it lies."""
+    digits = next(n for n in range(2, 18) if (round(correlation, n) >= SURVIVES) == (correlation >= SURVIVES))
+    return f"{correlation:.{digits}f}".replace("-", "−")

@@ -6,6 +6,7 @@ more, and without pairs each arm's mean with its interval.
 
 from typing import Any
 
+from diascope.compare.wording import NO_BREAK
 from diascope.metrics import REGISTRY
 from diascope.report.formats import estimate, interval, p_value, score, signed
 
@@ -103,9 +104,12 @@ def _title(found: dict[str, Any], margin: float | None) -> str:
 def _numbers(found: dict[str, Any]) -> str:
     if found["low"] is None:
         return f"{signed(found['difference'])}, without an interval"
+    between = interval(found, sign=True)
+    if found["p_holm"] is None:
+        return f"{signed(found['difference'])} ({between})"
     p = p_value(found["p_holm"])
-    tested = "" if found["p_holm"] is None else f"; p {p if p.startswith('<') else '= ' + p}"
-    return f"{signed(found['difference'])} ({interval(found, sign=True)}{tested})"
+    tested = f"p {p if p.startswith('<') else '= ' + p}".replace(" ", NO_BREAK)
+    return f"{signed(found['difference'])} ({between}; {tested})"
 
 
 def _of_arm(summary: dict[str, Any], name: str) -> str:

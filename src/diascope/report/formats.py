@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -62,8 +63,10 @@ def code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r'<code class="code">\1</code>', str(escape(text))))
 
 
-def setting(value: Any) -> str:
-    """A configuration value as it would stand in a study file."""
+def setting(value: Any, key: str = "") -> str:
+    """A configuration value as it would stand in a study file; of the file of weights its name alone."""
+    if key == "model.weights":
+        return PurePath(value).name
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -19,6 +19,7 @@ SERIES_NAMES = {
 }
 SERIES_DASH = {"validation": [1, 0], "training": [1, 0], "training_eval": [5, 3]}
 SHOWN_FIRST = ("validation", "training")  # the rest is there to be switched on
+FEW_EPOCHS = 5  # so many have a tick each: for fewer than four Vega's own would be half epochs
 SHARE_RANGE = ["rgba(59,130,196,0.04)", "rgba(59,130,196,0.60)"]
 
 _FIFTHS = [0, 0.2, 0.4, 0.6, 0.8, 1]
@@ -231,10 +232,12 @@ _BARE: dict[str, Any] = {"ticks": False, "domain": False, "grid": False}
 
 
 def _epoch_and_value(title: str, axes: Axes, column: str = "value") -> tuple[alt.X, alt.Y]:
+    first, last = axes.epochs
+    ticks = {"values": list(range(first, last + 1))} if last <= FEW_EPOCHS else {"tickMinStep": 1}
     x = alt.X(
         "epoch:Q",
         title="epoch",
-        axis=alt.Axis(tickMinStep=1, grid=False),
+        axis=alt.Axis(format="d", grid=False, **ticks),
         scale=alt.Scale(domain=list(axes.epochs), nice=False),
     )
     scale = alt.Scale(domain=list(axes.values), zero=False)

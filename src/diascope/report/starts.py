@@ -73,16 +73,21 @@ def _begun_anew(configs: Mapping[str, Config], anew: list[str], watching: list[s
     )
 
 
-def _begun_with_arms(configs: Mapping[str, Config]) -> list[str]:
-    alike: dict[str, list[str]] = {}
+def begun_with_arms(configs: Mapping[str, Config]) -> dict[str, list[str]]:
+    """By the arm whose runs they begin with, the arms that begin with those of another one."""
+    begun: dict[str, list[str]] = {}
     for name, config in configs.items():
         first = first_arm(config["training"])
         if first is not None:
-            alike.setdefault(first, []).append(name)
+            begun.setdefault(first, []).append(name)
+    return begun
+
+
+def _begun_with_arms(configs: Mapping[str, Config]) -> list[str]:
     return [
         f"The trainings of {joined(names)} begin with what {first} learned in the same fold with the same seed, at the "
         "epoch that was chosen on the validation side of that fold."
-        for first, names in alike.items()
+        for first, names in begun_with_arms(configs).items()
     ]
 
 

@@ -3,7 +3,8 @@
 from math import log
 from typing import Any
 
-from diascope.report.formats import score
+from diascope.report.formats import joined, score
+from diascope.report.starts import begun_with_arms
 from diascope.report.stopping import restored_warning
 
 _WILD = 5.0  # times the loss of a network that gives every class the same probability
@@ -14,6 +15,7 @@ def warnings(summary: dict[str, Any]) -> list[str]:
     """Sentences on everything that makes the numbers less than they seem."""
     found = [summary["primary"]["warning"]] if summary["primary"]["warning"] else []
     found += [restored] if (restored := restored_warning(summary["arms"])) else []
+    found += _begun_with_best(summary)
     found += [*_known_before(summary), *_one_answer(summary), *_wild_losses(summary)]
     runs = [(name, run) for name, arm in summary["arms"].items() for run in arm["runs"]]
     done = sum(run["state"] == "done" for _, run in runs)
@@ -34,6 +36,16 @@ def warnings(summary: dict[str, Any]) -> list[str]:
     if summary["strays"]:
         found.append(f"Not counted, since the study does not ask for them: {_listed(summary['strays'])}.")
     return found
+
+
+def _begun_with_best(summary: dict[str, Any]) -> list[str]:
+    """On arms that begin with the best epoch of another one: what they know was chosen by its score."""
+    begun = begun_with_arms({name: arm["config"] for name, arm in summary["arms"].items()})
+    return [
+        f"Optimistic: {joined(names)} began with the best epoch of {first}, which was chosen on the validation images "
+        "that these scores are of; the remedy is the test side (split.test, then diascope test)."
+        for first, names in begun.items()
+    ]
 
 
 def _known_before(summary: dict[str, Any]) -> list[str]:

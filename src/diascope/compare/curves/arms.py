@@ -15,6 +15,7 @@ from diascope.compare.estimate import Estimate
 from diascope.compare.pairing import pairs_of
 from diascope.compare.pairs import validation_share
 from diascope.compare.resampled import corrected_resampled, pooled_variance
+from diascope.config import TrainingConfig
 from diascope.runs.record import RunRecord, StudyRecord
 
 MILESTONES = ("epochs_to_target", "convergence_validation", "convergence_training", "overfitting")
@@ -46,22 +47,25 @@ def study_readings(record: StudyRecord) -> dict[str, Any]:
 def arm_readings(record: StudyRecord, arm: str) -> dict[str, Any]:
     """The finished runs of an arm.
 
-    {"arm", "readings": as of summarize_readings, "runs": [{"fold", "seed", "epochs", and every reading}, ...]}
+    {"arm", "start_from": with whose trained weights its runs begin, or None, "readings": as of summarize_readings,
+    "runs": [{"fold", "seed", "epochs", and every reading}, ...]}
     """
     read = [(run, read_curves(run.history)) for run in _finished(record, arm)]
     runs = [{"fold": run.fold, "seed": run.seed, **_values(reading)} for run, reading in read]
-    return {"arm": arm, "readings": summarize_readings([reading for _, reading in read]), "runs": runs}
+    readings = summarize_readings([reading for _, reading in read])
+    return {"arm": arm, "start_from": _training(record, arm).start_from, "readings": readings, "runs": runs}
 
 
 def pair_readings(record: StudyRecord, arm: str, against: str) -> dict[str, Any]:
     """Two arms, paired by fold and seed; the target is the mean final training accuracy of `against`.
 
-    {"arm", "against", "target": None without runs of against, "epochs_to_target": {"arm": summary, "against": summary},
-    "differences": {reading: {"mean", "sd", "n", "low", "high", "lower", "higher", "equal", "undecided"}}}. A difference
-    is arm minus against. n counts the pairs whose runs both tell the reading; lower, higher, equal and undecided count
-    them by outcome, where a milestone that came is lower (earlier) than one that had not come by then. Mean and SD need
-    every pair observed. The 95% t interval needs three pairs and a spread. With several folds, it is that of the
-    corrected resampled t over folds, seeds averaged within a fold (see resampled.corrected_resampled).
+    {"arm", "against", "target": None without runs of against, "chance": what the training accuracy of against would be
+    with one answer for all images, "epochs_to_target": {"arm": summary, "against": summary}, "differences": {reading:
+    {"mean", "sd", "n", "low", "high", "lower", "higher", "equal", "undecided"}}}. A difference is arm minus against. n
+    counts the pairs whose runs both tell the reading; lower, higher, equal and undecided count them by outcome, where a
+    milestone that came is lower (earlier) than one that had not come by then. Mean and SD need every pair observed. The
+    95% t interval needs three pairs and a spread. With several folds, it is that of the corrected resampled t over
+    folds, seeds averaged within a fold (see resampled.corrected_resampled).
     """
     runs = {name: {(run.fold, run.seed): run for run in _finished(record, name)} for name in (arm, against)}
     target = aggregate([float(run.history["training_accuracy"].iloc[-1]) for run in runs[against].values()]).mean
@@ -73,7 +77,14 @@ def pair_readings(record: StudyRecord, arm: str, against: str) -> dict[str, Any]
         for role, name in (("arm", arm), ("against", against))
     }
     differences = {name: _difference(pairs, name, share) for name in PAIRED}
-    return {"arm": arm, "against": against, "target": target, "epochs_to_target": reached, "differences": differences}
+    return {
+        "arm": arm,
+        "against": against,
+        "target": target,
+        "chance": _chance(record, against),
+        "epochs_to_target": reached,
+        "differences": differences,
+    }
 
 
 def summarize_readings(readings: Sequence[Reading]) -> dict[str, Summary]:
@@ -88,6 +99,19 @@ def summarize_readings(readings: Sequence[Reading]) -> dict[str, Summary]:
         improving = sum(reading.improving[curve] is True for reading in readings)
         found[f"slope_{curve}"] = {**_spread(slopes, []), "improving": improving}
     return found
+
+
+def _training(record: StudyRecord, name: str) -> TrainingConfig:
+    return next(arm.training for arm in record.arm_configs if arm.name == name)
+
+
+def _chance(record: StudyRecord, arm: str) -> float:
+    """The training accuracy of always answering the class that an epoch shows most often, the mean over folds."""
+    if _training(record, arm).sampler == "balanced":
+        return 1 / len(record.classes)
+    labels = record.index.set_index("path")["label"]
+    sides = [labels.loc[fold["training"]] for fold in record.folds["folds"]]
+    return float(np.mean([side.value_counts(normalize=True).max() for side in sides]))
 
 
 def _finished(record: StudyRecord, arm: str) -> list[RunRecord]:

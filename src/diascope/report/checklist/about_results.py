@@ -94,7 +94,26 @@ def robustness(summary: Summary) -> Fact:
 
 
 def explainability(summary: Summary) -> Fact:
-    return lacking("The summary holds no explanations of predictions.", "say in the manuscript what was looked at")
+    explained = {name: arm for name, arm in summary["arms"].items() if arm.get("explain")}
+    if not explained:
+        return lacking(
+            "The summary holds no explanations of predictions.",
+            "set report.explain to 1 or more and run the study to its end, or say in the manuscript what was looked at",
+        )
+    without = [name for name in summary["arms"] if name not in explained]
+    each = [f"{capital(name)}: {_explained(arm)}" for name, arm in explained.items()]
+    return determined(sentences(*each, f"Without explanations: {listed(without)}." if without else ""))
+
+
+def _explained(arm: dict[str, Any]) -> str:
+    """What was made for one run of the arm, what its network is worth, and what came of the checks of the maps."""
+    found = arm["explain"]
+    made = (
+        f"{found['title']} at layer {found['layer']} of {found['run']} ({found['checkpoint']} epoch; one of "
+        f"{counted(len(arm['runs']), 'training')}), {counted(len(found['cases']), 'image')} shown."
+    )
+    regions = found["regions"]["sentence"] if found["regions"] else ""
+    return sentences(made, found["sentence"] if found["meaningless"] else "", found["sanity"]["sentence"], regions)
 
 
 def internal(summary: Summary) -> Fact:

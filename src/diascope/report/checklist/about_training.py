@@ -21,6 +21,7 @@ from diascope.report.checklist.fact import (
 )
 from diascope.report.checklist.pretrained_words import finetuning_words, fitted_words, network_words, weights_words
 from diascope.report.checklist.training_words import begins_at_random, initial_weights, training_words
+from diascope.report.formats import setting
 from diascope.report.idle_keys import fitted_at_once
 from diascope.report.starts import from_scratch, is_pretrained
 from diascope.report.stopping import chosen_by
@@ -96,7 +97,7 @@ def model(summary: Summary) -> Fact:
 
 
 def _changes(arm: dict[str, Any]) -> str:
-    changes = ", ".join(f"{key} {_value(value)}" for key, value in arm["changes"].items())
+    changes = ", ".join(f"{key} {setting(value, key)}" for key, value in arm["changes"].items())
     return changes or "the base itself"
 
 
@@ -105,7 +106,7 @@ def _network(section: dict[str, Any]) -> str:
     if section["name"] == "pretrained":
         return network_words(section)
     config = ModelConfig.model_validate_json(json.dumps(section))
-    rest = ", ".join(f"{key.replace('_', ' ')} {_value(value)}" for key, value in config.filled().items())
+    rest = ", ".join(f"{key.replace('_', ' ')} {setting(value)}" for key, value in config.filled().items())
     return f"{config.name} ({rest})" if rest else config.name
 
 
@@ -117,10 +118,6 @@ def _other_networks(summary: Summary) -> str:
         return ""
     other = {name: _network(model) for name, model in models.items() if _network(model) != _network(base)}
     return by_arm(other, named=True)
-
-
-def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def initialization(summary: Summary) -> Fact:
