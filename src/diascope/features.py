@@ -90,7 +90,7 @@ def open_features(source: FeatureSource | NDArray[Any]) -> NDArray[Any]:
 
 def is_there(source: FeatureSource) -> bool:
     """Whether the features need not be computed."""
-    return _is_whole(source.file().parent)
+    return store.holds(_is_whole, source.file().parent)
 
 
 def obtain(source: FeatureSource, device: torch.device, progress: Progress = lambda done, total: None) -> Path:
@@ -219,12 +219,9 @@ class _Extraction:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether the folder holds an array of the size that its manifest claims."""
+    """Whether the folder holds an array of the size that its manifest claims. Raises what a damaged one raises."""
     manifest = store.read_manifest(folder)
     if manifest is None:
         return False
-    try:
-        found = np.load(folder / "features.npy", mmap_mode="r")
-        return bool(list(found.shape) == manifest["shape"] and str(found.dtype) == manifest["dtype"])
-    except (OSError, ValueError, KeyError):
-        return False
+    found = np.load(folder / "features.npy", mmap_mode="r")
+    return bool(list(found.shape) == manifest["shape"] and str(found.dtype) == manifest["dtype"])

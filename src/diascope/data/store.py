@@ -58,20 +58,22 @@ def obtain(kind: str, key: str, is_whole: Callable[[Path], bool], build: Callabl
     """The folder of a result, and whether it was there; where no whole one is, `build` fills an empty folder.
 
     `key` is 32 hexadecimal digits. A folder of features may hold what a build of the same key left that was cut off.
+    What `is_whole` raises over a damaged folder says that it is not whole. Raises DataError where the
+    cache cannot be written, or what was written cannot be read back.
     """
     folder = cache_root() / kind / key
-    if is_whole(folder):
+    if holds(is_whole, folder):
         _touch(folder)
         return folder, "kept"
     _make(folder.parent)
     with _locked(kind, key):
-        if is_whole(folder):  # another process built it while this one waited
+        if holds(is_whole, folder):  # another process built it while this one waited
             return folder, "built"
         if kind not in _CONTINUED:
             _sweep(kind)
         state: State = "rebuilt" if folder.exists() else "built"
         shutil.rmtree(folder, ignore_errors=True)
-        _build(folder, build, continued=kind in _CONTINUED)
+        _build(folder, is_whole, build, continued=kind in _CONTINUED)
     return folder, state
 
 
@@ -162,17 +164,28 @@ def human_size(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def _build(folder: Path, build: Callable[[Path], None], *, continued: bool) -> None:
+def _build(folder: Path, is_whole: Callable[[Path], bool], build: Callable[[Path], None], *, continued: bool) -> None:
     building = folder.with_name(folder.name + _BUILDING)
     if not continued:
         shutil.rmtree(building, ignore_errors=True)
     _make(building)
     try:
         build(building)
+        if not holds(is_whole, building):
+            continued = False  # nothing to go on with
+            remedy = "run the same command again; if that does not help, set DIASCOPE_CACHE to a folder on another disk"
+            raise DataError("what was just written cannot be read back", where=str(building), remedy=remedy)
         building.rename(folder)
     finally:
         if not continued:
             shutil.rmtree(building, ignore_errors=True)
+
+
+def holds(is_whole: Callable[[Path], bool], folder: Path) -> bool:
+    try:
+        return is_whole(folder)
+    except Exception:  # NumPy, zipfile and their like raise a dozen kinds of errors over damaged files
+        return False
 
 
 def _sweep(kind: str) -> None:

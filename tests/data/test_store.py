@@ -1,0 +1,84 @@
+"""The cache folder: what is damaged, and builders that write what nobody can read."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fact_sets import measured
+from planted_images import Planted
+
+from diascope.data import store
+from diascope.data.audit import duplicates
+from diascope.data.audit.duplicates import find_duplicates
+from diascope.errors import DataError
+
+KEY = "0123456789abcdef" * 2
+KINDS = ("images", "features", "audit")
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def is_whole(folder: Path) -> bool:
+    return (folder / "text").read_text() == "whole"
+
+
+def build(folder: Path) -> None:
+    (folder / "text").write_text("whole")
+    store.write_manifest(folder, {"source": "a test", "images": 3})
+
+
+def make(kind: str = "features", how: Callable[[Path], None] = build) -> store.State:
+    return store.obtain(kind, KEY, is_whole, how)[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_builder_wrote_broken_is_told_and_not_kept(root: Path, kind: str) -> None:
+    with pytest.raises(DataError, match="cannot be read back; run the same command again"):
+        make(kind, lambda folder: (folder / "text").write_text("half") and None)
+    assert list((root / kind).iterdir()) == []
+    assert make(kind) == "built"
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "empty": lambda file: file.write_bytes(b""),
+    "garbage": lambda file: file.write_bytes(b"\x93NUMPY\x01\x00\x10\x00" + b"{[(" * 40),
+    "cut": lambda file: file.write_bytes(file.read_bytes()[:-30]),
+    "folder": lambda file: (file.unlink(), file.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["columns.json", "numbers.npz", "thumbnails.npy", "corners.npy", "manifest.json"])
+def test_damaged_measurements_are_made_again(root: Path, tmp_path: Path, name: str, damage: str) -> None:
+    planted = Planted(tmp_path / "set", 8)
+    first = planted.audited(split=False).facts
+    (folder,) = (root / "audit").iterdir()
+    expected = np.array(first.thumbnails)
+    DAMAGES[damage](folder / name)
+    assert np.array_equal(planted.audited(split=False).facts.thumbnails, expected)
+    assert (folder / name).is_file()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_pairs_are_searched_again(root: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = measured(list(np.random.default_rng(0).integers(0, 256, (6, 32, 32, 1), np.uint8)))
+    find_duplicates(facts)
+    (folder,) = (root / "audit").iterdir()
+    DAMAGES[damage](folder / "pairs.npz")
+    find_duplicates(facts)
+    assert (folder / "pairs.npz").is_file()
+    monkeypatch.setattr(duplicates, "_search", lambda *given: pytest.fail("searched again"))
+    find_duplicates(facts)
+
+
+def test_a_set_without_a_readable_image_is_told_as_such(tmp_path: Path) -> None:
+    planted = Planted(tmp_path / "set", 8)
+    for row in planted.rows:
+        (planted.folder / row["path"]).write_bytes(b"")
+    with pytest.raises(DataError, match="no image can be read"):
+        planted.audited(split=False)
