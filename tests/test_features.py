@@ -262,6 +262,21 @@ def test_missing_features_are_named(source: FeatureSource) -> None:
         open_features(source)
 
 
+def test_decoded_images_that_are_gone_are_told_as_such(source: FeatureSource) -> None:
+    source.pixels.unlink()
+    with pytest.raises(DataError, match=r"pixels\.npy: the decoded images cannot be read: No such file.*same command"):
+        obtain(source, CPU)
+
+
+@pytest.mark.parametrize("name", ["features.npy", "progress.json"])
+def test_a_folder_in_place_of_a_file_of_an_unfinished_build_is_named(source: FeatureSource, name: str) -> None:
+    place = source.file().parent.with_name(source.key() + ".building") / name
+    place.mkdir(parents=True)
+    with pytest.raises(DataError, match=r"is in the way of the cache \(Is a directory\); remove it") as told:
+        obtain(source, CPU)
+    assert told.value.where == str(place)
+
+
 def test_a_disk_that_is_too_small_is_told_before(source: FeatureSource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
     with pytest.raises(DataError, match=r"the features take .* but only 1000 bytes are free.*model\.pooling average"):

@@ -375,10 +375,10 @@ def test_a_full_disk_is_noticed_before_the_build(source: Path, monkeypatch: pyte
         load(source)
 
 
-def test_a_cache_folder_that_cannot_be_written_is_named(source: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_cache_folder_that_is_a_file_is_named(source: Path, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(DataError, match=r"cache folder cannot be written.*DIASCOPE_CACHE"):
+    with pytest.raises(DataError, match=r"file: is in the way of the cache.*DIASCOPE_CACHE"):
         load(source)
 
 

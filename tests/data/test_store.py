@@ -1,6 +1,8 @@
-"""The cache folder: what is damaged, and builders that write what nobody can read."""
+"""The cache folder: what is damaged or in the way, a full disk, and builders that write what nobody can read."""
 
+import os
 from collections.abc import Callable
+from errno import ENOSPC
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +38,64 @@ def make(kind: str = "features", how: Callable[[Path], None] = build) -> store.S
     return store.obtain(kind, KEY, is_whole, how)[1]
 
 
+def occupy(place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("in the way")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", [KEY, f"{KEY}.building"])
+def test_a_file_or_a_link_under_a_name_of_ours_gives_way(root: Path, kind: str, name: str) -> None:
+    occupy(root / kind / name)
+    make(kind)
+    assert make(kind) == "kept"
+    store.clear()
+    (root / kind / name).symlink_to(root / "gone")
+    make(kind)
+    assert (make(kind), [path.name for path in (root / kind).iterdir()]) == ("kept", [KEY])
+
+
+@pytest.mark.parametrize("name", ["features", "locks", f"locks/features-{KEY}.lock", ""])
+def test_whatever_else_is_in_the_way_is_named(root: Path, name: str) -> None:
+    place = root / name
+    if name.endswith(".lock"):
+        place.mkdir(parents=True)
+    else:
+        occupy(place)
+    with pytest.raises(DataError, match=r"is in the way of the cache \(.*\); remove it, or set DIASCOPE_CACHE") as told:
+        make()
+    assert told.value.where == str(place)
+    assert place.exists()  # it may be the user's
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_disk_is_told_with_the_folder_and_what_moves_it(root: Path, kind: str) -> None:
+    def full(folder: Path) -> None:
+        raise OSError(ENOSPC, os.strerror(ENOSPC))  # as a stream says it, without a name
+
+    with pytest.raises(DataError, match=r"cannot be written: No space .*; free some space, .*DIASCOPE_CACHE") as told:
+        make(kind, full)
+    assert told.value.where == str(root / kind)
+
+
+def test_a_file_elsewhere_that_cannot_be_read_is_no_fault_of_the_cache(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone\.txt"):
+        make(how=lambda folder: (folder / "text").write_bytes((tmp_path / "gone.txt").read_bytes()) and None)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_builder_wrote_broken_is_told_and_not_kept(root: Path, kind: str) -> None:
     with pytest.raises(DataError, match="cannot be read back; run the same command again"):
         make(kind, lambda folder: (folder / "text").write_text("half") and None)
     assert list((root / kind).iterdir()) == []
     assert make(kind) == "built"
+
+
+def test_a_memory_that_cannot_be_replaced_leaves_nothing_behind(root: Path) -> None:
+    (root / "text" / "a.json").mkdir(parents=True)
+    assert store.remembered(root / "text" / "a.json") == {}
+    assert not store.remember(root / "text" / "a.json", {"a": 1})
+    assert [path.name for path in (root / "text").iterdir()] == ["a.json"]
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {

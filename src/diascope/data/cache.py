@@ -156,24 +156,20 @@ def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig
     store.require_space(folder, size, "the decoded images", "a smaller data.image_size")
     originals: list[tuple[int, int, str]] = []
     unreadable: dict[int, str] = {}
-    try:
-        with (folder / "pixels.npy").open("wb") as stream:
-            _write_header(stream, 0, config)
-            for place, image in enumerate(prepared_images(index, rows, config, jobs)):
-                if isinstance(image, str):
-                    unreadable[place] = image
-                else:
-                    stream.write(np.ascontiguousarray(image.pixels).data)
-                    originals.append((image.width, image.height, image.mode))
-                steps(place + 1, len(rows))
-            stream.seek(0)
-            _write_header(stream, len(originals), config)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _write_originals(folder / "originals.csv", originals)
-    except OSError as error:
-        remedy = "free some space, or set DIASCOPE_CACHE to a folder on another disk"
-        raise DataError(f"the cache cannot be written: {error.strerror}", where=str(folder), remedy=remedy) from error
+    with (folder / "pixels.npy").open("wb") as stream:
+        _write_header(stream, 0, config)
+        for place, image in enumerate(prepared_images(index, rows, config, jobs)):
+            if isinstance(image, str):
+                unreadable[place] = image
+            else:
+                stream.write(np.ascontiguousarray(image.pixels).data)
+                originals.append((image.width, image.height, image.mode))
+            steps(place + 1, len(rows))
+        stream.seek(0)
+        _write_header(stream, len(originals), config)
+        stream.flush()
+        os.fsync(stream.fileno())
+    _write_originals(folder / "originals.csv", originals)
     store.write_manifest(folder, _manifest(index, config, len(originals), unreadable))
 
 
