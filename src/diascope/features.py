@@ -89,8 +89,8 @@ def open_features(source: FeatureSource | NDArray[Any]) -> NDArray[Any]:
 
 
 def is_there(source: FeatureSource) -> bool:
-    """Whether the features need not be computed."""
-    return store.holds(_is_whole, source.file().parent)
+    """Whether the features need not be computed; that they were asked for counts as their use."""
+    return store.is_there("features", source.key(), _is_whole)
 
 
 def obtain(source: FeatureSource, device: torch.device, progress: Progress = lambda done, total: None) -> Path:

@@ -91,6 +91,15 @@ def test_what_a_builder_wrote_broken_is_told_and_not_kept(root: Path, kind: str)
     assert make(kind) == "built"
 
 
+def test_what_is_asked_for_is_used(root: Path) -> None:
+    assert not store.is_there("features", KEY, is_whole)
+    make()
+    os.utime(root / "features" / KEY / "manifest.json", (1000, 1000))
+    assert store.entries()[0].used == 1000
+    assert store.is_there("features", KEY, is_whole)
+    assert store.entries()[0].used > 1000
+
+
 def test_a_memory_that_cannot_be_replaced_leaves_nothing_behind(root: Path) -> None:
     (root / "text" / "a.json").mkdir(parents=True)
     assert store.remembered(root / "text" / "a.json") == {}

@@ -71,12 +71,11 @@ def obtain(kind: str, key: str, is_whole: Callable[[Path], bool], build: Callabl
     cache cannot be written, or what was written cannot be read back.
     """
     folder = cache_root() / kind / key
-    if holds(is_whole, folder):
-        _touch(folder)
+    if is_there(kind, key, is_whole):
         return folder, "kept"
     _make(folder.parent)
     with _locked(kind, key):
-        if holds(is_whole, folder):  # another process built it while this one waited
+        if _passes(is_whole, folder):  # another process built it while this one waited
             return folder, "built"
         if kind not in _CONTINUED:
             _sweep(kind)
@@ -85,6 +84,15 @@ def obtain(kind: str, key: str, is_whole: Callable[[Path], bool], build: Callabl
             _remove(folder)
             _build(folder, is_whole, build, continued=kind in _CONTINUED)
     return folder, state
+
+
+def is_there(kind: str, key: str, is_whole: Callable[[Path], bool]) -> bool:
+    """Whether a whole result is in the cache, and need not be built; that it was asked for counts as its use."""
+    folder = cache_root() / kind / key
+    if not _passes(is_whole, folder):
+        return False
+    _touch(folder)
+    return True
 
 
 def entries() -> list[Kept]:
@@ -183,7 +191,7 @@ def _build(folder: Path, is_whole: Callable[[Path], bool], build: Callable[[Path
     _make(building)
     try:
         build(building)
-        if not holds(is_whole, building):
+        if not _passes(is_whole, building):
             continued = False  # nothing to go on with
             remedy = "run the same command again; if that does not help, set DIASCOPE_CACHE to a folder on another disk"
             raise DataError("what was just written cannot be read back", where=str(building), remedy=remedy)
@@ -193,7 +201,7 @@ def _build(folder: Path, is_whole: Callable[[Path], bool], build: Callable[[Path
             _remove(building)
 
 
-def holds(is_whole: Callable[[Path], bool], folder: Path) -> bool:
+def _passes(is_whole: Callable[[Path], bool], folder: Path) -> bool:
     try:
         return is_whole(folder)
     except Exception:  # NumPy, zipfile and their like raise a dozen kinds of errors over damaged files
