@@ -10,6 +10,7 @@ import pytest
 from fact_sets import measured
 from planted_images import Planted
 
+from diascope.cli.cache import cache as cache_command
 from diascope.data import store
 from diascope.data.audit import duplicates
 from diascope.data.audit.duplicates import find_duplicates
@@ -105,6 +106,16 @@ def test_a_memory_that_cannot_be_replaced_leaves_nothing_behind(root: Path) -> N
     assert store.remembered(root / "text" / "a.json") == {}
     assert not store.remember(root / "text" / "a.json", {"a": 1})
     assert [path.name for path in (root / "text").iterdir()] == ["a.json"]
+
+
+def test_the_command_says_what_goes_on_where_it_was_cut_off(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    occupy(root / "features" / f"{KEY}.building" / "features.npy")
+    cache_command()
+    shown = capsys.readouterr().out
+    (line,) = [line for line in shown.splitlines() if KEY[:8] in line]
+    assert line.split("(")[0].split() == [KEY[:8], "features"]
+    assert "(unfinished; the same command goes on with it)  " in line
+    assert line.split(")")[1].split()[:2] == ["10", "bytes"]  # no number of images, which is not known
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {

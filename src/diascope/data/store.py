@@ -44,7 +44,10 @@ State = Literal["kept", "built", "rebuilt"]
 
 @dataclass(frozen=True)
 class Kept:
-    """One result in the cache: its size in bytes, and when it was last used, in seconds since 1970."""
+    """One result in the cache: its size in bytes, and when it was last used, in seconds since 1970.
+
+    What a killed build left is not `whole`; where `continues`, the next build of the same key goes on with it.
+    """
 
     kind: str
     key: str
@@ -53,6 +56,7 @@ class Kept:
     size: int
     used: float
     whole: bool
+    continues: bool
 
 
 def cache_root() -> Path:
@@ -282,6 +286,7 @@ def _kept(kind: str, folder: Path) -> Kept:
         size=_size(folder),
         used=used,
         whole=bool(manifest) and not unfinished,
+        continues=unfinished and kind in _CONTINUED,
     )
 
 
