@@ -270,13 +270,45 @@ def test_killed_during_extraction_it_continues_to_the_same_bytes(
     assert told[0] in (8, 16)
 
 
-def test_damaged_features_are_computed_anew_and_missing_ones_named(source: FeatureSource) -> None:
-    with pytest.raises(RunError, match="the features are gone from the cache; run the same command again"):
-        open_features(source)
-    whole = obtain(source, CPU).read_bytes()
-    source.file().write_bytes(whole[:100])
+@pytest.mark.parametrize("damage", ["cut", "empty", "garbage", "folder", "another file"])
+def test_damaged_features_are_computed_anew(source: FeatureSource, damage: str) -> None:
+    file = obtain(source, CPU)
+    whole = file.read_bytes()
+    match damage:
+        case "cut":
+            file.write_bytes(whole[:100])
+        case "empty":
+            file.write_bytes(b"")
+        case "garbage":
+            file.write_bytes(whole[:10] + b"{[(" * 40)
+        case "folder":
+            file.unlink()
+            file.mkdir()
+        case "another file":
+            with file.open("wb") as stream:
+                np.savez(stream, features=np.zeros(3))
     assert not is_there(source)
     assert obtain(source, CPU).read_bytes() == whole
+
+
+def test_missing_features_are_named(source: FeatureSource) -> None:
+    with pytest.raises(RunError, match="the features are gone from the cache; run the same command again"):
+        open_features(source)
+
+
+def test_decoded_images_that_are_gone_are_told_as_such(source: FeatureSource) -> None:
+    source.pixels.unlink()
+    with pytest.raises(DataError, match=r"pixels\.npy: the decoded images cannot be read: No such file.*same command"):
+        obtain(source, CPU)
+
+
+@pytest.mark.parametrize("name", ["features.npy", "progress.json"])
+def test_a_folder_in_place_of_a_file_of_an_unfinished_build_is_named(source: FeatureSource, name: str) -> None:
+    place = source.file().parent.with_name(source.key() + ".building") / name
+    place.mkdir(parents=True)
+    with pytest.raises(DataError, match=r"is in the way of the cache \(Is a directory\); remove it") as told:
+        obtain(source, CPU)
+    assert told.value.where == str(place)
 
 
 def test_a_disk_that_is_too_small_is_told_before(source: FeatureSource, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,23 +91,19 @@ def open_features(source: FeatureSource | NDArray[Any]) -> NDArray[Any]:
 
 
 def is_there(source: FeatureSource) -> bool:
-    """Whether the features need not be computed."""
-    return _is_whole(source.file().parent)
+    """Whether the features need not be computed; that they were asked for counts as their use."""
+    return store.is_there("features", source.key(), _is_whole)
 
 
 def obtain(source: FeatureSource, device: torch.device, progress: Progress = lambda done, total: None) -> Path:
     """The file of the features, computed unless it is there; what was cut off goes on where it stopped.
 
-    `progress(done, total)` counts images. Raises DataError where the disk of the cache does not do.
+    `progress(done, total)` counts images. Raises DataError where the disk of the cache does not do, or the images are
+    gone.
     """
 
     def build(folder: Path) -> None:
-        try:
-            _Extraction(source, folder, device).run(progress)
-        except OSError as error:
-            remedy = "free some space, or set DIASCOPE_CACHE to a folder on another disk"
-            what = f"the features cannot be written: {error.strerror}"
-            raise DataError(what, where=str(folder), remedy=remedy) from error
+        _Extraction(source, folder, device).run(progress)
 
     folder, _ = store.obtain("features", source.key(), _is_whole, build)
     return folder / "features.npy"
@@ -115,12 +111,21 @@ def obtain(source: FeatureSource, device: torch.device, progress: Progress = lam
 
 def frozen_part(source: FeatureSource, device: torch.device) -> Frozen:
     """The network that computes the features, on the device."""
-    pixels = np.load(source.pixels, mmap_mode="r")
+    pixels = _images_of(source)
     size, channels = (pixels.shape[1], pixels.shape[2]), pixels.shape[3]
     mean, sd = source.scale or ((0.0,), (1.0,))
     scale = (torch.tensor(mean), torch.tensor(sd))
     network = build_pretrained(source.model, channels, 1, size, source.seed, scale, keep_maps=False)
     return network.frozen.to(device).to(memory_format=torch.channels_last)
+
+
+def _images_of(source: FeatureSource) -> NDArray[np.uint8]:
+    try:
+        images: NDArray[np.uint8] = np.load(source.pixels, mmap_mode="r")
+    except OSError as error:
+        what = f"the decoded images cannot be read: {error.strerror}"
+        raise DataError(what, where=str(source.pixels), remedy="run the same command again") from error
+    return images
 
 
 @torch.no_grad()
@@ -137,7 +142,7 @@ class _Extraction:
     def __init__(self, source: FeatureSource, folder: Path, device: torch.device) -> None:
         self._source, self._folder, self._device = source, folder, device
         self._file, self._progress = folder / "features.npy", folder / "progress.json"
-        self._pixels = np.load(source.pixels, mmap_mode="r")
+        self._pixels = _images_of(source)
         self._rows = source.copies * len(self._pixels)
 
     def run(self, progress: Progress) -> None:
@@ -228,12 +233,9 @@ class _Extraction:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether the folder holds an array of the size that its manifest claims."""
+    """Whether the folder holds an array of the size that its manifest claims. Raises what a damaged one raises."""
     manifest = store.read_manifest(folder)
     if manifest is None:
         return False
-    try:
-        found = np.load(folder / "features.npy", mmap_mode="r")
-        return bool(list(found.shape) == manifest["shape"] and str(found.dtype) == manifest["dtype"])
-    except (OSError, ValueError, KeyError):
-        return False
+    found = np.load(folder / "features.npy", mmap_mode="r")
+    return bool(list(found.shape) == manifest["shape"] and str(found.dtype) == manifest["dtype"])

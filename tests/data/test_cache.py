@@ -274,7 +274,10 @@ def test_phantoms_are_cached_and_a_larger_set_is_another(monkeypatch: pytest.Mon
 # Builds that are cut short, damaged, or run at once
 
 
-@pytest.mark.parametrize("damage", ["truncate", "lengthen", "header", "manifest", "count", "missing", "originals"])
+DAMAGES = "truncate lengthen header brackets empty folder manifest count missing originals unmeasured".split()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_cache_is_built_again(source: Path, damage: str) -> None:
     _, first, _ = load(source)
     expected, array, folder = values(first), first.folder / "pixels.npy", first.folder
@@ -286,6 +289,13 @@ def test_a_damaged_cache_is_built_again(source: Path, damage: str) -> None:
             array.write_bytes(data + b"x")
         case "header":
             array.write_bytes(b"x" * len(data))
+        case "brackets":
+            array.write_bytes(data[:10] + b"{[(" * 40)
+        case "empty":
+            array.write_bytes(b"")
+        case "folder":
+            array.unlink()
+            array.mkdir()
         case "manifest":
             (folder / "manifest.json").write_text("{")
         case "count":
@@ -294,6 +304,8 @@ def test_a_damaged_cache_is_built_again(source: Path, damage: str) -> None:
             array.unlink()
         case "originals":
             (folder / "originals.csv").unlink()
+        case "unmeasured":
+            (folder / "originals.csv").write_bytes(b"")
     _, again, findings = load(source)
     assert values(again) == expected
     assert [finding.code for finding in findings] == ["cache-rebuilt"]
@@ -363,10 +375,10 @@ def test_a_full_disk_is_noticed_before_the_build(source: Path, monkeypatch: pyte
         load(source)
 
 
-def test_a_cache_folder_that_cannot_be_written_is_named(source: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_cache_folder_that_is_a_file_is_named(source: Path, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(DataError, match=r"cache folder cannot be written.*DIASCOPE_CACHE"):
+    with pytest.raises(DataError, match=r"file: is in the way of the cache.*DIASCOPE_CACHE"):
         load(source)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from diascope.data.store import entries
 from diascope.engine import RunTask, execute, execute_together, load_model, predict_rows, together_key
 from diascope.engine.network import new_network
 from diascope.errors import ConfigError, RunError
@@ -355,8 +357,13 @@ def test_progress_of_features_counts_what_is_computed_once(tmp_path: Path, monke
     assert told[-1] == (3 * images, 3 * images)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     told.clear()
+    for manifest in tmp_path.glob("cache/features/*/manifest.json"):
+        os.utime(manifest, (1000, 1000))
     prepare_features(tasks, CPU, lambda done, total: told.append((done, total)))
     assert not told
+    features = [entry for entry in entries() if entry.kind == "features"]
+    assert features
+    assert min(entry.used for entry in features) > 1000  # what is there and taken is used
 
 
 def test_an_augmented_copy_is_taken_for_each_image_in_each_epoch(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def _table() -> "Table":
         table.add_column(name, justify="right", no_wrap=True)
     for entry in entries():
         used = datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
-        source = escape(entry.source) if entry.whole else "(unfinished)"
-        table.add_row(entry.key[:8], entry.kind, source, f"{entry.images:,}", human_size(entry.size), used)
+        unfinished = "(unfinished; the same command goes on with it)" if entry.continues else "(unfinished)"
+        source, images = (escape(entry.source), f"{entry.images:,}") if entry.whole else (unfinished, "")
+        table.add_row(entry.key[:8], entry.kind, source, images, human_size(entry.size), used)
     return table

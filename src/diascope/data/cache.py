@@ -46,8 +46,7 @@ class ImageCache:
 
     def originals(self) -> list[tuple[int, int, str]]:
         """Width, height and mode (see readers.Decoded) that each image had before it was resized."""
-        with (self.folder / "originals.csv").open(newline="", encoding="utf-8") as stream:
-            return [(int(row["width"]), int(row["height"]), row["mode"]) for row in csv.DictReader(stream)]
+        return _originals(self.folder)
 
 
 class UnreadableImagesError(DataError):
@@ -157,24 +156,20 @@ def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig
     store.require_space(folder, size, "the decoded images", "a smaller data.image_size")
     originals: list[tuple[int, int, str]] = []
     unreadable: dict[int, str] = {}
-    try:
-        with (folder / "pixels.npy").open("wb") as stream:
-            _write_header(stream, 0, config)
-            for place, image in enumerate(prepared_images(index, rows, config, jobs)):
-                if isinstance(image, str):
-                    unreadable[place] = image
-                else:
-                    stream.write(np.ascontiguousarray(image.pixels).data)
-                    originals.append((image.width, image.height, image.mode))
-                steps(place + 1, len(rows))
-            stream.seek(0)
-            _write_header(stream, len(originals), config)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _write_originals(folder / "originals.csv", originals)
-    except OSError as error:
-        remedy = "free some space, or set DIASCOPE_CACHE to a folder on another disk"
-        raise DataError(f"the cache cannot be written: {error.strerror}", where=str(folder), remedy=remedy) from error
+    with (folder / "pixels.npy").open("wb") as stream:
+        _write_header(stream, 0, config)
+        for place, image in enumerate(prepared_images(index, rows, config, jobs)):
+            if isinstance(image, str):
+                unreadable[place] = image
+            else:
+                stream.write(np.ascontiguousarray(image.pixels).data)
+                originals.append((image.width, image.height, image.mode))
+            steps(place + 1, len(rows))
+        stream.seek(0)
+        _write_header(stream, len(originals), config)
+        stream.flush()
+        os.fsync(stream.fileno())
+    _write_originals(folder / "originals.csv", originals)
     store.write_manifest(folder, _manifest(index, config, len(originals), unreadable))
 
 
@@ -207,25 +202,30 @@ def _write_originals(file: Path, originals: list[tuple[int, int, str]]) -> None:
         writer.writerows(originals)
 
 
+def _originals(folder: Path) -> list[tuple[int, int, str]]:
+    with (folder / "originals.csv").open(newline="", encoding="utf-8") as stream:
+        return [(int(row["width"]), int(row["height"]), row["mode"]) for row in csv.DictReader(stream)]
+
+
 def _is_whole(folder: Path, config: "DataConfig") -> bool:
-    """Whether the folder holds an array of the size that its manifest claims, and all that can be read today."""
+    """Whether the folder holds an array of the size that its manifest claims, and all that can be read today.
+
+    Raises what reading a damaged folder raises.
+    """
     manifest = store.read_manifest(folder)
     if manifest is None or not isinstance(manifest.get("unreadable"), dict):
         return False
     if manifest["unreadable"] and manifest.get("reads") != READS:
         return False
     file = folder / "pixels.npy"
-    try:
-        shape = (int(manifest["images"]), config.height, config.width, config.channels)
-        with file.open("rb") as stream:
-            np.lib.format.read_magic(stream)
-            found, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-            length = stream.tell()
-        size = file.stat().st_size
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
+    shape = (int(manifest["images"]), config.height, config.width, config.channels)
+    with file.open("rb") as stream:
+        np.lib.format.read_magic(stream)
+        found, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+        length = stream.tell()
+    size = file.stat().st_size
     whole = found == shape and not fortran and dtype == np.uint8 and size == length + int(np.prod(shape))
-    return whole and (folder / "originals.csv").is_file()
+    return whole and len(_originals(folder)) == shape[0]
 
 
 def _without_unreadable(

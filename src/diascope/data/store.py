@@ -14,8 +14,9 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from errno import EDQUOT, EEXIST, EFBIG, EISDIR, ENOSPC, ENOTDIR, ENOTEMPTY
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,14 @@ _KINDS = ("images", "features", "audit")
 _CONTINUED = ("features",)  # kinds whose build can go on with what a killed one left
 _KEY = re.compile(r"[0-9a-f]{32}")
 _BUILDING = ".building"
+_IN_THE_WAY = (EEXIST, EISDIR, ENOTDIR, ENOTEMPTY)  # a file where a folder belongs, or a folder where a file does
+_REMEDIES = {
+    **dict.fromkeys(
+        (ENOSPC, EDQUOT, EFBIG),
+        "free some space, `diascope cache --clear`, or set DIASCOPE_CACHE to a folder on another disk",
+    ),
+    **dict.fromkeys(_IN_THE_WAY, "remove it, or set DIASCOPE_CACHE to another folder"),
+}
 _ELSEWHERE = "set DIASCOPE_CACHE to a folder that you can write to"
 
 State = Literal["kept", "built", "rebuilt"]
@@ -35,7 +44,10 @@ State = Literal["kept", "built", "rebuilt"]
 
 @dataclass(frozen=True)
 class Kept:
-    """One result in the cache: its size in bytes, and when it was last used, in seconds since 1970."""
+    """One result in the cache: its size in bytes, and when it was last used, in seconds since 1970.
+
+    What a killed build left is not `whole`; where `continues`, the next build of the same key goes on with it.
+    """
 
     kind: str
     key: str
@@ -44,6 +56,7 @@ class Kept:
     size: int
     used: float
     whole: bool
+    continues: bool
 
 
 def cache_root() -> Path:
@@ -58,21 +71,32 @@ def obtain(kind: str, key: str, is_whole: Callable[[Path], bool], build: Callabl
     """The folder of a result, and whether it was there; where no whole one is, `build` fills an empty folder.
 
     `key` is 32 hexadecimal digits. A folder of features may hold what a build of the same key left that was cut off.
+    What `is_whole` raises over a damaged folder says that it is not whole. Raises DataError, with the place, where the
+    cache cannot be written, or what was written cannot be read back.
     """
     folder = cache_root() / kind / key
-    if is_whole(folder):
-        _touch(folder)
+    if is_there(kind, key, is_whole):
         return folder, "kept"
     _make(folder.parent)
     with _locked(kind, key):
-        if is_whole(folder):  # another process built it while this one waited
+        if _passes(is_whole, folder):  # another process built it while this one waited
             return folder, "built"
         if kind not in _CONTINUED:
             _sweep(kind)
         state: State = "rebuilt" if folder.exists() else "built"
-        shutil.rmtree(folder, ignore_errors=True)
-        _build(folder, build, continued=kind in _CONTINUED)
+        with _writing(folder.parent):
+            _remove(folder)
+            _build(folder, is_whole, build, continued=kind in _CONTINUED)
     return folder, state
+
+
+def is_there(kind: str, key: str, is_whole: Callable[[Path], bool]) -> bool:
+    """Whether a whole result is in the cache, and need not be built; that it was asked for counts as its use."""
+    folder = cache_root() / kind / key
+    if not _passes(is_whole, folder):
+        return False
+    _touch(folder)
+    return True
 
 
 def entries() -> list[Kept]:
@@ -114,6 +138,8 @@ def remember(file: Path, content: object) -> bool:
         temporary.write_text(json.dumps(content), encoding="utf-8")
         temporary.replace(file)
     except OSError:
+        with suppress(OSError):
+            temporary.unlink()
         return False
     return True
 
@@ -162,17 +188,36 @@ def human_size(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def _build(folder: Path, build: Callable[[Path], None], *, continued: bool) -> None:
+def _build(folder: Path, is_whole: Callable[[Path], bool], build: Callable[[Path], None], *, continued: bool) -> None:
     building = folder.with_name(folder.name + _BUILDING)
-    if not continued:
-        shutil.rmtree(building, ignore_errors=True)
+    if not continued or not building.is_dir():
+        _remove(building)
     _make(building)
     try:
         build(building)
+        if not _passes(is_whole, building):
+            continued = False  # nothing to go on with
+            remedy = "run the same command again; if that does not help, set DIASCOPE_CACHE to a folder on another disk"
+            raise DataError("what was just written cannot be read back", where=str(building), remedy=remedy)
         building.rename(folder)
     finally:
         if not continued:
-            shutil.rmtree(building, ignore_errors=True)
+            _remove(building)
+
+
+def _passes(is_whole: Callable[[Path], bool], folder: Path) -> bool:
+    try:
+        return is_whole(folder)
+    except Exception:  # NumPy, zipfile and their like raise a dozen kinds of errors over damaged files
+        return False
+
+
+def _remove(place: Path) -> None:
+    """Remove what lies under a name that this module gives, be it a folder, a file or a link."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def _sweep(kind: str) -> None:
@@ -190,16 +235,35 @@ def _sweep(kind: str) -> None:
 def _locked(kind: str, key: str, *, wait: bool = True) -> Iterator[None]:
     locks = cache_root() / "locks"
     _make(locks)
-    with FileLock(locks / f"{kind}-{key}.lock", timeout=-1 if wait else 0):
+    with ExitStack() as held:
+        with _writing(locks):
+            held.enter_context(FileLock(locks / f"{kind}-{key}.lock", timeout=-1 if wait else 0))
         yield
 
 
 def _make(folder: Path) -> None:
-    try:
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turn an error of the system over writing in the folder into one that names the place and a remedy that fits it.
+
+    Errors over files elsewhere, which were only read, pass.
+    """
+    try:
+        yield
     except OSError as error:
-        what = f"the cache folder cannot be written: {error.strerror}"
-        raise DataError(what, where=str(folder), remedy=_ELSEWHERE) from error
+        place = Path(str(error.filename2 or error.filename or folder))
+        if error.errno is None or not (place.is_relative_to(folder) or folder.is_relative_to(place)):
+            raise
+        what = f"the cache cannot be written: {error.strerror}"
+        if error.errno in _IN_THE_WAY:
+            place = next(each for each in (place, *place.parents) if os.path.lexists(each))
+            what = f"is in the way of the cache ({error.strerror})"
+        remedy = _REMEDIES.get(error.errno, _ELSEWHERE)
+        raise DataError(what, where=str(place), remedy=remedy) from error
 
 
 def _folders(kind: str) -> list[Path]:
@@ -222,6 +286,7 @@ def _kept(kind: str, folder: Path) -> Kept:
         size=_size(folder),
         used=used,
         whole=bool(manifest) and not unfinished,
+        continues=unfinished and kind in _CONTINUED,
     )
 
 

@@ -195,18 +195,16 @@ def _write_header(stream: BinaryIO, images: int, name: str) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
+    """Raises what reading a damaged folder raises."""
     manifest = store.read_manifest(folder)
     if manifest is None or not isinstance(manifest.get("unreadable"), dict):
         return False
-    try:
-        facts = _load(folder)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    facts = _load(folder)
     return all(len(getattr(facts, field.name)) == manifest.get("images") for field in fields(Facts))
 
 
 def _load(folder: Path) -> Facts:
     strings = json.loads((folder / "columns.json").read_text(encoding="utf-8"))
-    with np.load(folder / "numbers.npz") as numbers:
+    with (folder / "numbers.npz").open("rb") as stream, np.load(stream) as numbers:  # load leaves damaged ones open
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
         return Facts(**{name: strings[name] for name in _STRINGS}, **dict(numbers), **arrays)
