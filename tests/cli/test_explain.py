@@ -232,7 +232,7 @@ def test_of_an_unknown_image_a_few_near_ones_are_named(name: str, said: str) -> 
         ((RUN, "nevus/0000.png"), "neither an image of the study nor a file; did you mean 'nevus/"),
         ((RUN, "x.png", "--method", "gradcam"), "did you mean 'grad-cam'"),
         ((RUN, "IMAGE", "--class", "melanom"), "did you mean 'melanoma'"),
-        ((RUN, "IMAGE", "--layer", "conv5"), "its last convolutions are features.conv1"),
+        ((RUN, "IMAGE", "--layer", "conv6"), "--layer conv6: AlexNet has no such layer; did you mean 'conv"),
         ((RUN, "IMAGE", "--layer", "features.conv5", "--method", "occlusion"), "occlusion explains no layer"),
         ((RUN,), "no IMAGE is named"),
         (("tiny", "IMAGE"), f"is a study, not a run; name one of the study's runs: {RUN}"),

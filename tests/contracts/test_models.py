@@ -157,14 +157,19 @@ def test_learns_eight_images_by_heart(case: Case) -> None:
     assert loss < 0.05
 
 
-def test_the_cam_layer_is_the_last_convolution_and_keeps_a_map(case: Case) -> None:
-    model, maps = build(case, (64, 64)).eval(), []
-    convolutions = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
-    assert cam_layer(model) == convolutions[-1]
-    assert cam_layer(scaled(model, [0.5], [0.2])) == f"network.{convolutions[-1]}"
-    model.get_submodule(cam_layer(model)).register_forward_hook(lambda _, __, output: maps.append(output))
+def test_the_cam_layer_keeps_as_many_places_as_the_last_convolution(case: Case) -> None:
+    """It is that convolution; or, where that may lie on a branch, what the last block gives."""
+    model, maps = build(case, (64, 64)).eval(), {}
+    last = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)][-1]
+    pretrained = "tail.backbone" if case.keys.get("mode") == "finetune" else "frozen.backbone"
+    expected = {"resnet": "stages", "pretrained": pretrained}.get(case.keys["name"], last)
+    assert cam_layer(model) == expected
+    assert cam_layer(scaled(model, [0.5], [0.2])) == f"network.{expected}"
+    for name in (expected, last):
+        model.get_submodule(name).register_forward_hook(lambda _, __, output, name=name: maps.update({name: output}))
     model(images(1, (64, 64)))
-    assert min(maps[0].shape[2:]) >= 2
+    assert maps[expected].shape[2:] == maps[last].shape[2:]
+    assert min(maps[expected].shape[2:]) >= 2
 
 
 def test_what_the_cam_layer_gave_is_not_written_over(case: Case) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from diascope.errors import ConfigError
-from diascope.models.cutting import blocks_of, cut
+from diascope.models.cutting import blocks_of, cut, last_maps
 
 NAMES = ("test_resnet", "test_vit", "test_convnext", "test_efficientnet", "vgg11_bn")
 
@@ -28,6 +28,33 @@ def backbone(request: pytest.FixtureRequest) -> nn.Module:
 def images(backbone: nn.Module) -> torch.Tensor:
     side = 160 if backbone.pretrained_cfg["fixed_input_size"] else 64
     return torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def test_hooks_on_blocks_of_the_halves_see_what_those_of_the_whole_see(backbone: nn.Module) -> None:
+    def called(network: nn.Module, *parts: nn.Module) -> dict[str, torch.Tensor]:
+        seen: dict[str, torch.Tensor] = {}
+        handles = [
+            module.register_forward_hook(lambda _, __, output, name=name: seen.update({name: output.clone()}))
+            for part in (network, *parts)
+            for name, module in part.named_modules()
+            if name
+        ]
+        run = network.forward_features if not parts else lambda given: parts[0](network(given))
+        run(images(backbone))
+        for handle in handles:
+            handle.remove()
+        return seen
+
+    whole = called(backbone)
+    before, after = cut(backbone, blocks_of(backbone)[-1])
+    assert before is not None
+    halves = called(before, after)
+    assert any(list(backbone.get_submodule(name).children()) for name in halves), "blocks, not only single layers"
+    assert set(halves) <= set(whole)
+    assert all(torch.equal(output, whole[name]) for name, output in halves.items())
+    missing = {name for name in whole if name not in halves and list(backbone.get_submodule(name).parameters())}
+    assert not missing
 
 
 @torch.no_grad()
@@ -77,6 +104,28 @@ def test_a_vgg_is_cut_behind_the_pooling_where_the_maps_are_smallest() -> None:
     before, _ = cut(model, blocks[-1])
     assert before is not None
     assert before(torch.zeros(1, 3, 64, 64)).shape == (1, 512, 4, 4)
+
+
+def test_only_what_ends_with_a_pooling_has_finer_maps_before_it() -> None:
+    class Ending(nn.Module):
+        feature_info = ({"module": "first"},)
+
+        def __init__(self, *layers: nn.Module) -> None:
+            super().__init__()
+            self.first, self.rest = nn.Conv2d(3, 3, 1), nn.Sequential(*layers)
+
+        def forward_features(self, given: torch.Tensor) -> torch.Tensor:
+            return self.rest(self.first(given))
+
+    def found(*layers: nn.Module) -> str:
+        model = Ending(*layers)
+        _, whole = cut(model, blocks_of(model)[0])
+        return last_maps(whole)
+
+    assert found(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2)) == "rest.0"
+    assert found(nn.ReLU(), nn.AvgPool2d(2)) == "first"
+    assert found(nn.BatchNorm2d(3), nn.ReLU()) == ""
+    assert found(nn.MaxPool2d(2), nn.Linear(4, 4)) == "", "more than the pooling comes after the convolution"
 
 
 def test_where_two_tensors_pass_the_cut_is_made_before() -> None:

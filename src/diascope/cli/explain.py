@@ -27,7 +27,8 @@ def explain(
         str | None, typer.Option("--class", metavar="NAME", help="The class to explain. Default: the predicted one.")
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(help="The layer that Grad-CAM explains. Default: the network's last convolution.")
+        str | None,
+        typer.Option(help="The layer that Grad-CAM explains, or the end of its name. Default: the network's last."),
     ] = None,
     checkpoint: Annotated[
         Literal["last", "best"], typer.Option(help="The weights of the last epoch, as in the report, or the best.")

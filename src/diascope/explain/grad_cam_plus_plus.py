@@ -1,11 +1,9 @@
 """Grad-CAM++ (Chattopadhyay et al. 2018): as Grad-CAM, but every place has a weight of its own."""
 
-import torch
 from torch import Tensor, nn
 
-from diascope.explain.grad_cam import enlarged
-from diascope.explain.layer import captured, layer_name
-from diascope.explain.target import class_logit
+from diascope.explain.grad_cam import weighted
+from diascope.explain.layer import maps_and_gradients
 
 
 def grad_cam_plus_plus(model: nn.Module, images: Tensor, targets: Tensor, *, layer: str | None = None) -> Tensor:
@@ -20,12 +18,7 @@ def grad_cam_plus_plus(model: nn.Module, images: Tensor, targets: Tensor, *, lay
     The paper takes maps behind a ReLU. Ours may be negative; only their positive values count in sum(A_k), which keeps
     alpha between 0 and 1/2 wherever g is positive, and g counts nowhere else.
     """
-    name = layer_name(model, layer)
-    with captured(model, name) as given, torch.enable_grad():
-        logits = class_logit(model(images.detach().requires_grad_()), targets)
-        maps = given[0]
-        gradients = torch.autograd.grad(logits.sum(), maps)[0]
+    maps, gradients = maps_and_gradients(model, images, targets, layer)
     totals = maps.clamp(min=0).sum(dim=(2, 3), keepdim=True)
     positive = gradients.clamp(min=0)
-    weights = (positive / (2 + positive * totals)).sum(dim=(2, 3), keepdim=True)
-    return enlarged((weights * maps).sum(dim=1, keepdim=True).clamp(min=0).detach(), images)
+    return weighted(maps, (positive / (2 + positive * totals)).sum(dim=(2, 3), keepdim=True), images)

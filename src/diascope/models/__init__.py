@@ -9,12 +9,12 @@ from torch import nn
 from diascope.config import ModelConfig
 from diascope.errors import ConfigError
 from diascope.models import alexnet, resnet, vgg
-from diascope.models.cam import cam_layer
+from diascope.models.cam import cam_layer, cam_maps
 from diascope.models.own import check_trainable, own_network
 from diascope.models.pretrained import Pretrained, Tail, build_pretrained, has_frozen_part
 from diascope.seeding import stream_seed
 
-__all__ = ["MODELS", "build_model", "cam_layer", "check_model", "output_count", "smallest_image"]
+__all__ = ["MODELS", "build_model", "cam_layer", "cam_maps", "check_model", "output_count", "smallest_image"]
 
 
 def _alexnet(config: ModelConfig, channels: int, outputs: int, image_size: tuple[int, int]) -> nn.Module:

@@ -2,17 +2,35 @@
 
 The cut is made in the graph that torch.fx traces, at the last place before the learning blocks where a single tensor
 passes: after the pooling that precedes them, say, where the maps are smallest.
+
+The trace takes blocks apart into their layers. A block is put back as one through which what it gave passes, under its
+own name, so that a hook on it sees that.
 """
 
 from collections.abc import Sequence
 from inspect import signature
 from typing import Any
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from diascope.errors import ConfigError
 
 Blocks = list[list[str]]  # names of the parameters of each block, in the order of the computation
+
+_GIVEN_BY = "given_by"  # key in a node's meta: the names of the blocks that gave it, the innermost first
+_POOLING = (
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.AdaptiveMaxPool2d,
+    nn.AdaptiveAvgPool2d,
+)
+
+
+class Block(nn.Module):
+    """Stands in a half for a block of its layers: what the block gave passes through."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values
 
 
 class _Tracer(fx.Tracer):
@@ -28,6 +46,13 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         return isinstance(module, self._opaque) or bool(super().is_leaf_module(module, name))
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        given = super().call_module(m, forward, args, kwargs)
+        name = self.path_of_module(m)
+        if isinstance(given, fx.Proxy) and not self.is_leaf_module(m, name):
+            given.node.meta.setdefault(_GIVEN_BY, []).append(name)
+        return given
 
 
 def blocks_of(backbone: nn.Module) -> Blocks:
@@ -61,8 +86,27 @@ def cut(backbone: nn.Module, learning: Sequence[str]) -> tuple[nn.Module | None,
     first = next((place for place, node in enumerate(nodes) if _parameters_of(node, backbone) & names), len(nodes))
     passing = next((node for place in reversed(range(first)) if (node := _passing(nodes, place)) is not None), None)
     if passing is None:
-        return None, fx.GraphModule(backbone, graph)
+        return None, _half(backbone, graph)
     return _before(backbone, graph, passing), _after(backbone, graph, passing)
+
+
+def last_maps(half: nn.Module) -> str:
+    """The name of the convolution in a half of `cut` at whose end maps are only made coarser, else "" for all of it.
+
+    A VGG ends with convolution, ReLU and pooling: the convolution has four times the places that the half gives.
+    """
+    assert isinstance(half, fx.GraphModule)
+    (node,) = next(node for node in half.graph.nodes if node.op == "output").all_input_nodes
+    pooled = False
+    while node.op == "call_module":
+        module = half.get_submodule(str(node.target))
+        if isinstance(module, nn.Conv2d):
+            return str(node.target) if pooled else ""
+        if not isinstance(module, Block) and any(weight.ndim > 1 for weight in module.parameters()):
+            return ""
+        pooled |= isinstance(module, _POOLING)
+        (node,) = node.all_input_nodes
+    return ""
 
 
 def _trace(backbone: nn.Module) -> fx.Graph:
@@ -108,14 +152,30 @@ def _before(root: nn.Module, graph: fx.Graph, passing: fx.Node) -> nn.Module:
     part, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     _copy_needed(graph, [passing], part, copies)
     part.output(copies[passing])
-    return fx.GraphModule(root, part)
+    return _half(root, part)
 
 
 def _after(root: nn.Module, graph: fx.Graph, passing: fx.Node) -> nn.Module:
     part, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     copies[passing] = part.placeholder("values")
     _copy_needed(graph, [node for node in graph.nodes if node.op == "output"], part, copies)
-    return fx.GraphModule(root, part)
+    return _half(root, part)
+
+
+def _half(root: nn.Module, graph: fx.Graph) -> fx.GraphModule:
+    half = fx.GraphModule(root, graph)
+    modules = dict(half.named_modules())
+    for node in list(half.graph.nodes):
+        given = node
+        for name in node.meta.get(_GIVEN_BY, ()):
+            if name in modules:  # a block without layers that are called is none
+                modules[name].__class__ = Block
+                with half.graph.inserting_after(given):
+                    passed = half.graph.call_module(name, (given,))
+                given.replace_all_uses_with(passed, delete_user_cb=lambda user, passed=passed: user is not passed)
+                given = passed
+    half.recompile()
+    return half
 
 
 def _copy_needed(graph: fx.Graph, wanted: list[fx.Node], part: fx.Graph, copies: dict[fx.Node, fx.Node]) -> None:

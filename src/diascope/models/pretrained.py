@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from diascope.config import ModelConfig
 from diascope.errors import ConfigError
 from diascope.models.backbone import ExpectedInput, expected_input, load_backbone, weights_digest, weights_file
-from diascope.models.cutting import Blocks, blocks_of, cut
+from diascope.models.cutting import Blocks, blocks_of, cut, last_maps
 from diascope.models.layers import dense_layers
 from diascope.models.own import with_streams
 from diascope.models.weights import glorot_uniform
@@ -22,15 +22,28 @@ NORMALIZATIONS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._Inst
 
 
 class Pretrained(nn.Module):
-    """Images (B, C, H, W) in [0, 1] -> logits (B, outputs): the tail behind the frozen part."""
+    """Images (B, C, H, W) in [0, 1] -> logits (B, outputs): the tail behind the frozen part.
+
+    Activation maps explain what reaches the pooling; or, of a backbone that ends with a pooling of its own, the
+    convolution before that.
+    """
 
     def __init__(self, frozen: "Frozen", tail: nn.Module) -> None:
         super().__init__()
         self.frozen, self.tail = frozen, tail
+        name, last = ("tail", tail) if isinstance(tail, Tail) else ("frozen", frozen)
+        assert last.backbone is not None
+        self.cam_layer = ".".join(filter(None, (name, "backbone", last_maps(last.backbone))))
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.tail(self.frozen(images))
         return logits
+
+    def cam_maps(self, layer: str, values: Tensor) -> Tensor:
+        """What a layer gives as maps (B, C, H, W); as it is where that cannot be done."""
+        pool = self.tail.pool if isinstance(self.tail, Tail) else self.frozen.pool
+        assert pool is not None
+        return values if isinstance(self.get_submodule(layer), nn.Conv2d) else pool.maps(values)
 
 
 class Frozen(nn.Module):
@@ -64,12 +77,15 @@ class Pooling(nn.Module):
     """What a block gives -> (B, F): the means over its places, all its values, or both one after the other.
 
     Maps are (B, C, H, W), or (B, H, W, C) where `channels_last`; tokens (B, L, C), of which the first `prefix` belong
-    to no place. Values are flattened place by place, each with its channels: Keras' order.
+    to no place, and the others to the places of `grid` (rows, columns), row by row, where that is known. Values are
+    flattened place by place, each with its channels: Keras' order.
     """
 
-    def __init__(self, kind: str, *, channels_last: bool = False, prefix: int = 0) -> None:
+    def __init__(
+        self, kind: str, *, channels_last: bool = False, prefix: int = 0, grid: tuple[int, int] | None = None
+    ) -> None:
         super().__init__()
-        self.kind, self.channels_last, self.prefix = kind, channels_last, prefix
+        self.kind, self.channels_last, self.prefix, self.grid = kind, channels_last, prefix, grid
 
     def forward(self, maps: Tensor) -> Tensor:
         if maps.ndim == 4 and not self.channels_last:
@@ -79,6 +95,14 @@ class Pooling(nn.Module):
             return places.mean(1)
         flat = maps.flatten(1)
         return flat if self.kind == "flatten" else torch.cat([flat, places.mean(1)], dim=1)
+
+    def maps(self, values: Tensor) -> Tensor:
+        """What a block gives -> maps (B, C, H, W); tokens that do not fill the grid stay as they are."""
+        if values.ndim == 4 and self.channels_last:
+            return values.permute(0, 3, 1, 2)
+        if values.ndim == 3 and self.grid and values.shape[1] == self.prefix + self.grid[0] * self.grid[1]:
+            return values[:, self.prefix :].mT.reshape(len(values), -1, *self.grid)
+        return values
 
 
 class Tail(nn.Module):
@@ -217,7 +241,8 @@ def _learning(config: ModelConfig, blocks: int) -> int:
 def _pooling(config: ModelConfig, backbone: nn.Module) -> Pooling:
     channels_last = str(getattr(backbone, "output_fmt", "NCHW")) == "NHWC"
     prefix: int = getattr(backbone, "num_prefix_tokens", 0)
-    return Pooling(config.pooling, channels_last=channels_last, prefix=prefix)
+    grid = getattr(getattr(backbone, "patch_embed", None), "grid_size", None)  # which is of these images' size
+    return Pooling(config.pooling, channels_last=channels_last, prefix=prefix, grid=grid and (grid[0], grid[1]))
 
 
 def _scale(expected: ExpectedInput, config: ModelConfig, wide: int, scale: Scale | None) -> Scale:

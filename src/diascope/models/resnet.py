@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from diascope.config.depth import LAYERS, residual_plan
+from diascope.config.depth import residual_plan
 from diascope.models.layers import Dropout, Pointwise
 from diascope.models.normalization import BatchNorm
 from diascope.models.weights import he_normal
@@ -26,6 +26,8 @@ def smallest_image(*, stages: int, stem: str) -> int:
 
 class ResNet(nn.Module):
     """Stem, stages of residual blocks, global average pooling, [dropout], one dense layer."""
+
+    cam_layer = "stages"  # what the last block gives: its last convolution, on the branch, is but a part of that
 
     def __init__(
         self,
@@ -55,7 +57,6 @@ class ResNet(nn.Module):
                 layers.add_module(f"block{number + 1}", Block(channels, width, stride, block, normalization))
                 channels = width * EXPANSION[block]
             self.stages.add_module(f"stage{stage + 1}", layers)
-        self.cam_layer = f"stages.stage{stages}.block{plan[-1]}.residue.conv{LAYERS[block]}"  # the last convolution
         self.dropout = Dropout(dropout) if dropout > 0 else nn.Identity()
         self.output = nn.Linear(channels, outputs)
 
@@ -78,7 +79,7 @@ class Block(nn.Module):
     def __init__(self, channels: int, width: int, stride: int, kind: str, normalization: str) -> None:
         super().__init__()
         leaving = width * EXPANSION[kind]
-        self.shortcut: nn.Module = nn.Identity()  # registered first: the last convolution shall be the last one found
+        self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or channels != leaving:
             self.shortcut = nn.Sequential(*_normalized(channels, leaving, 1, stride, normalization).values())
         shapes: tuple[tuple[int, int, int], ...]
