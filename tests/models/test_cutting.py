@@ -150,6 +150,27 @@ def test_where_two_tensors_pass_the_cut_is_made_before() -> None:
     assert torch.equal(after(before(given)), model.forward_features(given))
 
 
+def test_a_network_that_keeps_what_it_computed_is_refused() -> None:
+    class Keeping(nn.Module):
+        """As LeViT does."""
+
+        feature_info = ({"module": "first"},)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.kept = nn.Conv2d(3, 3, 1), dict[str, torch.Tensor]()
+
+        def forward_features(self, given: torch.Tensor) -> torch.Tensor:
+            return self.kept.setdefault("maps", self.first(given)) + given
+
+    model = Keeping()
+    blocks_of(model)
+    with pytest.raises(
+        ConfigError, match=r"a Keeping cannot be divided into blocks: torch.fx cannot follow it [^\n]*$"
+    ):
+        cut(model, ["first.weight", "first.bias"])
+
+
 @pytest.mark.parametrize(
     ("module", "forward", "said"),
     [

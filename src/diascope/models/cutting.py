@@ -114,9 +114,12 @@ def _trace(backbone: nn.Module) -> fx.Graph:
     forward: Any = backbone.forward_features
     parameters = list(signature(forward).parameters.values())
     try:
-        return _Tracer().trace(backbone, {parameter.name: parameter.default for parameter in parameters[1:]})
+        graph = _Tracer().trace(backbone, {parameter.name: parameter.default for parameter in parameters[1:]})
+        graph.lint()  # a network that keeps what it computed for itself brings parts of an earlier trace
+        return graph
     except Exception as error:  # code of timm that torch.fx cannot follow may raise anything
-        raise _refusal(backbone, f"torch.fx cannot follow it ({type(error).__name__}: {error})") from error
+        told = str(error).partition("\n")[0]
+        raise _refusal(backbone, f"torch.fx cannot follow it ({type(error).__name__}: {told})") from error
 
 
 def _end(order: dict[str, int], module: str) -> int:
