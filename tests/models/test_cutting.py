@@ -165,9 +165,7 @@ def test_a_network_that_keeps_what_it_computed_is_refused() -> None:
 
     model = Keeping()
     blocks_of(model)
-    with pytest.raises(
-        ConfigError, match=r"a Keeping cannot be divided into blocks: torch.fx cannot follow it [^\n]*$"
-    ):
+    with pytest.raises(ConfigError, match=r"a Keeping cannot be divided .*torch.fx cannot follow it [^\n]*$"):
         cut(model, ["first.weight", "first.bias"])
 
 
