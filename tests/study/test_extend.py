@@ -170,7 +170,10 @@ def test_other_weights_to_begin_with_make_a_run_stale(tmp_path: Path) -> None:
     ("settings", "said"),
     [
         (("split.seed=1",), r"learned from \d+ of the 8 images that only/fold0-seed0 is to be judged on"),
-        (("model.base_channels=3",), "a run of another network than that of arm only: model"),
+        (
+            ("model.base_channels=3",),
+            r"arm only: .* a run of another network, .*: model.base_channels 2, not 3",
+        ),
         (("data.image_size=32",), r"image_size \[16, 16\], not \[32, 32\]"),
         (("data.channels=3",), "channels 1, not 3"),
     ],
