@@ -4,6 +4,8 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,15 @@ def test_help_does_not_import_what_it_does_not_need() -> None:
         "heavy = {'torch', 'numpy', 'pandas', 'sklearn', 'altair', 'pydantic'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
+
+
+def test_benchmarks_import_what_there_is() -> None:
+    files = sorted((Path(__file__).parent.parent / "benchmarks").rglob("*.py"))
+    assert len(files) > 10
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "diascope":
+                module = import_module(str(node.module))
+                for name in (alias.name for alias in node.names):
+                    inside = hasattr(module, "__path__") and find_spec(f"{node.module}.{name}")
+                    assert hasattr(module, name) or inside, f"{file.name}: {node.module} has no {name}"

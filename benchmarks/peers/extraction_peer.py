@@ -9,12 +9,13 @@ from time import perf_counter
 
 import torch
 from extraction import BACKBONE, weights
+from joblib import cpu_count
 
 from diascope.data.cache import load_images
 from diascope.data.index import open_index
 from diascope.features import FeatureSource, obtain
 from diascope.studyfile import parse_study
-from diascope.training.process import cores, prepare_process
+from diascope.training.process import prepare_process
 
 TEXT = "name: benchmark\ndata: {source: manifest.csv, image_size: 224, channels: 3}\n"
 
@@ -28,7 +29,7 @@ def main() -> None:
     started = perf_counter()
     _, cache, _ = load_images(index, arm.data)
     decoding = perf_counter() - started
-    prepare_process(cores())
+    prepare_process(cpu_count())
     source = FeatureSource(cache.folder / "pixels.npy", cache.content, arm.model, 0, precision)
     times: list[float] = []
     started = perf_counter()
