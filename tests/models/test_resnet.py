@@ -8,7 +8,7 @@ import torchvision
 from torch import nn
 
 from diascope.config import ModelConfig
-from diascope.models import build_model
+from diascope.models import build_model, cam_layer
 from diascope.models.normalization import BatchNorm
 from diascope.models.resnet import Block, ResNet
 
@@ -149,3 +149,12 @@ def test_normalization_has_the_usual_numbers():
 def test_dropout_stands_before_the_output():
     names = [name for name, module in build(depth=8, dropout=0.3).named_modules() if type(module).__name__ == "Dropout"]
     assert names == ["dropout"]
+
+
+def test_activation_maps_explain_what_the_last_block_gives():
+    model = build(channels=1, classes=2, image_size=(32, 32))
+    assert cam_layer(model) == "stages"
+    given = []
+    model.get_submodule("stages").register_forward_hook(lambda module, taken, maps: given.append(maps))
+    logit = model.eval()(torch.rand(2, 1, 32, 32))
+    torch.testing.assert_close(model.output(given[0].mean(dim=(2, 3))), logit)

@@ -14,6 +14,7 @@ from PIL import Image
 from pretraining import CPU, TEXT, TUNED, cells_of, tasks_of, train
 from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -476,6 +477,19 @@ def test_a_logistic_regression_judges_as_scikit_learn_does_even_on_features_of_b
     np.testing.assert_allclose(found, expected.predict_proba(values[data.validation])[:, 1], atol=1e-5)
     again = predict_rows(task, data.validation, "last", CPU)[:, 1]
     np.testing.assert_allclose(again, found, atol=1e-6)
+    (epoch,) = history(task.folder)
+    assert epoch["validation_loss"] == pytest.approx(log_loss(data.labels[data.validation], found), abs=1e-5)
+
+
+def test_a_start_that_there_is_not_is_told_before_images_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(*given: object, **named: object) -> None:
+        pytest.fail("images are decoded")
+
+    monkeypatch.setattr("diascope.study.plan.load_images", decode)
+    with pytest.raises(ConfigError, match="the study has no arm 'bb'"):
+        cells_of(tmp_path, "{a: {training.start_from: 'arm:bb'}, b: {}}")
 
 
 def test_a_checkpoint_that_counts_other_things_is_of_another_version_and_begins_anew(tmp_path: Path) -> None:

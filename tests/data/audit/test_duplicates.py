@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from planted_images import CHANGES, OPTIONS, Planted
 from scipy.fft import dctn
 
+from diascope.data.audit import duplicates
 from diascope.data.audit.alignment import agreement
 from diascope.data.audit.candidates import LIMIT, TABLES, candidates
 from diascope.data.audit.duplicates import find_duplicates
@@ -104,6 +105,22 @@ def test_where_hardly_an_image_shows_anything_there_is_nothing_to_compare(tmp_pa
         planted.add(f"blank-{level}.png", np.full((48, 48), 20 * level, np.uint8), ("nevus", "melanoma")[level % 2])
     found = find_duplicates(planted.audited(split=False).facts)
     assert (len(found.pairs), found.blank) == (0, 8)
+
+
+def test_pairs_are_aligned_in_blocks_and_each_keeps_its_agreement(tmp_path, monkeypatch):
+    planted = Planted(tmp_path, 30)
+    for number in range(6):
+        planted.change(number, lambda pixels: pixels[::-1], f"turned-{number}.png")
+    facts = planted.audited(split=False).facts
+    whole = find_duplicates(facts)
+    assert whole.aligned > 8
+    monkeypatch.setattr(duplicates, "_BLOCK", 4)
+    monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "other"))
+    said = []
+    found = find_duplicates(facts, lambda done, total: said.append(done))
+    assert said == [*range(4, whole.aligned, 4), whole.aligned]
+    assert found.pairs.tolist() == whole.pairs.tolist() == [[number, 30 + number] for number in range(6)]
+    np.testing.assert_allclose(found.agreement, whole.agreement)
 
 
 def test_the_search_is_kept(tmp_path):
