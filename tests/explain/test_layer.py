@@ -152,3 +152,14 @@ def test_a_layer_that_is_not_called_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="layer idle: the network does not call it"):
         attribute(Idle(), images("test_resnet"), torch.tensor([0, 1]), layer="idle")
+
+
+def test_what_only_holds_layers_is_none() -> None:
+    class Listed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = nn.ModuleList([nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3)])
+
+    assert layer_name(Listed(), "1") == "parts.1"
+    with pytest.raises(ConfigError, match="Listed has no such layer"):
+        layer_name(Listed(), "parts")
