@@ -101,6 +101,14 @@ def test_what_is_asked_for_is_used(root: Path) -> None:
     assert store.entries()[0].used > 1000
 
 
+@pytest.mark.parametrize("content", ['{"source": "a test", "images": "many"}', '{"source": "a test"}', "[3]"])
+def test_a_manifest_that_says_nothing_of_use_is_as_good_as_none(root: Path, content: str) -> None:
+    file = store.obtain("features", KEY, is_whole, build)[0] / "manifest.json"
+    file.write_text(content)
+    assert store.read_manifest(file.parent) is None
+    assert [(entry.images, entry.whole) for entry in store.entries()] == [(0, False)]
+
+
 def test_a_memory_that_cannot_be_replaced_leaves_nothing_behind(root: Path) -> None:
     (root / "text" / "a.json").mkdir(parents=True)
     assert store.remembered(root / "text" / "a.json") == {}

@@ -167,7 +167,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    return content if isinstance(content, dict) and isinstance(content.get("images"), int) else None
 
 
 def require_space(folder: Path, size: int, what: str, smaller: str) -> None:
@@ -282,7 +282,7 @@ def _kept(kind: str, folder: Path) -> Kept:
         kind=kind,
         key=folder.name.removesuffix(_BUILDING),
         source=str(manifest.get("source", "")),
-        images=int(manifest.get("images", 0)),
+        images=manifest.get("images", 0),
         size=_size(folder),
         used=used,
         whole=bool(manifest) and not unfinished,
