@@ -312,6 +312,8 @@ def test_other_weights_than_a_run_was_trained_behind_are_refused(tmp_path: Path)
     make_weights(file, 1)
     with pytest.raises(RunError, match="holds other weights than this run was trained behind"):
         load_model(task.folder)
+    (cell,) = cells_of(tmp_path, f"{{head: {{model.weights: {file}}}}}")
+    assert (cell.state, cell.why) == ("stale", f"{file} holds other weights than it did")
 
 
 def test_images_of_another_size_than_the_weights_know_are_noted(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from diascope.config import RunConfig
 from diascope.findings import Finding
+from diascope.models.pretrained import weights_identity
 from diascope.runs.folder import RunFolder
 
 MOST = 4  # changes that are named
@@ -16,7 +17,8 @@ _FILES = "the images, their labels or sides, the code of a network, or the weigh
 def what_changed(folder: RunFolder, config: RunConfig) -> str:
     """`training.epochs was 6 and is 2`; where the configuration is the same, it is the files."""
     try:
-        before = dict(_leaves(json.loads(folder.config.read_text(encoding="utf-8"))["config"]))
+        tree = json.loads(folder.config.read_text(encoding="utf-8"))
+        before = dict(_leaves(tree["config"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
     now = dict(_leaves(config.model_dump(mode="json", exclude=_ELSEWHERE)))
@@ -24,6 +26,8 @@ def what_changed(folder: RunFolder, config: RunConfig) -> str:
     keys += [key for key in before if key not in now and key.partition(".")[0] not in _ELSEWHERE]
     named = [f"{key} was {json.dumps(before[key])} and is {json.dumps(now.get(key))}" for key in keys[:MOST]]
     rest = f" and {len(keys) - MOST} more" if len(keys) > MOST else ""
+    if not named and config.model.kind == "pretrained" and tree.get("weights") != weights_identity(config.model):
+        return f"{config.model.weights} holds other weights than it did"
     return ", ".join(named) + rest if named else _FILES
 
 
