@@ -161,10 +161,8 @@ def test_progress_counts_to_the_end(source: FeatureSource) -> None:
     assert told == [(0, IMAGES), (8, IMAGES), (16, IMAGES), (IMAGES, IMAGES)]
 
 
-def test_what_was_cut_off_goes_on_where_it_stopped(
-    source: FeatureSource, monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
-) -> None:
-    whole = obtain(source, CPU).read_bytes()
+def cut_off_in_another_cache(source: FeatureSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop an extraction after 16 images."""
     monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "other"))
     monkeypatch.setattr(features, "_SYNC_SECONDS", 0)
 
@@ -174,6 +172,13 @@ def test_what_was_cut_off_goes_on_where_it_stopped(
 
     with pytest.raises(KeyboardInterrupt):
         obtain(source, CPU, interrupt)
+
+
+def test_what_was_cut_off_goes_on_where_it_stopped(
+    source: FeatureSource, monkeypatch: pytest.MonkeyPatch, cache: Path, tmp_path: Path
+) -> None:
+    whole = obtain(source, CPU).read_bytes()
+    cut_off_in_another_cache(source, tmp_path, monkeypatch)
     (unfinished,) = store.entries()
     assert not unfinished.whole
     told: list[int] = []
@@ -187,15 +192,7 @@ def test_what_was_cut_off_on_one_device_goes_on_on_another_with_larger_batches(
 ) -> None:
     obtain(source, CPU)
     whole = np.array(open_features(source))
-    monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "other"))
-    monkeypatch.setattr(features, "_SYNC_SECONDS", 0)
-
-    def interrupt(done: int, total: int) -> None:
-        if done == 16:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        obtain(source, CPU, interrupt)
+    cut_off_in_another_cache(source, tmp_path, monkeypatch)
     monkeypatch.setattr(features, "_BATCH", {"cpu": 10})
     told: list[int] = []
     obtain(source, CPU, lambda done, total: told.append(done))

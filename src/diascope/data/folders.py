@@ -84,7 +84,7 @@ def _refuse_masks(root: Path, folders: list[Path]) -> None:
 
 def _add_class(scan: _Scan, folder: Path, side: str | None) -> None:
     before, ignored_before = len(scan.images), len(scan.ignored)
-    for entry in _walk(folder, ()):
+    for entry in files_below(folder):
         if _is_image(entry):
             scan.images.append((_relative(scan, entry.path), folder.name, side))
         else:
@@ -96,15 +96,18 @@ def _add_class(scan: _Scan, folder: Path, side: str | None) -> None:
         raise DataError(what, where=str(folder), remedy=f"remove the folder, or convert its files to one of {_known()}")
 
 
-def _walk(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator["os.DirEntry[str]"]:
-    """Files at any depth; a symbolic link back to a folder above is not followed."""
+def files_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator["os.DirEntry[str]"]:
+    """Files at any depth, in order; a symbolic link is followed, but not back to a folder `above`.
+
+    Hidden ones are left out. Raises DataError for a folder that cannot be listed.
+    """
     status = folder.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:
         return
     for entry in _visible(folder):
         if entry.is_dir():
-            yield from _walk(Path(entry.path), (*above, here))
+            yield from files_below(Path(entry.path), (*above, here))
         else:
             yield entry
 

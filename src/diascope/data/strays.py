@@ -2,6 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
+from diascope.data.folders import files_below
 from diascope.data.index import ImageIndex
 from diascope.data.truth import Truth
 
@@ -11,7 +12,7 @@ def strays(truth: Truth, index: ImageIndex) -> list[str]:
     if truth.folder is None:
         return []
     found = [_of_boxes(truth, index)] if (truth.folder / "boxes.csv").is_file() else []
-    found += [_of_masks(truth.folder / "masks", truth, index)] if (truth.folder / "masks").is_dir() else []
+    found += [_of_masks(truth.masks, truth, index)] if truth.masks is not None else []
     return [clause for clause in found if clause]
 
 
@@ -26,7 +27,7 @@ def _of_boxes(truth: Truth, index: ImageIndex) -> str:
 
 
 def _of_masks(folder: Path, truth: Truth, index: ImageIndex) -> str:
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    files = [Path(entry.path) for entry in files_below(folder)]
     if not files:
         return "masks/ has no files"
     of_images = {truth.mask_file(row) for row in range(len(index.paths))}

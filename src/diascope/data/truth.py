@@ -73,6 +73,12 @@ class Truth:
         """Where boxes.csv and masks/ would lie; None where there is no such place: drawn images, an npz."""
         return Path(self._index.source).parent if isinstance(self._index.origin, Files) else None
 
+    @cached_property
+    def masks(self) -> Path | None:
+        """The folder of masks, if there is one: asked once, not for each of many images."""
+        place = None if self.folder is None else self.folder / "masks"
+        return place if place is not None and place.is_dir() else None
+
     def mask_place(self, row: int) -> str | None:
         """The path of an image's mask in masks/, but for its suffix; None where there is no place for one."""
         path = self._index.paths[row]
@@ -87,9 +93,9 @@ class Truth:
     def mask_file(self, row: int) -> Path | None:
         """The file of an image's mask, if there is one."""
         place = self.mask_place(row)
-        if self.folder is None or place is None:
+        if self.masks is None or place is None:
             return None
-        file = self.folder / "masks" / place
+        file = self.masks / place
         return next((found for found in (file, file.with_suffix(".png")) if found.is_file()), None)
 
     def named_in_boxes(self, row: int) -> str | None:

@@ -35,6 +35,14 @@ def test_masks_of_the_images_pass(tmp_path: Path) -> None:
     assert (found.outcome, found.evidence) == ("passed", {"known": 3})
 
 
+def test_masks_behind_a_link_are_the_images_too(tmp_path: Path) -> None:
+    told(tmp_path / "elsewhere", ["a/1.png", "a/2.png"])
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks/a").symlink_to(tmp_path / "elsewhere/masks/a")
+    found = told(tmp_path, [])
+    assert (found.outcome, found.evidence) == ("passed", {"known": 2})
+
+
 def test_where_none_fits_the_right_place_is_told(tmp_path: Path) -> None:
     found = told(tmp_path, ["2.png"], ["moles/b/3.png", "moles/b/3.png", "moles/a/1.png"])
     assert (found.outcome, found.severity, found.evidence) == ("issue", "warning", {"known": 0})
