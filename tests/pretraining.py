@@ -1,10 +1,15 @@
 """Small studies of a pretrained network, without weights of its own, for the tests of features and fine-tuning."""
 
+import csv
 from pathlib import Path
 
+import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from diascope.engine import RunTask, execute
+from diascope.models.backbone import load_backbone
+from diascope.runs.folder import HISTORY_COLUMNS
 from diascope.study.extraction import prepare_features
 from diascope.study.plan import Cell, plan, read_images
 from diascope.studyfile import parse_study
@@ -36,3 +41,21 @@ def tasks_of(folder: Path, arms: str, *settings: str) -> list[RunTask]:
 def train(task: RunTask) -> None:
     for _ in execute(task, device="cpu"):
         pass
+
+
+def history(folder: Path) -> list[dict[str, float]]:
+    """Without the seconds."""
+    with (folder / "history.csv").open(newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    return [{name: row[name] for name in HISTORY_COLUMNS if name != "seconds"} for row in rows]
+
+
+def predictions(folder: Path, checkpoint: str) -> np.ndarray:
+    with (folder / "predictions.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["checkpoint"] == checkpoint]
+    return np.array([float(row["p_melanoma"]) for row in rows])
+
+
+def make_weights(file: Path, seed: int) -> None:
+    state = load_backbone("test_resnet", None, channels=3, image_size=(32, 32), seed=seed).state_dict()
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, file)

@@ -1,54 +1,29 @@
-"""Studies of pretrained networks from the file to the run folders: heads together, arms that begin with others."""
+"""Studies of pretrained networks from the file to the run folders: what is saved, weights, features."""
 
-import csv
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pretraining import CPU, TEXT, TUNED, cells_of, tasks_of, train
-from safetensors.torch import load_file, save_file
+from pretraining import CPU, TEXT, TUNED, cells_of, history, make_weights, predictions, tasks_of, train
+from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from diascope.data.store import entries
-from diascope.engine import RunTask, execute, execute_together, load_model, predict_rows, together_key
-from diascope.engine.network import new_network
-from diascope.errors import ConfigError, RunError
+from diascope.engine import execute, load_model, predict_rows
+from diascope.errors import RunError
 from diascope.features import FeatureSource, open_features
-from diascope.models.backbone import load_backbone
-from diascope.runs.folder import HISTORY_COLUMNS, RunFolder
+from diascope.runs.folder import RunFolder
 from diascope.study.checks import other_sizes
-from diascope.study.executors import Event, Failed, Finished, Started
-from diascope.study.executors.processes import ProcessExecutor
-from diascope.study.executors.serial import SerialExecutor
 from diascope.study.extraction import prepare_features
-from diascope.study.sharing import share
 from diascope.studyfile import parse_study
-from diascope.training.loop import Epoch
 
-
-def history(folder: Path) -> list[dict[str, float]]:
-    """Without the seconds."""
-    with (folder / "history.csv").open(newline="") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    return [{name: row[name] for name in HISTORY_COLUMNS if name != "seconds"} for row in rows]
-
-
-def predictions(folder: Path, checkpoint: str) -> np.ndarray:
-    with (folder / "predictions.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["checkpoint"] == checkpoint]
-    return np.array([float(row["p_melanoma"]) for row in rows])
-
-
-TWO = "{model: {mode: finetune, unfreeze: 2}}"
 VARIANTS = {
     "head": "{}",
     "linear": "{model.dense: null, model.dropout: 0, model.pooling: flatten}",
@@ -100,207 +75,6 @@ def test_a_run_that_is_cut_after_every_epoch_ends_with_the_same_bits(arm: str, t
     assert history(cut.folder) == history(whole.folder)
     for name in ("last.safetensors", "best.safetensors", "predictions.csv"):
         assert (cut.folder / name).read_bytes() == (whole.folder / name).read_bytes()
-
-
-# ---- heads together ----
-
-HEADS = """{
-  adam: {}, sgd: {training.optimizer: sgd, training.momentum: 0.9}, slow: {training.learning_rate: 1e-3},
-  plain: {model.dropout: 0}, stops: {training.learning_rate: 0.2, training.early_stopping: 2},
-  weighted: {training.class_weights: balanced, training.label_smoothing: 0.1}
-}"""
-
-
-def test_heads_together_have_the_histories_of_heads_alone(tmp_path: Path) -> None:
-    settings = ("seeds=2", "training.epochs=20")
-    together = tasks_of(tmp_path / "together", HEADS, *settings)
-    alone = tasks_of(tmp_path / "alone", HEADS, *settings)
-    assert len({together_key(task) for task in together}) == 1
-    assert all(isinstance(event, Event) for event in SerialExecutor("cpu")(together))
-    for one, other in zip(together, alone, strict=True):
-        train(other)
-        first, second = history(one.folder), history(other.folder)
-        assert len(first) == len(second)
-        for row, expected in zip(first, second, strict=True):
-            assert row == pytest.approx(expected, abs=1e-5), one.name
-        np.testing.assert_allclose(predictions(one.folder, "last"), predictions(other.folder, "last"), atol=1e-4)
-    stopped = [
-        json.loads((task.folder / "done.json").read_text())["epochs"] for task in together if task.arm == "stops"
-    ]
-    assert max(stopped) < 20
-
-
-def test_heads_that_are_cut_go_on_together(tmp_path: Path) -> None:
-    whole = tasks_of(tmp_path / "whole", HEADS, "training.epochs=6")
-    cut = tasks_of(tmp_path / "cut", HEADS, "training.epochs=6")
-    list(execute_together(whole, device="cpu"))
-    for _ in range(40):
-        left = [task for task in cut if not RunFolder(task.folder).done.exists()]
-        if not left:
-            break
-        told = execute_together(left, device="cpu")
-        for _ in range(len(left) + 1):
-            next(told, None)
-        told.close()  # type: ignore[attr-defined]
-    for one, other in zip(whole, cut, strict=True):
-        for row, expected in zip(history(other.folder), history(one.folder), strict=True):
-            assert row == pytest.approx(expected, abs=1e-5)
-
-
-def test_a_head_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
-    tasks = tasks_of(tmp_path, "{good: {}, bad: {training.optimizer: sgd, training.learning_rate: 1e30}}")
-    events = list(SerialExecutor("cpu")(tasks))
-    ended = {event.task.arm: type(event) for event in events if isinstance(event, Finished | Failed)}
-    assert ended == {"good": Finished, "bad": Failed}
-    assert "training loss is nan" in RunFolder(tasks[1].folder).error.read_text()
-
-
-def test_workers_share_the_heads_and_each_is_told(tmp_path: Path) -> None:
-    tasks = tasks_of(tmp_path, HEADS)
-    events = list(ProcessExecutor(2, "cpu")(tasks))
-    for kind in (Started, Finished):
-        assert sorted(event.task.name for event in events if isinstance(event, kind)) == sorted(
-            task.name for task in tasks
-        )
-
-
-def test_which_runs_train_together(tmp_path: Path) -> None:
-    arms = """{head: {}, other-rate: {training.learning_rate: 1e-3}, wider: {model.dense: [9]}, bf: {training.precision:
-      bf16}, logistic: {model.head: logistic, model.dense: null, model.dropout: 0}, tuned: {model.mode: finetune},
-      online: {augmentation.horizontal_flip: 0.5, model.augmented_copies: 0}, large: {model.dense: [100000]},
-      net: {model.name: alexnet}}"""
-    keys = {task.arm: together_key(task) for task in tasks_of(tmp_path, arms)}
-    assert keys["head"] == keys["other-rate"] is not None
-    assert len({keys["head"], keys["wider"], keys["bf"]}) == 3
-    assert [arm for arm, key in keys.items() if key is None] == ["logistic", "tuned", "online", "large", "net"]
-
-
-# ---- arms that begin with others ----
-
-
-def happens(tasks: Sequence[RunTask]) -> list[tuple[str, str]]:
-    events = share(SerialExecutor("cpu"), tasks)
-    return [
-        (type(event).__name__, event.task.arm) for event in events if isinstance(event, Started | Finished | Failed)
-    ]
-
-
-def test_an_arm_begins_with_another_ones_best_weights(tmp_path: Path) -> None:
-    tuned, head = tasks_of(tmp_path, f"{{tuned: {TUNED}, head: {{}}}}")
-    assert happens([tuned, head]) == [
-        ("Started", "head"),
-        ("Finished", "head"),
-        ("Started", "tuned"),
-        ("Finished", "tuned"),
-    ]
-    first = new_network(tuned).state_dict()
-    for name, tensor in load_file(RunFolder(head.folder).best).items():
-        assert torch.equal(first[f"head.{name}"], tensor)
-    assert history(tuned.folder)[0]["validation_loss"] != history(head.folder)[0]["validation_loss"]
-
-
-def test_what_an_arm_begins_with_is_part_of_its_identity(tmp_path: Path) -> None:
-    arms = f"{{head: {{}}, tuned: {TUNED}}}"
-    before = {task.arm: task.run_id for task in tasks_of(tmp_path, arms)}
-    after = {
-        task.arm: task.run_id for task in tasks_of(tmp_path, arms.replace("head: {}", "head: {training.epochs: 4}"))
-    }
-    assert before["head"] != after["head"]
-    assert before["tuned"] != after["tuned"]
-
-
-@pytest.mark.parametrize("unfreeze", ["2", "all"])
-def test_more_blocks_may_learn_than_in_the_run_before(unfreeze: str, tmp_path: Path) -> None:
-    arms = (
-        "{one: {model: {mode: finetune}}, "
-        f"more: {{model: {{mode: finetune, unfreeze: {unfreeze}}}, training.start_from: 'arm:one'}}}}"
-    )
-    one, more = tasks_of(tmp_path, arms)
-    plain = new_network(replace(more, start=None)).state_dict()
-    train(one)
-    best = load_file(RunFolder(one.folder).best)
-    begun = new_network(more).state_dict()
-    assert set(best) < set(begun)
-    for name, tensor in begun.items():
-        assert torch.equal(tensor, best.get(name, plain[name])), name
-    assert any(not torch.equal(best[name], plain[name]) for name in best if name.startswith("backbone."))
-
-
-def test_a_head_goes_on_behind_the_weights_that_it_learned_behind_and_no_others(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        make_weights(tmp_path / f"{name}.safetensors", ord(name))
-    (tmp_path / "same.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes())
-    arms = (
-        "{{head: {{model.weights: {0}/a.safetensors}}, tuned: {{model: {{mode: finetune, "
-        "weights: {0}/{1}.safetensors}}, training.start_from: 'arm:head'}}}}"
-    )
-    assert len(cells_of(tmp_path, arms.format(tmp_path, "same"))) == 2
-    with pytest.raises(RunError, match=r"arm tuned: .*arm head: model\.weights"):
-        cells_of(tmp_path, arms.format(tmp_path, "b"))
-
-
-def test_a_head_that_learned_behind_drawn_weights_goes_on_behind_the_same_ones(tmp_path: Path) -> None:
-    (first,) = tasks_of(tmp_path / "first", "{head: {}}")
-    train(first)
-    paths = [first.data.paths[row] for row in first.data.training]
-    (tmp_path / "first/folds.json").write_text(json.dumps({"folds": [{"training": paths}]}))
-    arms = f"{{tuned: {{model.mode: finetune, training.start_from: {first.folder}}}}}"
-    assert len(cells_of(tmp_path / "same", arms)) == 1
-    with pytest.raises(RunError, match=r'model\.weights "random 0", not "random 1"'):
-        cells_of(tmp_path / "other", arms, "seeds=2")
-
-
-def test_when_the_first_run_fails_the_other_is_told_so(tmp_path: Path) -> None:
-    arms = f"{{head: {{training.optimizer: sgd, training.learning_rate: 1e30}}, tuned: {TUNED}}}"
-    tasks = tasks_of(tmp_path, arms)
-    told = list(share(SerialExecutor("cpu"), tasks))
-    failed = {event.task.arm: event.problem for event in told if isinstance(event, Failed)}
-    assert "training loss is nan" in failed["head"]
-    assert "the run that it begins with did not finish" in failed["tuned"]
-
-
-@pytest.mark.parametrize(
-    ("arms", "said"),
-    [
-        ("{a: {training.start_from: 'arm:bb'}, b: {}}", "the study has no arm 'bb'; did you mean 'b'"),
-        ("{a: {training.start_from: 'arm:b'}, b: {training.start_from: 'arm:a'}}", "a and b begin with one another"),
-        (
-            "{a: {}, b: {training.start_from: 'arm:a', model.dense: [9]}}",
-            r"arm b: .*, arm a: model.dense \[8\], not \[9",
-        ),
-        ("{a: {training.start_from: 'arm:a'}}", "arm a: training.start_from: it begins with itself"),
-        ("{a: {}, b: {data.normalize: imagenet}}", "but model.preprocessing weights scales the pixels"),
-        ("{a: {model: {head: logistic, dense: null, dropout: 0}, training.mixup: 0.2}}", "training.mixup: is not for"),
-        ("{a: {model: {mode: finetune, unfreeze_every: 3}}}", "unfreeze_every: is 3, but there are only 3 epochs"),
-        ("{a: {model.backbone: resnet5000}}", "timm has no network resnet5000"),
-        ("{a: {model.layer: 9}}", "test_resnet has 5 blocks, and no block 9"),
-        (
-            "{a: {}, b: {training.start_from: 'arm:a', model.layer: 2}}",
-            "arm b: training.start_from: .*arm a: model.layer -1",
-        ),
-        (f"{{a: {TWO}, b: {{training.start_from: 'arm:a'}}}}", "arm b: .*arm a, more blocks .* model.unfreeze to 2"),
-        (f"{{a: {TWO}, b: {{model.mode: finetune, training.start_from: 'arm:a'}}}}", "more blocks have learned than"),
-        (
-            "{a: {model.gray: adapt, data.channels: 3}}",
-            "arm a: model.gray: is adapt, which is for images of one channel",
-        ),
-        (
-            "{a: {model: {backbone: resnet18, mode: finetune, frozen_statistics: false}}}",
-            "resnet18: .*batch normalization over",
-        ),
-    ],
-)
-def test_what_cannot_work_is_told_before_any_training(arms: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises((ConfigError, RunError), match=said):
-        cells_of(tmp_path, arms)
-
-
-# ---- weights and features ----
-
-
-def make_weights(file: Path, seed: int) -> None:
-    state = load_backbone("test_resnet", None, channels=3, image_size=(32, 32), seed=seed).state_dict()
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, file)
 
 
 def test_other_weights_than_a_run_was_trained_behind_are_refused(tmp_path: Path) -> None:
@@ -414,61 +188,6 @@ def test_features_are_made_anew_when_an_image_or_its_size_changes_and_only_then(
     assert key(names=names) != first
 
 
-def test_heads_that_are_left_together_go_on_from_the_epoch_that_they_had_reached(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("diascope.engine.run.SAVE_SHARE", 1e-9)  # as where saving each epoch would take too long
-    tasks = tasks_of(tmp_path, "{head: {}}", "seeds=2")
-    told = execute_together(tasks, device="cpu")
-    for _ in range(4):
-        next(told)  # two epochs of each
-    told.close()  # type: ignore[attr-defined]
-    again = [epoch.epoch for _, epoch in execute_together(tasks, device="cpu") if isinstance(epoch, Epoch)]
-    assert again == [3, 3]
-
-
-def test_a_head_that_is_not_wanted_any_more_is_left_and_no_more_is_told_of_it(tmp_path: Path) -> None:
-    tasks = tasks_of(tmp_path, "{head: {}}", "seeds=2")
-    left = tasks[0].name
-    told: list[tuple[str, int]] = []
-    for task, epoch in execute_together(
-        tasks, device="cpu", wanted=lambda task: task.name != left or (left, 1) not in told
-    ):
-        if isinstance(epoch, Epoch):
-            told.append((task.name, epoch.epoch))
-    assert [number for name, number in told if name == left] == [1]
-    assert [number for name, number in told if name != left] == [1, 2, 3]
-    assert not RunFolder(tasks[0].folder).done.exists()
-
-
-def test_a_head_whose_claim_is_lost_gets_no_results_and_no_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tasks = tasks_of(tmp_path / "done", "{head: {}}", "seeds=2")
-    lost: set[str] = set()
-    told = []
-    for task, what in execute_together(tasks, device="cpu", wanted=lambda task: task.name not in lost):
-        if isinstance(what, Epoch) and (task, what.epoch) == (tasks[0], 3):
-            lost.add(task.name)
-        elif not isinstance(what, Epoch):
-            told.append((task.name, what))
-    assert told == [(tasks[1].name, None)]
-    assert not RunFolder(tasks[0].folder).done.exists()
-
-    monkeypatch.setattr("diascope.engine.run.SAVE_SHARE", 1e-9)
-    tasks = tasks_of(tmp_path / "left", "{head: {}}", "seeds=2")
-    running = execute_together(tasks, device="cpu", wanted=lambda task: task.name not in lost)
-    lost.clear()
-    for _ in range(4):
-        next(running)  # two epochs of each
-    lost.add(tasks[0].name)
-    next(running)
-    for task in tasks:
-        RunFolder(task.folder).checkpoint.unlink(missing_ok=True)
-    running.close()  # type: ignore[attr-defined]
-    assert [RunFolder(task.folder).checkpoint.exists() for task in tasks] == [False, True]
-
-
 def test_a_logistic_regression_judges_as_scikit_learn_does_even_on_features_of_bf16(tmp_path: Path) -> None:
     (task,) = tasks_of(tmp_path, f"{{logistic: {VARIANTS['logistic']}}}", "training.precision=bf16")
     train(task)
@@ -483,17 +202,6 @@ def test_a_logistic_regression_judges_as_scikit_learn_does_even_on_features_of_b
     assert epoch["validation_loss"] == pytest.approx(log_loss(data.labels[data.validation], found), abs=1e-5)
 
 
-def test_a_start_that_there_is_not_is_told_before_images_are_decoded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def decode(*given: object, **named: object) -> None:
-        pytest.fail("images are decoded")
-
-    monkeypatch.setattr("diascope.study.plan.load_images", decode)
-    with pytest.raises(ConfigError, match="the study has no arm 'bb'"):
-        cells_of(tmp_path, "{a: {training.start_from: 'arm:bb'}, b: {}}")
-
-
 def test_a_checkpoint_that_counts_other_things_is_of_another_version_and_begins_anew(tmp_path: Path) -> None:
     (task,) = tasks_of(tmp_path, "{head: {}}")
     running = execute(task, device="cpu")
@@ -504,36 +212,3 @@ def test_a_checkpoint_that_counts_other_things_is_of_another_version_and_begins_
     saved["state"]["stopping"]["of another version"] = 1
     torch.save(saved, file)
     assert [epoch.epoch for epoch in execute(task, device="cpu")] == [1, 2, 3]
-
-
-def test_heads_share_the_time_that_checkpoints_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds, saved = [0.0], []
-
-    def save(folder: RunFolder, task: RunTask, *rest: object) -> tuple[float, float]:
-        saved.append(task.name)
-        return 1.0, seconds[0]  # each costs a second
-
-    monkeypatch.setattr("diascope.engine.run.perf_counter", lambda: seconds[0])
-    monkeypatch.setattr("diascope.engine.run.save_checkpoint", save)
-    for heads in (1, 8):
-        seconds[0] = 0.0
-        saved.clear()
-        tasks = tasks_of(tmp_path / str(heads), "{head: {}}", f"seeds={heads}", "training.epochs=400")
-        running = execute_together(tasks, device="cpu")
-        for _ in range(300):  # rounds, of one second of all of them
-            for _ in range(heads):
-                next(running)
-            seconds[0] += 1
-        share = len(saved) / 300
-        assert 0.03 < share < 0.09, heads
-
-
-def test_heads_that_lack_their_results_alone_get_them(tmp_path: Path) -> None:
-    tasks = tasks_of(tmp_path, "{head: {}}", "seeds=2")
-    told = execute_together(tasks, device="cpu")
-    for _ in range(6):
-        next(told)  # all epochs of both, and then away
-    told.close()  # type: ignore[attr-defined]
-    assert not any(RunFolder(task.folder).done.exists() for task in tasks)
-    assert [what for _, what in execute_together(tasks, device="cpu")] == [None, None]
-    assert all(RunFolder(task.folder).done.exists() for task in tasks)
