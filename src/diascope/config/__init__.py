@@ -5,11 +5,12 @@
 
 from diascope.config.augmentation import AugmentationConfig, Transformation
 from diascope.config.data import DataConfig, PhantomConfig, SplitConfig
+from diascope.config.identity import WITHOUT_EFFECT, canonical_json, run_id, same_as_planned
 from diascope.config.model import ModelConfig, own_model
 from diascope.config.report import CompareConfig, ReportConfig
 from diascope.config.search import SearchConfig, Space
 from diascope.config.section import Section
-from diascope.config.study import RunConfig, StudyConfig, canonical_json, run_id
+from diascope.config.study import RunConfig, StudyConfig
 from diascope.config.training import (
     Constant,
     Cosine,
@@ -23,6 +24,7 @@ from diascope.config.training import (
 )
 
 __all__ = [
+    "WITHOUT_EFFECT",
     "AugmentationConfig",
     "CompareConfig",
     "Constant",
@@ -48,4 +50,5 @@ __all__ = [
     "canonical_json",
     "own_model",
     "run_id",
+    "same_as_planned",
 ]

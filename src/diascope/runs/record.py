@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from diascope.config import AugmentationConfig, ModelConfig, RunConfig, Section, StudyConfig
+from diascope.config import RunConfig, StudyConfig, same_as_planned
 from diascope.errors import RunError
 from diascope.findings import Finding
 from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS, run_path
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 State = Literal["done", "unfinished", "missing", "stale"]
 
 PREDICTION_COLUMNS = ("checkpoint", "side", "path", "group", "label")
-_SECTIONS = ("data", "model", "augmentation", "training")
 _TRAIN_AGAIN = "delete the folder {folder} and run the study again: it trains what is missing"
 
 
@@ -72,7 +71,7 @@ class RunRecord:
             problem = error.errors()[0]
             place = ".".join(map(str, problem["loc"]))
             raise self._damaged(self.folder / "config.json", f"{place}: {problem['msg']}") from error
-        return any(_decisive(getattr(found, name)) != _decisive(getattr(self.planned, name)) for name in _SECTIONS)
+        return not same_as_planned(found, self.planned)
 
     @property
     def run_id(self) -> str:
@@ -295,13 +294,6 @@ def sample_stem(class_name: str) -> str:
     """
     stem = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in class_name)
     return f"_{stem[1:]}" if stem.startswith(".") else stem
-
-
-def _decisive(section: Section) -> dict[str, Any]:
-    """The keys of a section that decide what a run computes: where the images lie does not."""
-    if isinstance(section, AugmentationConfig | ModelConfig):
-        return section.identity()
-    return section.model_dump(exclude={"source", "label", "group", "where", "positive", "classes", "start_from"})
 
 
 def predicted_classes(predictions: "DataFrame") -> tuple[str, ...]:

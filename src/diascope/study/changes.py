@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from diascope.config import RunConfig
+from diascope.config import WITHOUT_EFFECT, RunConfig
 from diascope.findings import Finding
 from diascope.models.pretrained import weights_identity
 from diascope.runs.folder import RunFolder
@@ -22,7 +22,8 @@ def what_changed(folder: RunFolder, config: RunConfig) -> str:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
     now = dict(_leaves(config.model_dump(mode="json", exclude=_ELSEWHERE)))
-    keys = [key for key in now if key in before and before[key] != now[key]]
+    idle = {f"{section}.{key}" for section, keys in WITHOUT_EFFECT.items() for key in keys}
+    keys = [key for key in now if key in before and before[key] != now[key] and key not in idle]
     keys += [key for key in before if key not in now and key.partition(".")[0] not in _ELSEWHERE]
     named = [f"{key} was {json.dumps(before[key])} and is {json.dumps(now.get(key))}" for key in keys[:MOST]]
     rest = f" and {len(keys) - MOST} more" if len(keys) > MOST else ""
