@@ -5,7 +5,7 @@
 
 from diascope.config.augmentation import AugmentationConfig, Transformation
 from diascope.config.data import DataConfig, PhantomConfig, SplitConfig
-from diascope.config.identity import WITHOUT_EFFECT, canonical_json, run_id, same_as_planned
+from diascope.config.identity import WITHOUT_EFFECT, as_recorded, canonical_json, run_id, same_as_planned
 from diascope.config.model import ModelConfig, own_model
 from diascope.config.report import CompareConfig, ReportConfig
 from diascope.config.search import SearchConfig, Space
@@ -47,6 +47,7 @@ __all__ = [
     "StudyConfig",
     "TrainingConfig",
     "Transformation",
+    "as_recorded",
     "canonical_json",
     "own_model",
     "run_id",

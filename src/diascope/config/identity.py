@@ -19,6 +19,9 @@ SEEN_IN_CONTENT = {
 }
 """Keys whose effect the digest of a run's content holds: the images, labels, sides and weights that they lead to."""
 
+BEFORE = {"training": {"evaluation_statistics": "moving"}}
+"""What was done before a key existed, where that is not its default: older folders and identities do not name it."""
+
 WITHOUT_EFFECT = {"data": {"positive", "allow"}}
 """Keys that change nothing of what a run computes: what the report counts as positive, leaks that are accepted."""
 
@@ -52,7 +55,15 @@ def decisive(arm: Configured) -> dict[str, Any]:
     for name, section in (("data", arm.data), ("training", arm.training)):
         left_out = SEEN_IN_CONTENT.get(name, set()) | WITHOUT_EFFECT.get(name, set())
         found[name] = section.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
+    statistics = found["training"].pop("evaluation_statistics", arm.training.evaluation_statistics)
+    if arm.model.normalizes_by_batch and statistics != BEFORE["training"]["evaluation_statistics"]:
+        found["training"]["evaluation_statistics"] = statistics
     return found
+
+
+def as_recorded(tree: dict[str, Any]) -> dict[str, Any]:
+    """Sections of a study folder's own study.yaml or config.json, with what BEFORE says of keys that it lacks."""
+    return tree | {name: {**keys, **tree[name]} for name, keys in BEFORE.items() if isinstance(tree.get(name), dict)}
 
 
 def run_id(config: RunConfig, content: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from diascope.config import RunConfig, StudyConfig, same_as_planned
+from diascope.config import RunConfig, StudyConfig, as_recorded, same_as_planned
 from diascope.errors import RunError
 from diascope.findings import Finding
 from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS, run_path
@@ -66,7 +66,7 @@ class RunRecord:
         if self.planned is None:
             return False
         try:
-            found = RunConfig.model_validate_json(json.dumps(self.config), strict=True)
+            found = RunConfig.model_validate_json(json.dumps(as_recorded(self.config)), strict=True)
         except ValidationError as error:
             problem = error.errors()[0]
             place = ".".join(map(str, problem["loc"]))
@@ -185,7 +185,7 @@ class StudyRecord:
 
     @cached_property
     def _loaded(self) -> Study:
-        return load_study(self.folder / "study.yaml")
+        return load_study(self.folder / "study.yaml", recorded=True)
 
     @property
     def study(self) -> StudyConfig:
