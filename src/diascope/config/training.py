@@ -63,7 +63,7 @@ Schedule = Annotated[
     Annotated[Constant | Step | Exponential | Cosine | Plateau | OneCycle, Field(discriminator="kind")],
     BeforeValidator(_kind),
 ]
-STATISTICS_IMAGES = 256  # that batch normalization gets its statistics for evaluation from: each gives a value a pixel
+STATISTICS_IMAGES = 128  # that batch normalization gets its statistics for evaluation from: each gives a value a pixel
 HORIZON = ("cosine", "one_cycle")  # the schedules that need to know from the start when the training ends
 
 
