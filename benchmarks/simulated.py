@@ -38,7 +38,6 @@ Grouping = Literal["images", "unequal", "dominating"]
 DIFFICULTY, TASTE = 1.5, 0.7
 IN_GROUP = 0.75  # share of the variance of difficulty and taste that the images of a group have in common
 MEAN_SLOPE = float(stats.norm.pdf(stats.norm.ppf(0.8)))  # of an accuracy of 0.8, by the latent scale's total SD
-DOMINATING = 0.6  # share of the images that one group holds
 CLASSES = ("negative", "positive")
 TEST = Place("test", "last")
 
@@ -63,6 +62,7 @@ class World:
     training_sd: float = 0.0
     groups: Grouping = "images"
     arms: tuple[str, ...] = ("a", "b")
+    dominating: float = 0.6  # the share of the images that one group holds, where groups are so
     test: bool = False  # kfold: every network is judged on one more set of `images`
 
     @property
@@ -72,7 +72,9 @@ class World:
         parts += [f"{self.images:,} images", f"{100 * self.prevalence:g}% positive", f"run {self.run_sd:g}"]
         parts += [f"threshold {self.bias_sd:g}"] * (self.bias_sd > 0)
         parts += [f"training {self.training_sd:g}"] * (self.training_sd > 0)
-        parts += [f"groups {self.groups}"] * (self.groups != "images")
+        parts += [f"groups {self.groups}" + f" {self.dominating:g}" * (self.groups == "dominating")] * (
+            self.groups != "images"
+        )
         return ", ".join(parts + ["same images hard"] * (not self.taste))
 
     @property
@@ -213,7 +215,7 @@ def _group_sizes(world: World) -> NDArray[np.int64]:
         sizes = np.resize([1, 2, 4], max(2, round(world.images * 3 / 7)))
         return np.append(sizes, max(1, world.images - sizes.sum()))
     if world.groups == "dominating":
-        most = round(DOMINATING * world.images)
+        most = round(world.dominating * world.images)
         return np.append(np.ones(world.images - most, dtype=np.int64), most)
     return np.ones(world.images, dtype=np.int64)
 

@@ -20,12 +20,42 @@ EXACT = 500  # more cases than this are left out in blocks, where there is no cl
 BLOCKS = 250
 
 
+@dataclass(frozen=True, eq=False)
+class Strata:
+    """What was left out at a time: how many images each holds (N,), and the class that most of them are of (N,)."""
+
+    images: Cases
+    classes: Cases
+
+    def effective(self, members: NDArray[np.bool_]) -> float:
+        """How many equal ones would weigh as evenly: (Σn)² / Σn² (Kish 1965; Carter, Schnepel, Steigerwald 2017)."""
+        sizes = self.images[members].astype(np.float64)
+        return float(sizes.sum() ** 2 / (sizes @ sizes))
+
+    def df(self, values: Floats) -> float:
+        """Degrees of freedom of the variance of the mean of `values` (N,), at least 1.
+
+        Each class brings its own part of the variance, known from its own cases (Satterthwaite 1946): with ten positive
+        images a sensitivity has nine, however many negative ones there are.
+        """
+        squares = 0.0
+        parts = []
+        for number in np.unique(self.classes):
+            members = self.classes == number
+            count = int(members.sum())
+            part = float(((values[members] - values[members].mean()) ** 2).sum()) * count / max(1, count - 1)
+            parts.append(part)
+            squares += part**2 / max(1.0, self.effective(members) - 1)
+        return max(1.0, sum(parts) ** 2 / squares) if squares > 0 else max(1.0, len(values) - 1.0)
+
+
 @dataclass(frozen=True)
 class PseudoValues:
     """One run's score and its pseudo-values (N,), whose mean is the score; None where leaving a case out undoes it."""
 
     score: float
     values: Floats | None
+    strata: Strata | None = None
 
 
 def pseudo_values(
@@ -42,13 +72,20 @@ def pseudo_values(
     count = int(cases.max()) + 1
     if count < 2:
         return PseudoValues(score, None)
-    left = _closed_form(metric, labels, probabilities, positive, cases, score)
+    left, left_out = _closed_form(metric, labels, probabilities, positive, cases, score), cases
     if left is None:
-        left = _one_by_one(metric, labels, probabilities, positive, blocks(cases))
+        left_out = blocks(cases)
+        left = _one_by_one(metric, labels, probabilities, positive, left_out)
     if not np.isfinite(left).all():
         return PseudoValues(score, None)
     values = len(left) * score - (len(left) - 1) * left
-    return PseudoValues(score, values - values.mean() + score)
+    return PseudoValues(score, values - values.mean() + score, _strata(labels, left_out, probabilities.shape[1]))
+
+
+def _strata(labels: Cases, cases: Cases, classes: int) -> Strata:
+    count = int(cases.max()) + 1
+    of_class = np.bincount(cases * classes + labels, minlength=count * classes).reshape(count, classes)
+    return Strata(of_class.sum(axis=1), of_class.argmax(axis=1))
 
 
 def blocks(cases: Cases) -> Cases:
