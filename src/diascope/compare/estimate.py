@@ -80,12 +80,12 @@ class Estimate:
     def p_value(self, null: float = 0.0) -> float:
         """Two-sided p: the level at which the interval would just reach `null`. Needs a variance above 0."""
         from scipy.optimize import brentq
-        from scipy.stats import t
+        from scipy.special import stdtr
 
         ratio = abs(self.value - null) / self.error
         if ratio == 0:
             return 1.0
-        ends = [max(2 * float(t.sf(ratio, df)), 1e-300) for share, df in self.sources if share > 0]
+        ends = [max(2 * float(stdtr(df, -ratio)), 1e-300) for share, df in self.sources if share > 0]
         low, high = min(ends), max(ends)
         if high / low < 1 + 1e-9 or self.quantile(low) < ratio:
             return low
@@ -149,9 +149,9 @@ def most_cautious(estimates: Sequence[Estimate | None], value: float) -> Estimat
 
 def critical_value(shares: Floats, dfs: list[float], level: float = LEVEL) -> Floats:
     """Critical values (...) of variances whose parts have `shares` (..., k) and degrees of freedom `dfs` (k)."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    found: Floats = np.sqrt(np.asarray(shares) @ (np.asarray(t.isf(level / 2, dfs)) ** 2))
+    found: Floats = np.sqrt(np.asarray(shares) @ (np.asarray(stdtrit(dfs, level / 2)) ** 2))
     return found
 
 

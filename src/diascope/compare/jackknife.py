@@ -5,6 +5,7 @@ with one image a case it is 1 where the image is right and 0 where not. Sums ove
 """
 
 from dataclasses import dataclass
+from math import isclose
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,11 @@ class Strata:
         """
         squares = 0.0
         parts = []
-        for number in np.unique(self.classes):
+        for number in range(int(self.classes.max()) + 1):
             members = self.classes == number
             count = int(members.sum())
+            if count == 0:
+                continue
             part = float(((values[members] - values[members].mean()) ** 2).sum()) * count / max(1, count - 1)
             parts.append(part)
             squares += part**2 / max(1.0, self.effective(members) - 1)
@@ -123,7 +126,7 @@ def _closed_form(
     else:
         return None
     scale = 0.5 if metric == "brier" and probabilities.shape[1] == 2 else 1.0  # of two classes it counts one
-    return left * scale if np.isclose(whole * scale, score, rtol=1e-9, atol=1e-12) else None
+    return left * scale if isclose(whole * scale, score, rel_tol=1e-9, abs_tol=1e-12) else None
 
 
 def _from_confusion(
