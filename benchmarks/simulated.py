@@ -232,7 +232,9 @@ def _of_images(world: World, groups: NDArray[np.int64], random: np.random.Genera
         together = random.standard_normal((rows, int(groups.max()) + 1))[:, groups]
         return np.sqrt(1 - IN_GROUP) * alone + np.sqrt(IN_GROUP) * together
 
-    return world.difficulty * normal(1) + (TASTE * normal(len(world.arms)) if world.taste else np.zeros((len(world.arms), 1)))
+    return world.difficulty * normal(1) + (
+        TASTE * normal(len(world.arms)) if world.taste else np.zeros((len(world.arms), 1))
+    )
 
 
 def _of_training(shape: tuple[int, int, int], random: np.random.Generator) -> Floats:

@@ -25,7 +25,7 @@ def runs_of(tables: list[np.ndarray]) -> dict[Key, PseudoValues]:
 
 def test_one_run_is_the_one_sample_t() -> None:
     values = np.random.default_rng(0).normal(0.7, 1, (1, 40))
-    found = own_score(runs_of([values]), size_of(40), 0.0)
+    found = own_score(runs_of([values]), size_of(40))
     assert found is not None
     oracle = stats.ttest_1samp(values[0], 0).confidence_interval()
     assert found.interval() == pytest.approx(tuple(oracle))
@@ -34,7 +34,7 @@ def test_one_run_is_the_one_sample_t() -> None:
 def test_seeds_and_folds_that_agree_leave_what_the_images_give() -> None:
     """Three folds of 100 images, 80 right in each: the binomial interval, not one of two degrees of freedom."""
     fold = np.r_[np.ones(80), np.zeros(20)][None]
-    found = own_score(runs_of([fold, fold, fold]), size_of(100, 3), 0.5)
+    found = own_score(runs_of([fold, fold, fold]), size_of(100, 3))
     assert found is not None
     assert found.variance == pytest.approx(0.8 * 0.2 / 99 / 3)
     assert found.reach() == pytest.approx(1.96 * np.sqrt(0.8 * 0.2 / 300), rel=0.02)
@@ -43,19 +43,18 @@ def test_seeds_and_folds_that_agree_leave_what_the_images_give() -> None:
 def test_what_seeds_and_folds_add_has_their_few_degrees_of_freedom() -> None:
     """Scores without any noise of images: seeds alone in one fold, folds alone in several."""
     flat = [np.full((1, 50), score) + np.r_[-1e-6, 1e-6][np.arange(50) % 2] for score in (0.7, 0.8, 0.84)]
-    seeds = own_score(runs_of([np.concatenate(flat)]), size_of(50), 0.0)
+    seeds = own_score(runs_of([np.concatenate(flat)]), size_of(50))
     oracle = stats.ttest_1samp([0.7, 0.8, 0.84], 0).confidence_interval()
     assert seeds is not None
     assert seeds.interval() == pytest.approx(tuple(oracle), rel=1e-4)
-    folds = own_score(runs_of(flat), size_of(50, 3), 0.5)
+    folds = own_score(runs_of(flat), size_of(50, 3))
     assert folds is not None
-    variance = (1 / 3 + 0.5) * np.var([0.7, 0.8, 0.84], ddof=1)  # Nadeau and Bengio
-    assert folds.reach() == pytest.approx(stats.t.ppf(0.975, 2) * np.sqrt(variance), rel=1e-4)
+    assert folds.interval() == pytest.approx(tuple(oracle), rel=1e-4)
 
 
 def test_without_one_case_there_is_nothing() -> None:
     runs = {(0, 0): PseudoValues(0.5, None)}
-    assert own_score(runs, size_of(10), 0.0) is None
+    assert own_score(runs, size_of(10)) is None
 
 
 def test_balanced_accuracy_has_the_degrees_of_freedom_of_welch() -> None:
@@ -98,7 +97,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says(seeds: int, seed
         table = (
             random.normal(0, seed_sd, (seeds, 1)) + random.normal(0, 0.25, 100) + random.normal(0, 0.15, (seeds, 100))
         )
-        found = own_score(runs_of([table]), size_of(100), 0.0)
+        found = own_score(runs_of([table]), size_of(100))
         assert found is not None
         inside += found.interval()[0] < 0 < found.interval()[1]
     assert stats.binom.ppf(0.001, studies, 0.94) <= inside <= stats.binom.ppf(0.999, studies, 0.975)

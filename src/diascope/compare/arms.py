@@ -81,10 +81,10 @@ def _own_analysis(record: StudyRecord, scored: ScoredRuns) -> Analysis:
     mean = float(np.mean([np.mean(scores) for scores in folds.values()]))
     if len(folds) > 1 and not crossed:
         views = _views(runs)
-        estimate = most_cautious([own_score(view, _of_view(scored), 0.0) for view in views.values()], mean)
+        estimate = most_cautious([own_score(view, _of_view(scored)) for view in views.values()], mean)
         what = f"{_rows(views)} and {scored.unit}"
     else:
-        estimate = own_score(runs, scored, validation_share(record, list(folds)) if crossed else 0.0)
+        estimate = own_score(runs, scored)
         what = scored.unit
         if crossed and len(folds) > 1:
             what += ", and what folds and seeds add" if len(runs) > len(folds) else ", and what folds add"
