@@ -7,6 +7,7 @@ from diascope.compare.scoring import Place
 from diascope.metrics import LOWER_IS_BETTER
 
 NO_BREAK = "\u00a0"  # a space at which no line ends
+LARGE = 0.2  # the share of the images in one group from which on it is said
 NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "ppv": "positive predictive value",
@@ -44,6 +45,7 @@ class Facts:
     crossed: bool
     needs: Needs
     place: Place
+    dominating: float = 0.0  # the share of the images that the largest group holds
 
     @property
     def seeds(self) -> int:
@@ -65,10 +67,11 @@ class Facts:
 
 def sentence(facts: Facts) -> str:
     """The verdict, its numbers, what it generalizes over and, where nothing was shown, what would show it."""
-    if facts.undefined:
+    found = _sentence(facts) + _one_large_group(facts)
+    if facts.undefined and facts.difference is not None:
         left_out = f"left out: {facts.undefined} run{'s' * (facts.undefined != 1)} in which it is undefined"
-        return f"{_sentence(facts)} ({_capital(left_out)}.)"
-    return _sentence(facts)
+        return f"{found} ({_capital(left_out)}.)"
+    return found
 
 
 def _sentence(facts: Facts) -> str:
@@ -159,7 +162,7 @@ def _one_run(facts: Facts) -> str:
 def _without_interval(facts: Facts) -> str:
     between = f"between {facts.arm} and {facts.against}"
     if facts.difference is None:
-        return f"Nothing can be said of {facts.name} {between}: {facts.reason} in both with the same fold and seed."
+        return f"Cannot compare {facts.arm} with {facts.against} in {facts.name}: {facts.reason}."
     return (
         f"No difference in {facts.name} was shown {between}: {_signed(facts.difference)} ({_runs(facts)}, "
         f"{_sample(facts)}), without an interval, because {facts.reason}."
@@ -185,6 +188,15 @@ def _runs(facts: Facts) -> str:
 def _sample(facts: Facts) -> str:
     of_groups = f" of {facts.cases:,} groups" if facts.cases != facts.images else ""
     return f"{facts.images:,} images{of_groups}"
+
+
+def _one_large_group(facts: Facts) -> str:
+    if facts.interval is None or facts.unit != "groups" or facts.dominating < LARGE:
+        return ""
+    return (
+        f" One group holds {100 * facts.dominating:.0f}% of the images; the groups are weighted accordingly, and the "
+        "interval is wider for it."
+    )
 
 
 def _one_seed(facts: Facts) -> str:
