@@ -149,11 +149,11 @@ def test_heads_share_the_time_that_checkpoints_may_take(tmp_path: Path, monkeypa
 
     monkeypatch.setattr("diascope.engine.run.perf_counter", lambda: seconds[0])
     monkeypatch.setattr("diascope.engine.run.save_checkpoint", save)
-    rounds = 100  # of one second of all of them
+    rounds = 200  # of one second of all of them
     for heads in (1, 4):
         seconds[0] = 0.0
         saved.clear()
-        tasks = tasks_of(tmp_path / str(heads), "{head: {}}", f"seeds={heads}", "training.epochs=200")
+        tasks = tasks_of(tmp_path / str(heads), "{head: {}}", f"seeds={heads}", "training.epochs=300")
         running = execute_together(tasks, device="cpu")
         for _ in range(rounds):
             for _ in range(heads):
