@@ -46,19 +46,15 @@ NULL: tuple[tuple[str, World], ...] = (
     ("accuracy", World("kfold", 10, 1, images=500)),
     ("accuracy", World("kfold", 3, 3, images=1000, training_sd=0.007)),
     ("accuracy", World("kfold", 5, 3, images=1000, training_sd=0.007)),
-    ("accuracy", World("kfold", 5, 5, images=1000, training_sd=0.007)),
     ("accuracy", World("kfold", 3, 3, images=200, test=True)),
-    (B, World(seeds=3, **RARE)),
     (B, World(seeds=10, **RARE)),
     (B, World(seeds=10, accuracy=(0.95, 0.6), bias_sd=0.03, **RARE)),
     (B, World(seeds=10, **RARER)),
     (B, World("kfold", 5, 3, **RARE)),
-    ("auroc", World(seeds=3)),
     ("auroc", World(seeds=10, **RARE)),
     ("auroc", World("kfold", 3, 1, images=300)),
     ("auroc", World("kfold", 3, 3, images=300, training_sd=0.007)),
     ("auroc", World("kfold", 5, 3, **RARE)),
-    ("loss", World(seeds=3)),
     ("loss", World(seeds=10)),
     ("loss", World("kfold", 5, 3, images=500)),
     ("accuracy", World(seeds=10, groups="unequal")),
@@ -67,23 +63,20 @@ NULL: tuple[tuple[str, World], ...] = (
     ("loss", World(seeds=3, groups="dominating")),
     ("loss", World(seeds=10, groups="dominating")),
     ("loss", World(seeds=10, groups="dominating", dominating=0.8)),
-    ("accuracy", World(seeds=10, groups="dominating")),
     ("loss", World("kfold", 5, 3, groups="dominating")),
 )
 STRONG: tuple[tuple[str, World], ...] = (
-    ("accuracy", World("kfold", 3, 5, images=1000, run_sd=0.03, training_sd=0.028)),
-    ("accuracy", World("kfold", 5, 5, images=1000, run_sd=0.03, training_sd=0.028)),
+    ("accuracy", World("kfold", 3, 3, images=600, training_sd=0.028)),
+    ("accuracy", World("kfold", 5, 3, images=600, training_sd=0.028)),
 )
 POWER: tuple[tuple[str, World], ...] = tuple(
     (metric, replace(world, difference=0.06))
     for metric, world in (
         ("accuracy", World(seeds=3)),
-        ("accuracy", World(seeds=5, run_sd=0.03)),
         ("accuracy", World(seeds=10)),
         ("accuracy", World("kfold", 3, 1, images=300)),
         ("accuracy", World("kfold", 5, 3, images=1000, training_sd=0.007)),
         (B, World(seeds=10, **RARE)),
-        ("auroc", World("kfold", 3, 3, images=300, training_sd=0.007)),
     )
 )
 
