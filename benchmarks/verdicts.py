@@ -195,8 +195,8 @@ def report(done: dict[str, dict[str, float]], seed: int) -> str:
 
 Written by `python benchmarks/verdicts.py --seed {seed}`, which draws 1,000 studies in each world (the tables say
 where fewer were drawn: the first of the same stream; standard error of a rate of 5%: 0.7 points with 1,000, 1.1 with
-400), judged by `compare_arms` as shipped. simulated.py describes the worlds. Numbers are percentages of studies in which the arms were called better
-or worse, one pair, at 5%.
+400), judged by `compare_arms` as shipped. simulated.py describes the worlds. Numbers are percentages of studies in
+which the arms were called better or worse, one pair, at 5%.
 
 Equal arms, {len(ours)} worlds: Diascope's rate is {min(ours):.1f} to {max(ours):.1f}%, mean {np.mean(ours):.1f}%; at
 most {LIMIT:g}% (5, and the luck of the simulation) in {sum(rate <= LIMIT for rate in ours)} of {len(ours)}.
