@@ -19,7 +19,7 @@ from simulated import World, draw, truth
 from diascope.compare.arms import arm_intervals
 
 RESULTS = Path(__file__).resolve().parent / "results" / "arm_coverage.md"
-METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "auroc", "loss", "f1", "mcc")
+METRICS = ("accuracy", "balanced_accuracy", "sensitivity", "auroc", "loss")
 LOW, HIGH = 93.0, 97.0
 RARE = {"prevalence": 0.1, "images": 750}
 
@@ -32,16 +32,13 @@ INSIDE = (
     World(seeds=10),
     World(seeds=3, **RARE),
     World(seeds=10, **RARE),
-    World(seeds=10, accuracy=(0.9, 0.6), bias_sd=0.03, **RARE),
     World(seeds=10, difficulty=5.0, **RARE),
     World(seeds=5, images=400, groups="unequal"),
     World("holdout", seeds=5, images=300, prevalence=0.25),
     World("kfold", 3, 1, images=300),
     World("kfold", 3, 1, images=600, training_sd=0.01),
-    World("kfold", 3, 3, images=300, training_sd=0.005),
-    World("kfold", 5, 1, images=300, training_sd=0.005),
     World("kfold", 5, 3, training_sd=0.005, **RARE),
-    World("kfold", 10, 1, images=500, training_sd=0.005),
+    World("kfold", 10, 1, images=300, training_sd=0.005),
     World("kfold", 5, 3, images=500, groups="unequal"),
 )
 OUTSIDE = (
@@ -50,9 +47,7 @@ OUTSIDE = (
     World(seeds=10, images=500, prevalence=0.03),
     World(seeds=5, groups="dominating"),
     World("kfold", 3, 1, images=300, run_sd=0.03, training_sd=0.01),
-    World("kfold", 5, 3, images=1000, training_sd=0.01),
-    World("kfold", 5, 3, images=1000, training_sd=0.02),
-    World("kfold", 3, 5, images=600, training_sd=0.02),
+    World("kfold", 5, 1, images=600, training_sd=0.02),
 )
 
 
@@ -68,6 +63,9 @@ class Tally:
     @property
     def coverage(self) -> float:
         return 100 * (1 - (self.below + self.above) / max(1, self.defined))
+
+
+Done = dict[World, tuple[int, dict[str, Tally]]]  # studies, and what became of each metric's intervals
 
 
 def judge(world: World, studies: int, seed: int) -> dict[str, Tally]:
@@ -111,22 +109,22 @@ def _accuracy(run: object) -> float:
     return float(np.mean((found.probabilities[:, 1] > 0.5) == (found.labels == 1)))
 
 
-def row(world: World, tallies: dict[str, Tally], studies: int) -> str:
+def row(world: World, studies: int, tallies: dict[str, Tally]) -> str:
     cells = []
     for tally in tallies.values():
         missing = f" ({studies - tally.defined})" if tally.defined < studies else ""
         mark = "" if LOW <= tally.coverage <= HIGH else "**"
         cells.append(f"{mark}{tally.coverage:.1f}{mark} {tally.width / max(1, tally.defined):.3f}{missing}")
     name = world.name + f", accuracy {world.accuracy[0]:g} and {world.accuracy[1]:g}" * (len(set(world.accuracy)) > 1)
-    return f"| {name} | " + " | ".join(cells) + " |"
+    return f"| {name} | {studies:,} | " + " | ".join(cells) + " |"
 
 
-def summary(done: dict[World, dict[str, Tally]]) -> list[str]:
+def summary(done: Done) -> list[str]:
     lines = ["| metric | given, holdout | kfold |", "|---|---|---|"]
     for metric in METRICS:
         cells = []
         for crossed in (False, True):
-            found = [done[w][metric].coverage for w in INSIDE if w in done and (w.kind == "kfold") == crossed]
+            found = [done[w][1][metric].coverage for w in INSIDE if w in done and (w.kind == "kfold") == crossed]
             within = sum(LOW <= value <= HIGH for value in found)
             cells.append(
                 f"{np.mean(found):.1f} ({min(found):.1f} to {max(found):.1f}), {within} of {len(found)} worlds"
@@ -137,20 +135,21 @@ def summary(done: dict[World, dict[str, Tally]]) -> list[str]:
     return lines
 
 
-def report(done: dict[World, dict[str, Tally]], studies: int, seed: int) -> str:
+def report(done: Done, studies: int, seed: int) -> str:
     count, widest, median = against_images(studies, seed)
-    head = "| world | " + " | ".join(METRICS) + " |\n|---|" + "---:|" * len(METRICS)
+    head = "| world | studies | " + " | ".join(METRICS) + " |\n|---|" + "---:|" * (1 + len(METRICS))
     sections = {
-        title: "\n".join([head, *(row(world, done[world], studies) for world in worlds if world in done)])
+        title: "\n".join([head, *(row(world, *done[world]) for world in worlds if world in done)])
         for title, worlds in (("inside", INSIDE), ("outside", OUTSIDE))
     }
-    all_inside = [tally.coverage for world in INSIDE if world in done for tally in done[world].values()]
-    noise = 100 * np.sqrt(0.95 * 0.05 / studies)
+    all_inside = [tally.coverage for world in INSIDE if world in done for tally in done[world][1].values()]
+    noise = 100 * np.sqrt(0.95 * 0.05 / np.array([1_000, 400]))
     return f"""# Coverage of an arm's own 95% interval
 
-Written by `python benchmarks/arm_coverage.py --studies {studies} --seed {seed}`: {studies:,} studies a world, each
-judged by `arm_intervals` as shipped. One number's standard error is {noise:.1f} points. simulated.py describes the
-worlds; the method and its constant were chosen on other seeds.
+Written by `python benchmarks/arm_coverage.py --seed {seed}`, which draws 1,000 studies a world (the tables say
+where fewer were drawn: the first of the same stream), each judged by `arm_intervals` as shipped. The standard error of
+a number is {noise[0]:.1f} points with 1,000 studies and {noise[1]:.1f} with 400. simulated.py describes the worlds; the
+method and its constant were chosen on other seeds.
 
 Inside (see the program): mean over worlds of the percentage of intervals that hold the truth (lowest to highest), and
 in how many worlds it is 93 to 97%. Over all {len(all_inside)} numbers: {sum(LOW <= c <= HIGH for c in all_inside)} are.
@@ -177,17 +176,20 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=2027)
     parser.add_argument("--keep", type=Path, help="a JSON file of finished worlds, to go on after an interruption")
+    parser.add_argument("--only-report", action="store_true", help="write what --keep holds")
     options = parser.parse_args()
     kept = json.loads(options.keep.read_text()) if options.keep and options.keep.exists() else {}
-    done: dict[World, dict[str, Tally]] = {}
+    done: Done = {}
     for world in (*INSIDE, *OUTSIDE):
-        one_arm = replace(world, arms=("a",))
-        if world.name not in kept:
-            kept[world.name] = {m: vars(t) for m, t in judge(one_arm, options.studies, options.seed).items()}
+        found = kept.get(world.name)
+        if not options.only_report and (found is None or found["studies"] < options.studies):
+            tallies = judge(replace(world, arms=("a",)), options.studies, options.seed)
+            found = kept[world.name] = {"studies": options.studies, "tallies": {m: vars(t) for m, t in tallies.items()}}
             if options.keep:
                 options.keep.write_text(json.dumps(kept))
-        done[world] = {metric: Tally(**kept[world.name][metric]) for metric in METRICS}
-        print(row(world, done[world], options.studies), flush=True)
+        if found is not None:
+            done[world] = found["studies"], {metric: Tally(**found["tallies"][metric]) for metric in METRICS}
+            print(row(world, *done[world]), flush=True)
     text = report(done, options.studies, options.seed)
     if options.studies >= 1_000:
         RESULTS.write_text(text, encoding="utf-8")
