@@ -14,10 +14,10 @@ from diascope.config.study import RunConfig
 from diascope.config.training import TrainingConfig
 
 SEEN_IN_CONTENT = {
-    "data": {"source", "label", "group", "where", "classes", "phantom"},
+    "data": {"source", "label", "group", "where", "classes", "bits", "phantom"},
     "training": {"start_from"},
 }
-"""Keys whose effect the digest of a run's content holds: the images, labels, sides and weights that they lead to."""
+"""Keys whose effect the digest of a run's content holds: the pixels, labels, sides and weights that they lead to."""
 
 WITHOUT_EFFECT = {"data": {"positive", "allow"}}
 """Keys that change nothing of what a run computes: what the report counts as positive, leaks that are accepted."""
