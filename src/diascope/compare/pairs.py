@@ -48,7 +48,27 @@ class ScoredRuns:
 
 
 def load_predictions(record: StudyRecord, run: RunRecord, place: Place = VALIDATION) -> Predictions:
-    """A finished run's predictions, in the order of their paths; RunError if they are missing or do not fit."""
+    """A finished run's predictions, in the order of their paths; RunError if they are missing or do not fit.
+
+    They are kept with the run, as its table is: every metric asks for them.
+    """
+    kept = _kept(run)
+    if place not in kept:
+        kept[place] = _read_predictions(record, run, place)
+    return kept[place]
+
+
+def preload_predictions(run: RunRecord, place: Place, found: Predictions) -> None:
+    """Give a run predictions that come from elsewhere than its folder."""
+    _kept(run)[place] = found
+
+
+def _kept(run: RunRecord) -> dict[Place, Predictions]:
+    found: dict[Place, Predictions] = vars(run).setdefault("_predictions_by_place", {})
+    return found
+
+
+def _read_predictions(record: StudyRecord, run: RunRecord, place: Place) -> Predictions:
     table, classes = run.predictions, record.classes
     where, remedy = str(run.folder / "predictions.csv"), f"delete the folder {run.folder} and run the study again"
     if set(predicted_classes(table)) != set(classes):
