@@ -258,7 +258,7 @@ def _predict(
 
 def _run(arm: str, fold: int, seed: int, found: dict[Place, Predictions]) -> RunRecord:
     run = SimulatedRun(arm, fold, seed, Path("simulated"))
-    vars(run)["places"] = tuple(found)
+    vars(run).update(places=tuple(found), _identity={"run_id": f"{arm}-{fold}-{seed}", "config": {}})
     for place, predictions in found.items():
         preload_predictions(run, place, predictions)
     return run

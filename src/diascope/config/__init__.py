@@ -9,7 +9,7 @@ from diascope.config.model import ModelConfig, own_model
 from diascope.config.report import CompareConfig, ReportConfig
 from diascope.config.search import SearchConfig, Space
 from diascope.config.section import Section
-from diascope.config.study import RunConfig, StudyConfig, canonical_json, run_id
+from diascope.config.study import SEED_KINDS, RunConfig, SeedsUntilDecided, StudyConfig, canonical_json, run_id
 from diascope.config.training import (
     Constant,
     Cosine,
@@ -23,6 +23,7 @@ from diascope.config.training import (
 )
 
 __all__ = [
+    "SEED_KINDS",
     "AugmentationConfig",
     "CompareConfig",
     "Constant",
@@ -39,6 +40,7 @@ __all__ = [
     "Schedule",
     "SearchConfig",
     "Section",
+    "SeedsUntilDecided",
     "Space",
     "SplitConfig",
     "Step",

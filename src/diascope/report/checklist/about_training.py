@@ -155,7 +155,7 @@ def output(summary: Summary) -> Fact:
 
 
 def training(summary: Summary) -> Fact:
-    seeds = summary["study"]["config"]["seeds"]
+    seeds = summary["seeds"]
     return determined(
         sentences(
             _ways(summary),
