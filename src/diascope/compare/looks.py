@@ -36,6 +36,13 @@ class Looking:
     level_equivalent: float = LEVEL
     planned: tuple[int, ...] = ()
 
+    @property
+    def where(self) -> str:
+        """`look 3 of 5`, as long as all looks are those that were planned."""
+        seeds = tuple(look.seeds for look in (*self.earlier, self.look))
+        as_planned = seeds == self.planned[: len(seeds)] and _are_alike(self.earlier, self.look)
+        return f"look {self.number} of {len(self.planned)}" if as_planned else f"look {self.number}"
+
 
 def compared_runs(record: StudyRecord, arm: str) -> list[RunRecord]:
     """The finished runs of an arm that verdicts are of: where seeds are added in looks, those of complete looks."""
@@ -107,9 +114,11 @@ def _spent(look: VerdictLook, earlier: Sequence[VerdictLook]) -> float:
     share = sum(len(look.paired(pair)) for pair in pairs) / (len(pairs) * look.settings.most_runs) if pairs else 0.0
     by_plan = KEPT * float(min(1.0, share) ** POWER)
     before = earlier[-1].spent if earlier else 0.0
-    if by_plan > before and all(other.settings == look.settings for other in earlier):
-        return by_plan
-    return before + (1 - before) / 2
+    return by_plan if by_plan > before and _are_alike(earlier, look) else before + (1 - before) / 2
+
+
+def _are_alike(earlier: Sequence[VerdictLook], look: VerdictLook) -> bool:
+    return all(other.settings == look.settings for other in earlier)
 
 
 def _level(looks: Sequence[VerdictLook], tests: int, *, of_margin: bool) -> float:

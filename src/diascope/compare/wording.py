@@ -10,8 +10,8 @@ from diascope.metrics import LOWER_IS_BETTER
 
 NO_BREAK = "\u00a0"  # a space at which no line ends
 STATE_A_MARGIN = (
-    "How many seeds, folds or images would be enough depends on the smallest difference that matters; to get a plan, "
-    "state it, for example compare: {margin: 0.02}."
+    "To plan how many seeds, folds or images are enough, state the smallest difference that matters: "
+    "compare: {margin: 0.02}."
 )
 NAMES = {
     "balanced_accuracy": "balanced accuracy",
@@ -115,7 +115,7 @@ def generalizes(facts: Facts) -> str:
 def needed(facts: Facts) -> str:
     """How many seeds, folds or images would show the margin with 80% power; what to state where there is none."""
     if facts.margin is None:
-        return STATE_A_MARGIN
+        return "" if facts.looking is not None and facts.looking.planned else STATE_A_MARGIN
     if (facts.folds if facts.crossed else facts.seeds) < FEWEST:
         return ""
     needs, fixed = facts.needs, facts.fixed
@@ -190,9 +190,8 @@ def _look(facts: Facts) -> str:
     hidden = facts.looking.level < facts.p_holm <= LEVEL  # a reader who sees this p takes the difference for shown
     if facts.looking.number == 1 and not facts.looking.planned and not hidden:
         return ""
-    of = f" of {len(facts.looking.planned)}" if facts.looking.planned else ""
     boundary = f"boundary p ≤ {allowed:.2g}".replace(" 0.", " .") if allowed else "no error left to spend"
-    return f" at look {facts.looking.number}{of}, {boundary}".replace("p ≤ ", f"p{NO_BREAK}≤{NO_BREAK}")
+    return f" at {facts.looking.where}, {boundary}".replace("p ≤ ", f"p{NO_BREAK}≤{NO_BREAK}")
 
 
 def _runs(facts: Facts) -> str:

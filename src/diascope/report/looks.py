@@ -24,9 +24,7 @@ def summarize_looks(record: StudyRecord, metric: str, comparisons: Sequence[Comp
         "boundary": looking.level if tests else None,
         "decided": decided,
         "log": [_logged(look) for look in seen],
-        "sentence": _of_plan(record, looking, tests, decided=decided)
-        if looking.planned
-        else _of_number(looking, tests),
+        "sentence": (_of_plan if looking.planned else _of_number)(looking, tests, decided=decided),
         "warnings": _changes(seen),
     }
 
@@ -46,16 +44,15 @@ def _of_plan(looking: Looking, tests: int, *, decided: bool) -> str:
     )
     if not seeds or not tests:
         return f"{plan} The first look is not complete yet."
-    where = f"look {looking.number} of {len(planned)}" if looking.look.seeds in planned else f"look {looking.number}"
     if decided:
-        return f"Decided after {seeds} of at most {most} seeds, {where}. {plan}"
+        return f"Decided after {seeds} of at most {most} seeds, {looking.where}. {plan}"
     if seeds >= most:
-        return f"Not decided with {most} seeds, the limit ({where}). {plan}"
+        return f"Not decided with {most} seeds, the limit ({looking.where}). {plan}"
     following = next(count for count in planned if count > seeds)
-    return f"Not decided after {seeds} of at most {most} seeds, {where}; the next look has {following} seeds. {plan}"
+    return f"Not decided after {seeds} of at most {most} seeds, {looking.where}; the next look has {following} seeds. {plan}"
 
 
-def _of_number(looking: Looking, tests: int) -> str:
+def _of_number(looking: Looking, tests: int, *, decided: bool) -> str:
     if not tests or looking.number == 1:
         return ""
     needed = f"p ≤ {looking.level:.2g} here" if looking.level else "more than any p could show"

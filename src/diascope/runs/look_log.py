@@ -4,12 +4,11 @@ A list of looks, the oldest first. A look is a set of finished runs under the se
 same runs under the same settings, seen again, are the same look. See docs/verdicts.md, "Looking again".
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from diascope.config import SeedsUntilDecided, StudyConfig
 from diascope.errors import RunError
@@ -55,15 +54,17 @@ class VerdictLook(BaseModel):
         return {(name, identity, against[name]) for name, identity in arm.items() if name in against}
 
 
+_LOG = TypeAdapter(tuple[VerdictLook, ...])
+
+
 def read_look_log(study: Path) -> tuple[VerdictLook, ...]:
     """All looks, the oldest first; none where there is no log. Raises RunError for a damaged one."""
     file = study / NAME
     try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
-        return tuple(VerdictLook.model_validate_json(json.dumps(look)) for look in tree)
+        return _LOG.validate_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, TypeError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         what = f"damaged: it is not a log of looks at verdicts ({str(error).splitlines()[0]})"
         remedy = "restore a copy: it says how often the verdicts of this study were seen"
         raise RunError(what, where=str(file), remedy=remedy) from error
