@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from compare.test_verdict import plant
 from ruamel.yaml import YAML
 
-from compare.test_verdict import plant
 from diascope.compare.looks import KEPT, log_look, looking_at
 from diascope.compare.verdict import Comparison, compare_arms
 from diascope.runs.look_log import read_look_log

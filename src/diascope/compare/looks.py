@@ -19,7 +19,7 @@ from diascope.runs.provenance import now
 from diascope.runs.record import RunRecord, StudyRecord
 
 KEPT = 0.9
-POWER = 1.0
+POWER = 2.0
 
 
 @dataclass(frozen=True)
