@@ -105,7 +105,8 @@ def six_looks(whole: StudyRecord, metric: str) -> tuple[bool, bool, bool]:
 
 def until_decided(whole: StudyRecord, metric: str, margin: float | None = None) -> tuple[bool, int]:
     """Whether a difference was shown at the end, and the seeds that were trained."""
-    plan, log = SeedsUntilDecided.model_validate(PLAN), list[VerdictLook]()
+    plan, ended = SeedsUntilDecided.model_validate(PLAN), False
+    log: list[VerdictLook] = []
     while True:
         study = at_look(whole, plan, log, margin)
         if log and len(study.seeds) == log[-1].seeds:
@@ -147,15 +148,16 @@ def report(found: dict[str, dict[str, float]]) -> str:
                 margin = f"{row['seeds_margin']:.1f}" if difference == 0 else ""
                 cells = [f"{row['seeds']:.1f}", percent(row["shown"]), percent(row["fixed"]), margin]
                 power.append(f"| {case.name} | {difference:g} | {' | '.join(cells)} |")
-    studies = sorted({int(row["studies"]) for row in found.values()}, reverse=True)
+    studies = " or ".join(f"{count:,}" for count in sorted({int(row["studies"]) for row in found.values()}))
     return f"""# Several looks at the verdicts of a study
 
-`python benchmarks/looks.py`; {" or ".join(f"{count:,}" for count in studies)} studies a row, of equal arms the larger number.
+`python benchmarks/looks.py`; {studies} studies a row, of equal arms the larger number.
 The worlds and what is called are described at the top of that file and of `benchmarks/simulated.py`.
 
 ## Equal arms called different, in per cent of studies
 
-Six looks are at {", ".join(map(str, LOOKS[:-1]))} and {LOOKS[-1]} seeds. Uncorrected: p ≤ .05 at any of them. Logged: the verdict at any of them, as Diascope gives it.
+Six looks are at {", ".join(map(str, LOOKS[:-1]))} and {LOOKS[-1]} seeds. Uncorrected: p ≤ .05 at any of them.
+Logged: the verdict at any of them, as Diascope gives it.
 The sequential form is `seeds: {{from: 3, until: decided, at_most: 20}}`. It should be at most 5.
 
 | world | six looks, uncorrected | six looks, logged | first look (3 seeds) | sequential | 20 seeds, one look |
@@ -164,9 +166,10 @@ The sequential form is `seeds: {{from: 3, until: decided, at_most: 20}}`. It sho
 
 ## Seeds that the sequential form takes, beside {FIXED} fixed ones
 
-With margin: the mean number of seeds in {WITH_MARGIN} studies where a margin of ±{MARGIN:g} is stated, so that "equivalent" ends a study, too.
+With margin: the mean number of seeds in {WITH_MARGIN} studies where a margin of ±{MARGIN:g} is stated, so that
+"equivalent" ends a study, too.
 
-| world | true difference | mean seeds | shown, sequential (%) | shown, 20 seeds (%) | mean seeds with margin |
+| world | difference | mean seeds | shown, sequential (%) | shown, 20 seeds (%) | mean seeds with margin |
 |---|---:|---:|---:|---:|---:|
 {chr(10).join(power)}
 """

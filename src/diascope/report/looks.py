@@ -49,7 +49,8 @@ def _of_plan(looking: Looking, tests: int, *, decided: bool) -> str:
     if seeds >= most:
         return f"Not decided with {most} seeds, the limit ({looking.where}). {plan}"
     following = next(count for count in planned if count > seeds)
-    return f"Not decided after {seeds} of at most {most} seeds, {looking.where}; the next look has {following} seeds. {plan}"
+    after = f"Not decided after {seeds} of at most {most} seeds, {looking.where}"
+    return f"{after}; the next look has {following} seeds. {plan}"
 
 
 def _of_number(looking: Looking, tests: int, *, decided: bool) -> str:
