@@ -131,6 +131,7 @@ def test_before_the_first_look_is_complete_nothing_is_seen(make_study: MakeStudy
     plant(folder, {"baseline": 0.6, "dropout": 0.9})
     (found,) = look(folder)
     assert (found.verdict, found.difference, found.runs) == ("not shown", None, 0)
+    assert "the first look, at 4 seeds, is not complete" in found.sentence
     assert not (folder / "look_log.json").exists()
 
 

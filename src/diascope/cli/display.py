@@ -187,8 +187,9 @@ def say_outcome(outcome: Outcome, report: Path) -> None:
             Text(f"{len(outcome.failed)} of {outcome.runs} runs failed; run the same command to try them again.")
         )
     console.print(Text(summary["answer"]), soft_wrap=True)
-    if summary["beside"]:
-        console.print(Text(summary["beside"]), soft_wrap=True)
+    for further in (summary["beside"], summary["looks"]["sentence"]):
+        if further:
+            console.print(Text(further), soft_wrap=True)
     console.print(Text(f"Report: {report}"), soft_wrap=True)
 
 

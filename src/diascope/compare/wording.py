@@ -164,6 +164,9 @@ def _one_run(facts: Facts) -> str:
 
 def _without_interval(facts: Facts) -> str:
     between = f"between {facts.arm} and {facts.against}"
+    if facts.difference is None and facts.looking is not None and facts.looking.planned and not facts.planned:
+        first = facts.looking.planned[0]
+        return f"Nothing can be said yet of {facts.name} {between}: the first look, at {first} seeds, is not complete."
     if facts.difference is None:
         return f"Nothing can be said of {facts.name} {between}: {facts.reason} in both with the same fold and seed."
     return (

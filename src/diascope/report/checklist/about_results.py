@@ -276,6 +276,7 @@ def _limits(summary: Summary) -> list[str]:
         "" if data["sides"]["training"]["groups"] is not None else "Images of one patient may lie on two sides.",
         "" if tested(summary) else f"{_test_side(summary)} All numbers are of images that were watched in training.",
         *(summary.get("test") or {}).get("warnings", []),
+        *summary["looks"]["warnings"],
         "No images of another source were tried.",
         _unknown_past(summary),
         f"Few seeds ({seeds})." if seeds < FEW_SEEDS else "",
