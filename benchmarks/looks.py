@@ -11,7 +11,7 @@ SD .005 with 200 images, .05 with 400, and 3 folds of 300) and other random numb
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,19 +55,22 @@ CASES = (
 )
 
 
-class Scores:
-    """Pseudo-values of each run once, though every look asks for them again; they are the shipped function's."""
+class Once:
+    """Calls a shipped function once for each run, though every look asks again: same arguments, same value."""
 
-    def __init__(self) -> None:
-        self._shipped, self._known = pairs.pseudo_values, {}  # type: ignore[var-annotated]
+    def __init__(self, shipped: Callable[..., Any], which: int) -> None:
+        """`which`: the argument that tells runs apart."""
+        self._shipped, self._which = shipped, which
+        self._known: dict[int, Any] = {}
 
     def clear(self) -> None:
         self._known.clear()
 
-    def __call__(self, metric: str, labels: Any, probabilities: Any, positive: int, cases: Any) -> Any:
-        if id(probabilities) not in self._known:
-            self._known[id(probabilities)] = self._shipped(metric, labels, probabilities, positive, cases)
-        return self._known[id(probabilities)]
+    def __call__(self, *arguments: Any) -> Any:
+        key = id(arguments[self._which])
+        if key not in self._known:
+            self._known[key] = self._shipped(*arguments)
+        return self._known[key]
 
 
 def at_look(whole: StudyRecord, seeds: Any, log: Sequence[VerdictLook], margin: float | None) -> StudyRecord:
@@ -114,12 +117,13 @@ def until_decided(whole: StudyRecord, metric: str, margin: float | None = None) 
         ended = shown(see(study, metric, log))
 
 
-def measure(case: Case, difference: float, studies: int, scores: Scores) -> dict[str, float]:
+def measure(case: Case, difference: float, studies: int, kept: Sequence[Once]) -> dict[str, float]:
     """Rates and mean numbers of seeds."""
     world, number = replace(case.world, difference=difference), CASES.index(case)
     rows = []
     for study in range(studies):
-        scores.clear()
+        for once in kept:
+            once.clear()
         whole = draw(world, np.random.default_rng([15, number, round(1000 * difference), study]))
         row: dict[str, float] = {}
         row["shown"], row["seeds"] = until_decided(whole, case.metric)
@@ -184,12 +188,12 @@ def main() -> None:
     given = parser.parse_args()
     equal, different = (50, 20) if given.quick else (given.studies, given.power_studies)
     found = json.loads(given.partial.read_text()) if given.partial and given.partial.exists() else {}
-    scores = Scores()
-    pairs.pseudo_values = scores
+    kept = (Once(pairs.pseudo_values, 2), Once(pairs._sizes, 0))
+    pairs.pseudo_values, pairs._sizes = kept
     for difference in (0.0, *DIFFERENCES):
         for case in CASES:
             if (key := f"{case.name} {difference:g}") not in found:
-                found[key] = measure(case, difference, different if difference else equal, scores)
+                found[key] = measure(case, difference, different if difference else equal, kept)
                 if given.partial:
                     given.partial.write_text(json.dumps(found, indent=1))
     if given.quick:
