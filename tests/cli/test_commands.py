@@ -81,6 +81,11 @@ def test_more_seeds_train_what_is_missing_and_changes_are_stale(home: Path, dias
     run = ("run", "tiny.yaml", "--executor", "serial", "--set", "seeds=1")
     diascope(*run)
     assert "2 done, 2 todo" in diascope("plan", "tiny.yaml").stdout
+    planned = diascope("plan", "tiny.yaml", "--set", "seeds={from: 3, until: decided, at_most: 8}").stdout
+    assert "2 done, 4 todo" in planned
+    assert (
+        "planned looks: at 3, 5 and 8 seeds, until every verdict is decided; shown are the 3 asked for now" in planned
+    )
     changed = ("--set", "training.learning_rate=1e-2")
     assert "2 stale" in diascope("plan", "tiny.yaml", "--set", "seeds=1", *changed).stdout
     before = (home / "tiny" / "study.yaml").read_bytes()

@@ -212,7 +212,7 @@ def _no_intervals(summary: Summary) -> None:
 
 
 def _one_run(summary: Summary) -> None:
-    summary["study"]["config"]["seeds"] = [0]
+    summary["seeds"] = [0]
     for arm in summary["arms"].values():
         arm["runs"] = arm["runs"][:1]
 
@@ -294,7 +294,7 @@ def test_findings_of_the_data_are_told(summary: Summary) -> None:
 
 
 def _many_seeds(summary: Summary) -> None:
-    summary["study"]["config"]["seeds"] = list(range(5))
+    summary["seeds"] = list(range(5))
 
 
 def _two_folds(summary: Summary) -> None:

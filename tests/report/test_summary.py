@@ -45,7 +45,7 @@ def test_the_keys_of_schema_1_are_there(make_study: MakeStudy) -> None:
     assert set(arm["metrics"]["accuracy"]) == scored
     assert {"fold", "seed", "run_id", "folder", "state", "last", "best"} <= set(arm["runs"][0])
     compared = {"arm", "against", "metric", "difference", "low", "high", "p", "p_holm", "method", "verdict", "needs"}
-    compared |= {"sentence", "runs", "cases", "unit", "generalizes", "paired"}
+    compared |= {"sentence", "runs", "cases", "unit", "generalizes", "paired", "look", "boundary"}
     assert [set(found) for found in summary["comparisons"]] == [compared]
     assert set(summary["curves"]) == {"pairs", "sentences"}
     assert summary["findings"] == summary["probes"] == summary["subgroups"] == []

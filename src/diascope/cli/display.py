@@ -82,11 +82,14 @@ class RunDisplay:
             self._line(f"{what}: {status}")
 
     def planned(self, cells: Sequence[Cell], findings: Sequence[Finding]) -> None:
-        """Training begins."""
+        """Training begins; of a study whose seeds are added in looks, that of the next look."""
         for finding in findings:
             if finding.outcome == "issue" and finding.severity != "info":
                 self._console.print(Text(f"{finding.severity}: {finding.sentence}", style="yellow"), soft_wrap=True)
         todo = [cell.task for cell in cells if cell.state != "done"]
+        if self._study is not None:
+            self._bars.update(self._study, visible=False)
+        self._clock = _Clock()
         self._clock.start(len(todo), sum(task.epochs for task in todo))
         text = f"{len(cells)} runs, {len(cells) - len(todo)} done, {len(todo)} to train"
         self._study = self._bars.add_task("study", total=self._clock.epochs, status=text)
@@ -187,8 +190,9 @@ def say_outcome(outcome: Outcome, report: Path) -> None:
             Text(f"{len(outcome.failed)} of {outcome.runs} runs failed; run the same command to try them again.")
         )
     console.print(Text(summary["answer"]), soft_wrap=True)
-    if summary["beside"]:
-        console.print(Text(summary["beside"]), soft_wrap=True)
+    for further in (summary["beside"], summary["looks"]["sentence"]):
+        if further:
+            console.print(Text(further), soft_wrap=True)
     console.print(Text(f"Report: {report}"), soft_wrap=True)
 
 

@@ -33,6 +33,7 @@ def plan(
         images = read_images(found, on_unreadable=on_unreadable, progress=display.decoded)
     cells = plan_runs(found, images, folder)
     table = Table("arm", "fold", "seed", "run", "state", title=f"{found.config.name} in {folder}")
+    looks = found.config.planned_looks
     for cell in cells:
         config = cell.task.config
         table.add_row(cell.task.arm, str(config.fold), str(config.seed), cell.task.run_id, cell.state)
@@ -40,6 +41,13 @@ def plan(
     console.print(table)
     counts = Counter(cell.state for cell in cells)
     console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    if len(looks) > 1:
+        shown = len({cell.task.config.seed for cell in cells})
+        planned = f"{', '.join(map(str, looks[:-1]))} and {looks[-1]}"
+        console.print(
+            f"planned looks: at {planned} seeds, until every verdict is decided; shown are the {shown} asked for now",
+            soft_wrap=True,
+        )
     if counts["stale"]:
         console.print(
             "stale: trained with another configuration or other images; nothing is overwritten without --retrain"

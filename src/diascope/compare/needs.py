@@ -1,4 +1,4 @@
-"""Power, and how many seeds or images would show a difference: from the noncentral t distribution."""
+"""Power, and how many seeds, folds or images would show a stated margin: from the noncentral t distribution."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from diascope.compare.two_way import combine
 POWER = 0.8
 _GRID = (np.arange(400) + 0.5) / 400  # midpoints of equal probabilities
 MOST = 100  # times what there is: beyond that "more of the same" is no advice
+MOST_FOLDS, IN_A_FOLD = 20, 10  # folds that are looked at, and cases that each of them has at least
 FEWEST = 3  # seeds, or folds, from which a variance says anything about what more of them would bring
 
 
@@ -79,11 +80,12 @@ def needed(power: Callable[[int], float], present: int, most: int) -> int | None
 
 @dataclass(frozen=True)
 class Needs:
-    """Seeds with these cases, or cases with these seeds; None: not by that alone. `together`: it takes both."""
+    """Seeds, cases or folds, the others being as they are; None: not by that alone. `together`: it takes all given."""
 
     seeds: int | None = None
     cases: int | None = None
     together: bool = False
+    folds: int | None = None
 
 
 def _needs(power: Callable[[int, int], float], seeds: int, cases: int, *, more_seeds: bool) -> Needs:
@@ -118,7 +120,6 @@ def resampled_needs(
     effect: float,
     spread: float,
     folds: int,
-    validation_share: float,
     within: Components,
     seeds: int,
     cases: int,
@@ -127,6 +128,7 @@ def resampled_needs(
     """The same for cross-validation: `within` folds, `seeds` a fold, `cases` of all folds together.
 
     What the folds' S² has beyond the noise within a fold is taken to stay; the corrected variance, to be the true one.
+    More folds (another cross-validation of the same cases) have smaller validation sides, but more degrees of freedom.
     """
     if effect == 0 or spread == 0 or folds < FEWEST:
         return Needs()
@@ -134,13 +136,32 @@ def resampled_needs(
     beyond = max(0.0, spread - present)
     scale = min(1.0, spread / present) if present > 0 else 1.0
 
-    def power(more_seeds: int, more_cases: int) -> float:
-        expected = beyond + scale * within.of_mean(more_seeds, more_cases / folds)
-        seed_variance = (within.seed or 0.0) + within.residual / (more_cases / folds)
-        variance = float(sum(variances(expected, seed_variance, folds, more_seeds, validation_share)))
-        return resampled_power(effect, expected, seed_variance, folds, more_seeds, validation_share, variance, level)
+    def power(more_seeds: int, more_cases: int, more_folds: int = folds) -> float:
+        expected = beyond + scale * within.of_mean(more_seeds, more_cases / more_folds)
+        seed_variance = (within.seed or 0.0) + within.residual / (more_cases / more_folds)
+        share = 1 / (more_folds - 1)
+        variance = float(sum(variances(expected, seed_variance, more_folds, more_seeds, share)))
+        return resampled_power(effect, expected, seed_variance, more_folds, more_seeds, share, variance, level)
 
-    return _needs(power, seeds, cases, more_seeds=within.seed is not None)
+    known = within.seed is not None
+    of_seeds = needed(lambda n: power(n, cases), seeds, MOST * seeds) if known else None
+    of_cases = needed(lambda n: power(seeds, n), cases, MOST * cases)
+    most = max(folds, min(MOST_FOLDS, cases // IN_A_FOLD))
+    of_folds = next((n for n in range(folds, most + 1) if power(seeds, cases, n) >= POWER), None)
+    if of_folds is not None or of_seeds is not None or not known:
+        return Needs(of_seeds, of_cases, folds=of_folds)
+    both = [
+        (n * more, n, more)
+        for n in range(folds + 1, most + 1)
+        if (more := needed(lambda s, n=n: power(s, cases, n), seeds, MOST * seeds)) is not None  # type: ignore[misc]
+    ]
+    if both:
+        _, n, more = min(both)
+        return Needs(more, None, together=True, folds=n)
+    if of_cases is not None:
+        return Needs(None, of_cases)
+    factor = needed(lambda k: power(k * seeds, k * cases), 1, MOST)
+    return Needs() if factor is None else Needs(factor * seeds, factor * cases, together=True)
 
 
 def _power(noncentrality: float, critical: float, df: float) -> float:

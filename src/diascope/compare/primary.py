@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from diascope.config import CompareConfig
+from diascope.runs.record import StudyRecord
 
 UNEQUAL = 1.5  # classes count as unequal when the largest has at least this many times the images of the smallest
 
@@ -35,6 +36,14 @@ def primary_metric(config: CompareConfig, per_class: Mapping[str, int]) -> Prima
     if config.metric is None:
         return Primary("balanced_accuracy", reason, unequal=True)
     return Primary(config.metric, unequal=True, warning=_warning(reason) if config.metric == "accuracy" else "")
+
+
+def primary_of(record: StudyRecord) -> Primary:
+    """The same of a study folder: its images are those that the first fold learns from or is watched on."""
+    fold = record.folds["folds"][0]
+    labels = record.index.set_index("path")["label"].loc[[*fold["training"], *fold["validation"]]]
+    counts = labels.value_counts()
+    return primary_metric(record.study.compare, {name: int(counts.get(name, 0)) for name in record.classes})
 
 
 def _warning(reason: str) -> str:

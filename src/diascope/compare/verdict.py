@@ -17,9 +17,10 @@ from diascope.compare import wording
 from diascope.compare.arms import Analysis, ArmInterval, analyse, arm_intervals
 from diascope.compare.estimate import LEVEL, holm
 from diascope.compare.jackknife import PseudoValues
+from diascope.compare.looks import KEPT, Looking, complete_seeds, looking_at
 from diascope.compare.needs import Needs, resampled_needs, two_way_needs, two_way_needs_of_cases
 from diascope.compare.pairing import pairs_of
-from diascope.compare.pairs import Key, ScoredRuns, differences, score_runs, validation_share
+from diascope.compare.pairs import Key, ScoredRuns, differences, score_runs
 from diascope.compare.refusals import nothing_to_compare, one_chose_its_weights
 from diascope.compare.scoring import VALIDATION, Place
 from diascope.metrics import LOWER_IS_BETTER, REGISTRY
@@ -56,6 +57,8 @@ class Comparison:
     unit: str
     generalizes: str
     paired: list[tuple[int, int, float]]
+    look: int | None  # at the verdicts of this study, from 1; looks at the test side have a log of their own
+    boundary: float  # what p_holm must not exceed at this look
 
 
 @dataclass(frozen=True)
@@ -77,17 +80,31 @@ class _Draft:
 def compare_arms(record: StudyRecord, metric: str, place: Place = VALIDATION) -> list[Comparison]:
     """Every pair of the study, by default last epoch, validation side; RunError if a finished run cannot be read."""
     pairs = pairs_of(record.study)
-    scored = {arm: score_runs(record, arm, metric, place) for arm in record.arms if any(arm in pair for pair in pairs)}
-    level = LEVEL / max(1, len(pairs))  # what Holm asks of the smallest p
+    scored = {
+        arm: _of_complete_looks(record, score_runs(record, arm, metric, place))
+        for arm in record.arms
+        if any(arm in pair for pair in pairs)
+    }
+    level = KEPT * LEVEL / max(1, len(pairs))  # what Holm asks of the smallest p, at the one look of a study
     drafts = [_analysed(record, pair, scored[pair[0]], scored[pair[1]], level, metric, place) for pair in pairs]
     margin = record.study.compare.margin
     p_holm = holm([draft.p for draft in drafts])
     p_equivalent = holm([_p_equivalent(draft, margin) for draft in drafts])
     tests = sum(p is not None for p in p_holm)
+    looking = looking_at(record, metric, tests) if place.side == "validation" else None
     return [
-        _judged(record, metric, replace(draft, p_holm=of_pair, p_equivalent=within), tests, place)
+        _judged(record, metric, replace(draft, p_holm=of_pair, p_equivalent=within), tests, place, looking)
         for draft, of_pair, within in zip(drafts, p_holm, p_equivalent, strict=True)
     ]
+
+
+def _of_complete_looks(record: StudyRecord, scored: ScoredRuns) -> ScoredRuns:
+    """Where seeds are added in planned looks, the runs of a look that has only begun are not seen yet."""
+    seeds = complete_seeds(record)
+    if seeds is None or scored.shared:
+        return scored
+    runs = {key: run for key, run in scored.runs.items() if key[1] < seeds}
+    return replace(scored, runs=runs, undefined=tuple(key for key in scored.undefined if key[1] < seeds))
 
 
 def _analysed(
@@ -132,10 +149,11 @@ def _p_equivalent(draft: _Draft, margin: float | None) -> float | None:
 
 
 def _needs(record: StudyRecord, analysis: Analysis, paired: dict[Key, float], size: ScoredRuns, level: float) -> Needs:
-    """Seeds, or cases, that would show the margin, or else the observed difference, with 80% power."""
-    estimate = analysis.estimate
+    """Seeds, folds or cases that would show the margin with 80% power; nothing where no margin is stated."""
+    estimate, effect = analysis.estimate, record.study.compare.margin
     assert estimate is not None
-    effect = record.study.compare.margin or abs(estimate.value)
+    if effect is None:
+        return Needs()
     folds = sorted({fold for fold, _ in paired})
     seeds, cases = len(paired) // len(folds), size.count(size.cases, folds)
     if analysis.rows is not None and estimate.components is not None:
@@ -145,8 +163,7 @@ def _needs(record: StudyRecord, analysis: Analysis, paired: dict[Key, float], si
     if analysis.within is None:
         return Needs()
     spread = float(np.var([np.mean([paired[key] for key in paired if key[0] == fold]) for fold in folds], ddof=1))
-    share = validation_share(record, folds)
-    return resampled_needs(effect, spread, len(folds), share, analysis.within, seeds, cases, level)
+    return resampled_needs(effect, spread, len(folds), analysis.within, seeds, cases, level)
 
 
 def _within_range(metric: str, interval: tuple[float, float]) -> tuple[float, float]:
@@ -160,22 +177,27 @@ def _within_range(metric: str, interval: tuple[float, float]) -> tuple[float, fl
 
 def _named(needs: Needs, unit: str) -> dict[str, int | None]:
     found = {"seeds": needs.seeds, unit: needs.cases}
+    found |= {"folds": needs.folds} if needs.folds else {}
     return {**found, "together": 1} if needs.together else found
 
 
-def _verdict(draft: _Draft, metric: str) -> Verdict:
+def _verdict(draft: _Draft, metric: str, looking: Looking | None) -> Verdict:
     estimate = draft.analysis.estimate
-    if estimate is not None and draft.p_holm is not None and draft.p_holm <= LEVEL:
+    if estimate is not None and draft.p_holm is not None and draft.p_holm <= (looking.level if looking else LEVEL):
         return "better" if (estimate.value > 0) != (metric in LOWER_IS_BETTER) else "worse"
-    if draft.p_equivalent is not None and draft.p_equivalent <= LEVEL / 2:
+    within = (looking.level_equivalent if looking else LEVEL) / 2
+    if draft.p_equivalent is not None and draft.p_equivalent <= within:
         return "equivalent"
     return "not shown"
 
 
-def _judged(record: StudyRecord, metric: str, draft: _Draft, tests: int, place: Place) -> Comparison:
+def _judged(
+    record: StudyRecord, metric: str, draft: _Draft, tests: int, place: Place, looking: Looking | None
+) -> Comparison:
     estimate, size, folds = draft.analysis.estimate, draft.size, sorted({fold for fold, _ in draft.paired})
     interval = _within_range(metric, estimate.interval()) if estimate is not None and estimate.variance > 0 else None
-    verdict = _verdict(draft, metric)
+    verdict = _verdict(draft, metric, looking)
+    complete = complete_seeds(record) if looking else None
     facts = wording.Facts(
         arm=draft.arm,
         against=draft.against,
@@ -190,7 +212,7 @@ def _judged(record: StudyRecord, metric: str, draft: _Draft, tests: int, place: 
         reason=draft.analysis.reason,
         folds=len(folds),
         runs=len(draft.paired),
-        planned=len(record.folds["folds"]) * len(record.study.seeds),
+        planned=len(record.folds["folds"]) * len(record.seeds if complete is None else range(complete)),
         images=size.count(size.images, folds),
         cases=size.count(size.cases, folds),
         unit=size.unit,
@@ -199,6 +221,7 @@ def _judged(record: StudyRecord, metric: str, draft: _Draft, tests: int, place: 
         needs=draft.needs if verdict == "not shown" else Needs(),
         place=place,
         dominating=size.dominating,
+        looking=looking,
     )
     return Comparison(
         arm=draft.arm,
@@ -218,4 +241,6 @@ def _judged(record: StudyRecord, metric: str, draft: _Draft, tests: int, place: 
         unit=size.unit,
         generalizes=wording.generalizes(facts),
         paired=[(fold, seed, difference) for (fold, seed), difference in draft.paired.items()],
+        look=looking.number if looking else None,
+        boundary=looking.level if looking else LEVEL,
     )

@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass
 
-from diascope.compare.needs import FEWEST, MOST, Needs
+from diascope.compare.estimate import LEVEL
+from diascope.compare.looks import Looking
+from diascope.compare.needs import FEWEST, MOST, MOST_FOLDS, Needs
 from diascope.compare.scoring import Place
 from diascope.metrics import LOWER_IS_BETTER
 
 NO_BREAK = "\u00a0"  # a space at which no line ends
 LARGE = 0.2  # the share of the images in one group from which on it is said
+STATE_A_MARGIN = (
+    "To plan how many seeds, folds or images are enough, state the smallest difference that matters: "
+    "compare: {margin: 0.02}."
+)
 NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "ppv": "positive predictive value",
@@ -46,6 +52,7 @@ class Facts:
     needs: Needs
     place: Place
     dominating: float = 0.0  # the share of the images that the largest group holds
+    looking: Looking | None = None
 
     @property
     def seeds(self) -> int:
@@ -109,25 +116,24 @@ def generalizes(facts: Facts) -> str:
 
 
 def needed(facts: Facts) -> str:
-    """How many seeds, or images, would show the margin or the observed difference with 80% power."""
-    effect = facts.margin or abs(facts.difference or 0)
-    which = "the margin" if facts.margin else "the one observed"
-    seeds, cases = facts.needs.seeds, facts.needs.cases
-    if _number(effect) == "0.000" or (facts.folds if facts.crossed else facts.seeds) < FEWEST:
+    """How many seeds, folds or images would show the margin with 80% power; what to state where there is none."""
+    if facts.margin is None:
+        return "" if facts.looking is not None and facts.looking.planned else STATE_A_MARGIN
+    if (facts.folds if facts.crossed else facts.seeds) < FEWEST:
         return ""
-    target = f"a difference of {_number(effect)} ({which}{', if it is there' if facts.margin else ''})"
-    if seeds == facts.seeds or cases == facts.cases:
-        if not facts.margin:  # the observed one, which was not shown: luck, and no news
-            return ""
-        return f"These {'runs' if facts.fixed else 'seeds'} and {facts.unit} would have shown {target} with 80% power."
-    ways = [] if seeds is None else [f"{_rounded(seeds)} seeds instead of {facts.seeds:,}"]
-    ways += [] if cases is None else [f"{_rounded(cases)} {facts.unit} instead of {facts.cases:,}"]
+    needs, fixed = facts.needs, facts.fixed
+    target = f"a difference of {_number(facts.margin)} (the margin, if it is there)"
+    if needs.seeds == facts.seeds or needs.cases == facts.cases or (facts.crossed and needs.folds == facts.folds):
+        return f"These {'runs' if fixed else 'seeds'} and {facts.unit} would have shown {target} with 80% power."
+    ways = [] if needs.folds is None else [f"{needs.folds} folds instead of {facts.folds}"]
+    ways += [] if needs.seeds is None else [f"{_rounded(needs.seeds)} seeds instead of {facts.seeds:,}"]
+    ways += [] if needs.cases is None else [f"{_rounded(needs.cases)} {facts.unit} instead of {facts.cases:,}"]
     if not ways:
-        if facts.fixed:
+        if fixed:
             return ""
-        many = f"{MOST} times as many seeds and {facts.unit}"
-        return f"Not even {many} would show {target} with 80% power."
-    joined = " together with ".join(ways) if facts.needs.together else f"{', or '.join(ways)}{',' * (len(ways) > 1)}"
+        folds = f"{MOST_FOLDS} folds and " if facts.crossed else ""
+        return f"Not even {folds}{MOST} times as many seeds and {facts.unit} would show {target} with 80% power."
+    joined = " together with ".join(ways) if needs.together else f"{', or '.join(ways)}{',' * (len(ways) > 1)}"
     return f"About {joined} would show {target} with 80% power."
 
 
@@ -161,6 +167,9 @@ def _one_run(facts: Facts) -> str:
 
 def _without_interval(facts: Facts) -> str:
     between = f"between {facts.arm} and {facts.against}"
+    if facts.difference is None and facts.looking is not None and facts.looking.planned and not facts.planned:
+        first = facts.looking.planned[0]
+        return f"Nothing can be said yet of {facts.name} {between}: the first look, at {first} seeds, is not complete."
     if facts.difference is None:
         return f"Cannot compare {facts.arm} with {facts.against} in {facts.name}: {facts.reason}."
     return (
@@ -175,7 +184,20 @@ def _basis(facts: Facts) -> str:
         tested = f"two one-sided tests {_p(facts.p_equivalent)}{after}"
     else:
         tested = f"{_p(facts.p_holm or 0)}{after}"
-    return f"{tested}; {_runs(facts)}, {_sample(facts)}"
+    return f"{tested}{_look(facts)}; {_runs(facts)}, {_sample(facts)}"
+
+
+def _look(facts: Facts) -> str:
+    """Which look this is, and what p it asks for, where that is not what a reader expects of a single one."""
+    if facts.looking is None or facts.p_holm is None:
+        return ""
+    equivalence = facts.verdict == "equivalent"
+    allowed = facts.looking.level_equivalent / 2 if equivalence else facts.looking.level
+    hidden = facts.looking.level < facts.p_holm <= LEVEL  # a reader who sees this p takes the difference for shown
+    if facts.looking.number == 1 and not facts.looking.planned and not hidden:
+        return ""
+    boundary = f"boundary p ≤ {allowed:.2g}".replace(" 0.", " .") if allowed else "no error left to spend"
+    return f" at {facts.looking.where}, {boundary}".replace("p ≤ ", f"p{NO_BREAK}≤{NO_BREAK}")
 
 
 def _runs(facts: Facts) -> str:

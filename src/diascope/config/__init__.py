@@ -10,7 +10,7 @@ from diascope.config.model import ModelConfig, own_model
 from diascope.config.report import CompareConfig, ReportConfig
 from diascope.config.search import SearchConfig, Space
 from diascope.config.section import Section
-from diascope.config.study import RunConfig, StudyConfig
+from diascope.config.study import SEED_KINDS, RunConfig, SeedsUntilDecided, StudyConfig
 from diascope.config.training import (
     Constant,
     Cosine,
@@ -24,6 +24,7 @@ from diascope.config.training import (
 )
 
 __all__ = [
+    "SEED_KINDS",
     "WITHOUT_EFFECT",
     "AugmentationConfig",
     "CompareConfig",
@@ -41,6 +42,7 @@ __all__ = [
     "Schedule",
     "SearchConfig",
     "Section",
+    "SeedsUntilDecided",
     "Space",
     "SplitConfig",
     "Step",

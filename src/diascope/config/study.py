@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from diascope.config.augmentation import AugmentationConfig
 from diascope.config.data import DataConfig, SplitConfig
@@ -12,6 +12,8 @@ from diascope.config.search import SearchConfig
 from diascope.config.section import Section, all_differ
 from diascope.config.training import TrainingConfig
 
+GROWTH, NEAR = 1.6, 1.25
+SEED_KINDS = ("a list of seeds", "seeds until decided")  # how pydantic's messages call the two
 ARM_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 
 
@@ -29,6 +31,30 @@ Seeds = Annotated[
 ]
 
 
+class SeedsUntilDecided(Section):
+    """Seeds that are added in planned looks, until every verdict is decided or there are `at_most`."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    first: int = Field(alias="from", ge=2, description="seeds at the first look")
+    until: Literal["decided"] = Field(description="better, worse or, where a margin is stated, equivalent")
+    at_most: int = Field(ge=2, description="seeds at the last look")
+
+    @model_validator(mode="after")
+    def _from_is_less(self) -> Self:
+        if self.first >= self.at_most:
+            raise ValueError(f"at_most must be above from: {self.at_most} is not above {self.first}")
+        return self
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Seeds at each planned look: GROWTH times as many as at the one before; no look shortly before the last."""
+        found = [self.first]
+        while (following := max(found[-1] + 1, round(GROWTH * found[-1]))) * NEAR <= self.at_most:
+            found.append(following)
+        return (*found, self.at_most)
+
+
 class StudyConfig(Section):
     """One question: a data set, a base configuration, and the arms to compare."""
 
@@ -40,13 +66,48 @@ class StudyConfig(Section):
     model: ModelConfig = ModelConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     training: TrainingConfig = TrainingConfig()
-    seeds: Seeds = Field((0, 1, 2), validate_default=False, description="how many seeds, or a list of them")
+    seeds: Annotated[
+        Annotated[Seeds, Tag(SEED_KINDS[0])] | Annotated[SeedsUntilDecided, Tag(SEED_KINDS[1])],
+        Discriminator(lambda value: SEED_KINDS[isinstance(value, dict | SeedsUntilDecided)]),
+    ] = Field(
+        (0, 1, 2),
+        validate_default=False,
+        description="how many seeds, or a list of them, or {from: 3, until: decided, at_most: 20}",
+    )
     arms: dict[Annotated[str, Field(pattern=ARM_NAME)], dict[str, Any]] = Field(
         {"baseline": {}}, min_length=1, description="a name, and the keys in which it differs from the base"
     )
     compare: CompareConfig = CompareConfig()
     report: ReportConfig = ReportConfig()
     search: SearchConfig | None = Field(None, description="spaces for diascope tune")
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """(arm, against) in the study's order: `compare.pairs`, else every arm against the first."""
+        if self.compare.pairs is not None:
+            return tuple((arm, against) for arm, against in self.compare.pairs)
+        first, *others = self.arms
+        return tuple((arm, first) for arm in others)
+
+    @property
+    def most_seeds(self) -> int:
+        """How many seeds are trained at most."""
+        return self.seeds.at_most if isinstance(self.seeds, SeedsUntilDecided) else len(self.seeds)
+
+    @property
+    def planned_looks(self) -> tuple[int, ...]:
+        """How many seeds there are at each look that is planned; of a number or list of seeds there is one look."""
+        return self.seeds.looks if isinstance(self.seeds, SeedsUntilDecided) else (len(self.seeds),)
+
+    def first_seeds(self, count: int) -> tuple[int, ...]:
+        """The seeds of a look at so many."""
+        return tuple(range(count)) if isinstance(self.seeds, SeedsUntilDecided) else self.seeds[:count]
+
+    @model_validator(mode="after")
+    def _there_is_something_to_decide(self) -> Self:
+        if isinstance(self.seeds, SeedsUntilDecided) and not self.pairs and self.search is None:
+            raise ValueError("seeds.until: decided needs a pair of arms that is compared, and there is none")
+        return self
 
     @model_validator(mode="after")
     def _pairs_are_of_arms(self) -> Self:

@@ -61,7 +61,10 @@ def head(summary: dict[str, Any]) -> str:
     """What the lines of several pairs are about."""
     count = sum(found["p_holm"] is not None for found in summary["comparisons"])
     holm = f", p after Holm over {count} pairs" if count > 1 else ""
-    return f"{measured(summary)[0].upper()}{measured(summary)[1:]}, differences with 95% intervals{holm}"
+    looks = summary["looks"]
+    several = looks["number"] is not None and (looks["number"] > 1 or looks["planned"])
+    look = f"; at look {looks['number']} a verdict takes p ≤ {looks['boundary']:.2g}" if several else ""
+    return f"{measured(summary)[0].upper()}{measured(summary)[1:]}, differences with 95% intervals{holm}{look}"
 
 
 def measured(summary: dict[str, Any]) -> str:

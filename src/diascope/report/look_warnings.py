@@ -1,4 +1,4 @@
-"""What makes scores on the test side less than they seem: several looks, and changes after a look; from the log."""
+"""What makes scores on the test side less than they seem: several looks, changes after a look; from its log."""
 
 from datetime import datetime
 

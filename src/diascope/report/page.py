@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from diascope.compare.looks import log_look
 from diascope.errors import RunError
 from diascope.findings import Finding, outcomes
 from diascope.metrics import METRICS, REGISTRY
@@ -65,8 +66,9 @@ class Pictures:
 def write_report(folder: Path) -> Path:
     """Write summary.json, checklist.md, charts/ (SVG and PNG) and report.html into a study folder; returns the page.
 
-    Reads the folder alone, so the same runs give the same bytes. Raises RunError for a folder that is no study, a
-    damaged file in it, or a disk that does not take the report.
+    Reads the folder alone, so the same runs give the same bytes. The look at its verdicts is logged before anything of
+    it is written. Raises RunError for a folder that is no study, a damaged file in it, or a disk that does not take the
+    report.
     """
     record = StudyRecord(folder)
     summary = summarize(record)
@@ -78,6 +80,8 @@ def write_report(folder: Path) -> Path:
         probed=probe_pictures(record),
     )
     page = render(summary, pictures)
+    seen = [(found["p"], found["verdict"]) for found in summary["comparisons"]]
+    log_look(record, summary["primary"]["metric"], seen)
     try:
         write_atomic(folder / "summary.json", readable_json(summary))
         write_atomic(folder / "checklist.md", checklist_markdown(checklist_section(summary)["rows"]))

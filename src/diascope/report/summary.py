@@ -7,7 +7,7 @@ from diascope.compare.arms import ArmInterval
 from diascope.compare.curve_sentences import curve_sentences
 from diascope.compare.curves import pair_readings
 from diascope.compare.pairing import pairs_of
-from diascope.compare.primary import Primary, leading_metrics, primary_metric
+from diascope.compare.primary import Primary, leading_metrics, primary_of
 from diascope.compare.subgroups import Subgroup, subgroups
 from diascope.compare.verdict import Comparison, compare_arms
 from diascope.report.answer import answer, beside
@@ -15,6 +15,7 @@ from diascope.report.arm_summary import summarize_arm
 from diascope.report.class_balance import class_balance
 from diascope.report.formats import joined
 from diascope.report.idle_keys import fitted_at_once
+from diascope.report.looks import summarize_looks
 from diascope.report.modes import fails_in_evaluation
 from diascope.report.probes import probe_warnings, summarize_probes
 from diascope.report.search import search_warnings, summarize_search
@@ -36,12 +37,13 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
     Scores, mean curves and pooled tables are over finished runs alone. Raises RunError for a damaged folder.
     """
     data = _data(record)
-    primary = primary_metric(record.study.compare, data["per_class"])
+    primary = primary_of(record)
     arms = {arm.name: summarize_arm(record, arm) for arm in record.arm_configs}
     place = judged_place(record)
     add_test_scores(record, arms, place)
     on_test = [_comparison(found) for found in compare_arms(record, primary.metric, place)] if place else []
-    summary = {
+    comparisons = compare_arms(record, primary.metric)
+    summary: dict[str, Any] = {
         "schema": 1,
         "study": {"name": record.study.name, "question": record.study.question, "config": _base(record)},
         "answer": "",
@@ -51,7 +53,9 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
         "primary": _primary(record, primary),
         "arms": arms,
         "balance": class_balance(data, arms, unequal=primary.unequal),
-        "comparisons": [_comparison(found) for found in compare_arms(record, primary.metric)],
+        "comparisons": [_comparison(found) for found in comparisons],
+        "seeds": list(record.seeds),
+        "looks": summarize_looks(record, primary.metric, comparisons),
         "test": summarize_test_side(record, primary.metric, place, on_test),
         "curves": _curves(record, arms),
         "subgroups": [_subgroups(record, name, primary.metric) for name in record.study.report.subgroups],
@@ -61,7 +65,7 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
         "provenance": _provenance(record),
         "strays": [path.relative_to(record.folder).as_posix() for path in record.strays],
     }
-    warned = warnings(summary) + search_warnings(summary) + probe_warnings(summary)
+    warned = warnings(summary) + summary["looks"]["warnings"] + search_warnings(summary) + probe_warnings(summary)
     return summary | {"answer": answer(summary), "beside": beside(summary), "warnings": warned}
 
 

@@ -20,6 +20,7 @@ from diascope.config import RunConfig, StudyConfig, as_recorded, same_as_planned
 from diascope.errors import RunError
 from diascope.findings import Finding
 from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS, run_path
+from diascope.runs.look_log import VerdictLook, asked_seeds, read_look_log
 from diascope.runs.test_log import Look, read_test_log
 from diascope.studyfile import Arm, Study, load_study
 
@@ -202,6 +203,16 @@ class StudyRecord:
         """The names of the arms, in the study's order."""
         return tuple(arm.name for arm in self.arm_configs)
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that are asked for now: where they are added until a decision, those up to the next look."""
+        return asked_seeds(self.study, self.looks)
+
+    @cached_property
+    def looks(self) -> tuple[VerdictLook, ...]:
+        """Every time that verdicts were seen, the oldest first."""
+        return read_look_log(self.folder)
+
     @cached_property
     def runs(self) -> tuple[RunRecord, ...]:
         """Every run that the study asks for, by arm, then fold, then seed; whether it exists says its state."""
@@ -209,7 +220,7 @@ class StudyRecord:
             RunRecord(arm.name, fold, seed, run_path(self.folder, arm.name, fold, seed), arm)
             for arm in self.arm_configs
             for fold in range(len(self.folds["folds"]))
-            for seed in self.study.seeds
+            for seed in self.seeds
         )
 
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:

@@ -22,6 +22,7 @@ from diascope.errors import ConfigError, RunError
 from diascope.findings import Finding
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
+from diascope.runs.look_log import asked_seeds, read_look_log
 from diascope.runs.record import sample_stem
 from diascope.study.changes import what_changed
 from diascope.study.checks import (
@@ -98,7 +99,7 @@ def plan(study: Study, images: Images, folder: Path) -> list[Cell]:
     """Every run of the study in the order in which they are trained: seed by seed, so that arms fill evenly."""
     weights = StartingWeights(images.index, images.folds)
     cells: list[Cell] = []
-    for seed in study.config.seeds:
+    for seed in asked_seeds(study.config, read_look_log(folder)):
         for number, fold in enumerate(images.folds.folds):
             of_arm: dict[str, Cell] = {}
             for arm in in_order_of_start(study.arms):

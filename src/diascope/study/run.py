@@ -10,9 +10,14 @@ from typing import Protocol
 import torch
 from joblib import cpu_count
 
+from diascope.compare.looks import log_look
+from diascope.compare.primary import primary_of
+from diascope.compare.verdict import compare_arms
+from diascope.config import SeedsUntilDecided
 from diascope.engine import pick_device
 from diascope.errors import ConfigError
 from diascope.findings import Finding
+from diascope.runs.record import StudyRecord
 from diascope.study.auditing import audit_study, keep_pictures
 from diascope.study.changes import same_arms
 from diascope.study.checks import other_sizes
@@ -65,7 +70,7 @@ class Outcome:
 
 
 def run_study(study: Study, folder: Path, options: Options, display: Display) -> Outcome:
-    """Train every run of the study that `folder` does not hold yet."""
+    """Train every run of the study that `folder` does not hold yet, look by look where it says so."""
     executor = make_executor(study, options)
     images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
     images.findings.extend([*slow_precision(study, _device_type(options)), *other_sizes(study)])
@@ -77,8 +82,20 @@ def run_study(study: Study, folder: Path, options: Options, display: Display) ->
         images.findings.extend(found)
         write_study(study, images, folder, cells)
         keep_pictures(Path(pictures), folder, found)
-    tasks = [cell.task for cell in cells if cell.state != "done"]
     display.planned(cells, images.findings)
+    failed = _train(cells, executor, options, display)
+    while not failed and take_look(folder) > {cell.task.config.seed for cell in cells}:
+        cells = plan(study, images, folder)
+        check_stale(cells, folder, retrain=options.retrain)
+        write_study(study, images, folder, cells)
+        display.planned(cells, [])
+        failed = _train(cells, executor, options, display)
+    return Outcome(folder, len(cells), tuple(failed))
+
+
+def _train(cells: Sequence[Cell], executor: Executor, options: Options, display: Display) -> list[Failed]:
+    """Take every cell that is not done to its end; those that failed."""
+    tasks = [cell.task for cell in cells if cell.state != "done"]
     prepare_features(tasks, extraction_device(options), display.extracted)
     failed = []
     with closing(share(executor, tasks)) as events:  # type: ignore[type-var]
@@ -86,7 +103,19 @@ def run_study(study: Study, folder: Path, options: Options, display: Display) ->
             display.happened(event)
             if isinstance(event, Failed):
                 failed.append(event)
-    return Outcome(folder, len(cells), tuple(failed))
+    return failed
+
+
+def take_look(folder: Path) -> set[int]:
+    """Where seeds are added until a decision: look at the verdicts of the runs that are there, and log that.
+
+    The seeds that are asked for after it: those of the next look, or no more where all pairs are decided.
+    """
+    record = StudyRecord(folder)
+    if isinstance(record.study.seeds, SeedsUntilDecided):
+        metric = primary_of(record).metric
+        log_look(record, metric, [(found.p, found.verdict) for found in compare_arms(record, metric)])
+    return set(StudyRecord(folder).seeds)
 
 
 def slow_precision(study: Study, device: str, capability: str | None = None) -> list[Finding]:

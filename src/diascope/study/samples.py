@@ -33,7 +33,7 @@ def write_augmented_samples(
         found = {index.classes[index.labels[row]]: row for row in reversed(training)}
         names = [name for name in index.classes if name in found]
         images = [np.asarray(pixels[found[name]]) for name in names]
-        rows = sample_rows(images, names, arms[0].augmentation, study.config.seeds[0], DRAWS)
+        rows = sample_rows(images, names, arms[0].augmentation, study.config.first_seeds(1)[0], DRAWS)
         for row in rows:
             path = strip_path(folder, arms[0].name, row.name)
             strip = _strip([picture for _, picture in row.pictures], LARGE if len(names) <= FEW else SMALL)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import groupby
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from diascope.config import Section, StudyConfig
+from diascope.config import SEED_KINDS, Section, StudyConfig
 from diascope.errors import ConfigError
 
 SCHEDULES = ("constant", "step", "exponential", "cosine", "plateau", "one_cycle")
@@ -63,7 +63,9 @@ def one_a_key(problems: Iterable[Any]) -> Iterator[Any]:
 
 def _key(problem: Any) -> tuple[Any, ...]:
     """The key of the study file that a problem is about."""
-    return tuple(part for part in problem["loc"] if part != "[key]" and not _TRIED_AS.match(str(part)))
+    return tuple(
+        part for part in problem["loc"] if part not in ("[key]", *SEED_KINDS) and not _TRIED_AS.match(str(part))
+    )
 
 
 def explain(problem: Any, lines: Lines, prefix: str) -> ConfigError:
@@ -117,7 +119,8 @@ def nearest(dotted: str, known: list[str]) -> str:
 
 
 def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
+    for python_name, field in model.model_fields.items():
+        name = field.alias or python_name
         yield prefix + name
         for inner in _section_types(field.annotation):
             yield from known_keys(inner, f"{prefix}{name}.")
@@ -126,6 +129,8 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def _section_types(annotation: Any) -> Iterator[type[Section]]:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         yield annotation
+    elif get_origin(annotation) is Annotated:
+        yield from _section_types(get_args(annotation)[0])
     elif get_origin(annotation) in (Union, UnionType):
         for part in get_args(annotation):
             yield from _section_types(part)

@@ -80,7 +80,7 @@ def _bounded(row: dict[str, Any]) -> bool:
 
 
 def robustness(summary: Summary) -> Fact:
-    seeds, folds = len(summary["study"]["config"]["seeds"]), len(summary["data"]["folds"])
+    seeds, folds = len(summary["seeds"]), len(summary["data"]["folds"])
     most = max(sum(run["state"] == "done" for run in arm["runs"]) for arm in summary["arms"].values())
     probes = f"Probes for shortcuts: {len(summary['probes'])}." if summary.get("probes") else ""
     if most < 2 and not probes:
@@ -266,7 +266,7 @@ def limitations(summary: Summary) -> Fact:
 
 
 def _limits(summary: Summary) -> list[str]:
-    data, seeds = summary["data"], len(summary["study"]["config"]["seeds"])
+    data, seeds = summary["data"], len(summary["seeds"])
     runs = [run for arm in summary["arms"].values() for run in arm["runs"]]
     lost = len(runs) - finished(summary)
     return [
@@ -276,6 +276,7 @@ def _limits(summary: Summary) -> list[str]:
         "" if data["sides"]["training"]["groups"] is not None else "Images of one patient may lie on two sides.",
         "" if tested(summary) else f"{_test_side(summary)} All numbers are of images that were watched in training.",
         *(summary.get("test") or {}).get("warnings", []),
+        *summary["looks"]["warnings"],
         "No images of another source were tried.",
         _unknown_past(summary),
         f"Few seeds ({seeds})." if seeds < FEW_SEEDS else "",

@@ -160,7 +160,7 @@ def output(summary: Summary) -> Fact:
 
 
 def training(summary: Summary) -> Fact:
-    seeds = summary["study"]["config"]["seeds"]
+    seeds = summary["seeds"]
     return determined(
         sentences(
             _ways(summary),
@@ -169,6 +169,7 @@ def training(summary: Summary) -> Fact:
             f"{_product(len(summary['arms']), len(summary['data']['folds']), len(seeds))} "
             f"({listed(seeds)}); a seed decides the initial weights, the order of the images and all other chance "
             "in a training.",
+            summary["looks"]["sentence"] if summary["looks"]["planned"] else "",
         )
     )
 
