@@ -29,6 +29,7 @@ from scipy import stats
 
 from diascope.compare.pairs import Predictions, preload_predictions
 from diascope.compare.scoring import VALIDATION, Place
+from diascope.runs.folder import run_path
 from diascope.runs.record import RunRecord, State, StudyRecord
 from diascope.studyfile import Study, parse_study
 
@@ -263,8 +264,8 @@ def _predict(
 
 
 def _run(arm: str, fold: int, seed: int, found: dict[Place, Predictions]) -> RunRecord:
-    run = SimulatedRun(arm, fold, seed, Path("simulated"))
-    vars(run)["places"] = tuple(found)
+    run = SimulatedRun(arm, fold, seed, run_path(Path("simulated"), arm, fold, seed))
+    vars(run).update(places=tuple(found), _identity={"run_id": f"{arm}-{fold}-{seed}", "config": {}})
     for place, predictions in found.items():
         preload_predictions(run, place, predictions)
     return run
