@@ -36,10 +36,9 @@ from diascope.studyfile import Study, parse_study
 Floats = NDArray[np.float64]
 Grouping = Literal["images", "unequal", "dominating"]
 
-DIFFICULTY, TASTE = 1.5, 0.7
+TASTE = 0.7  # SD
 IN_GROUP = 0.75  # share of the variance of difficulty and taste that the images of a group have in common
 MEAN_SLOPE = float(stats.norm.pdf(stats.norm.ppf(0.8)))  # of an accuracy of 0.8, by the latent scale's total SD
-DOMINATING = 0.6  # share of the images that one group holds
 CLASSES = ("negative", "positive")
 TEST = Place("test", "last")
 
@@ -61,9 +60,11 @@ class World:
     run_sd: float = 0.015
     bias_sd: float = 0.0
     taste: bool = True
+    difficulty: float = 1.5  # SD; the noise of a run has 1
     training_sd: float = 0.0
     groups: Grouping = "images"
     arms: tuple[str, ...] = ("a", "b")
+    dominating: float = 0.6  # the share of the images that one group holds, where groups are so
     test: bool = False  # kfold: every network is judged on one more set of `images`
 
     @property
@@ -73,13 +74,16 @@ class World:
         parts += [f"{self.images:,} images", f"{100 * self.prevalence:g}% positive", f"run {self.run_sd:g}"]
         parts += [f"threshold {self.bias_sd:g}"] * (self.bias_sd > 0)
         parts += [f"training {self.training_sd:g}"] * (self.training_sd > 0)
-        parts += [f"groups {self.groups}"] * (self.groups != "images")
+        parts += [f"groups {self.groups}" + f" {self.dominating:g}" * (self.groups == "dominating")] * (
+            self.groups != "images"
+        )
+        parts += [f"difficulty {self.difficulty:g}"] * (self.difficulty != 1.5)
         return ", ".join(parts + ["same images hard"] * (not self.taste))
 
     @property
     def total_sd(self) -> float:
         """Of the latent scale within one run."""
-        return float(np.sqrt(DIFFICULTY**2 + (TASTE * self.taste) ** 2 + 1))
+        return float(np.sqrt(self.difficulty**2 + (TASTE * self.taste) ** 2 + 1))
 
     def latent_sd(self, of_accuracy: float) -> float:
         return of_accuracy / MEAN_SLOPE * self.total_sd
@@ -214,7 +218,7 @@ def _group_sizes(world: World) -> NDArray[np.int64]:
         sizes = np.resize([1, 2, 4], max(2, round(world.images * 3 / 7)))
         return np.append(sizes, max(1, world.images - sizes.sum()))
     if world.groups == "dominating":
-        most = round(DOMINATING * world.images)
+        most = round(world.dominating * world.images)
         return np.append(np.ones(world.images - most, dtype=np.int64), most)
     return np.ones(world.images, dtype=np.int64)
 
@@ -229,7 +233,9 @@ def _of_images(world: World, groups: NDArray[np.int64], random: np.random.Genera
         together = random.standard_normal((rows, int(groups.max()) + 1))[:, groups]
         return np.sqrt(1 - IN_GROUP) * alone + np.sqrt(IN_GROUP) * together
 
-    return DIFFICULTY * normal(1) + (TASTE * normal(len(world.arms)) if world.taste else np.zeros((len(world.arms), 1)))
+    return world.difficulty * normal(1) + (
+        TASTE * normal(len(world.arms)) if world.taste else np.zeros((len(world.arms), 1))
+    )
 
 
 def _of_training(shape: tuple[int, int, int], random: np.random.Generator) -> Floats:

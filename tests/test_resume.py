@@ -38,9 +38,9 @@ def results(folder: Path) -> dict[str, object]:
     }
 
 
-def test_killed_at_twenty_random_moments(make_task: MakeTask) -> None:
-    """A process that trains dies by SIGKILL twenty times; what the last one leaves equals an uninterrupted run."""
-    epochs = 80
+def test_killed_at_ten_random_moments(make_task: MakeTask) -> None:
+    """A process that trains dies by SIGKILL ten times; what the last one leaves equals an uninterrupted run."""
+    epochs = 60
     whole = make_task("arm", f"training.epochs={epochs}", *SETTINGS, folder="whole")
     cut = make_task("arm", f"training.epochs={epochs}", *SETTINGS, folder="cut")
     context = multiprocessing.get_context("forkserver")
@@ -48,7 +48,7 @@ def test_killed_at_twenty_random_moments(make_task: MakeTask) -> None:
     assert run_until(context, whole) == 0
     usual = sorted(seconds_of(whole.folder))[epochs // 2]
     moments, reached = random.Random(0), []
-    while len(reached) < 20:
+    while len(reached) < 10:
         goal = epochs_of(cut.folder) + moments.randrange(5)
         if run_until(context, cut, goal, moments.uniform(0, 2 * usual)) == 0:
             shutil.rmtree(cut.folder)  # it got through: once more from the start
@@ -56,7 +56,7 @@ def test_killed_at_twenty_random_moments(make_task: MakeTask) -> None:
         reached.append(epochs_of(cut.folder))
     assert run_until(context, cut) == 0
     assert results(cut.folder) == results(whole.folder)
-    assert len(set(reached)) > 5, "the moments fell into the same epochs"
+    assert len(set(reached)) > 3, "the moments fell into the same epochs"
 
 
 def run_until(context: ForkServerContext, task: RunTask, goal: int | None = None, seconds: float = 0) -> int:
@@ -89,11 +89,11 @@ class Crash(BaseException):
 
 def test_killed_at_every_single_write(make_task: MakeTask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Crash before the first, the second, ... change of a file on the disk, until a run gets through."""
-    whole = make_task("arm", *SETTINGS, folder="whole")
+    whole = make_task("arm", "training.epochs=2", *SETTINGS, folder="whole")
     train(whole)
     expected = results(whole.folder)
     for number in range(1000):
-        task = make_task("arm", *SETTINGS, folder=f"cut{number}")
+        task = make_task("arm", "training.epochs=2", *SETTINGS, folder=f"cut{number}")
         with monkeypatch.context() as patched:
             crash_at(patched, number)
             try:

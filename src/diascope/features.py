@@ -9,13 +9,13 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-import timm
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -57,7 +57,7 @@ class FeatureSource:
     def key(self) -> str:
         """32 hexadecimal digits: equal where the features would be."""
         model = self.model
-        drawn = f"random {self.seed}, timm {timm.__version__}, torch {torch.__version__}"
+        drawn = f"random {self.seed}, timm {version('timm')}, torch {torch.__version__}"
         told = {
             "format": _FORMAT,
             "content": self.content,

@@ -138,7 +138,7 @@ def test_nothing_finished_is_nothing_shown(make_study: MakeStudy) -> None:
     shutil.rmtree(folder / "runs/dropout")
     found = only(StudyRecord(folder))
     assert (found.verdict, found.difference, found.runs) == ("not shown", None, 0)
-    assert found.sentence.startswith("Nothing can be said")
+    assert found.sentence.endswith("no fold-seed pair is finished in both.")
 
 
 def test_cross_validation_is_judged_over_folds(make_study: MakeStudy) -> None:
@@ -178,23 +178,81 @@ def test_folds_that_agree_by_luck_do_not_make_an_arm_surer_than_its_images_allow
     assert (found.high - found.low) / 2 == pytest.approx(binomial, rel=0.05)
 
 
-def test_folds_that_differ_by_the_same_number_of_images_are_no_proof(make_study: MakeStudy) -> None:
-    """One more image right in each of three folds: equal differences, but for rounding, are not certainty."""
-    folder = make_study(folds=3, seeds=1, per_class=[33, 33], test=6)
+def answer(folder: Path, right: Callable[[str, int, int], int]) -> None:
+    """The first `right`(arm, fold, images) images of every run are answered rightly, each image by itself."""
     for file in sorted(folder.glob("runs/*/*/predictions.csv")):
         with file.open() as stream:
             header, *rows = csv.reader(stream)
-        fold = int(file.parts[-2][4])
-        right = [17, 15, 13][fold] - (file.parts[-3] == "baseline")
-        for place, row in enumerate([row for row in rows if row[0] == "last"]):
-            p = 0.8 if (row[4] == "melanoma") == (place < right) else 0.2
+        arm, fold = file.parts[-3], int(file.parts[-2][4])
+        last = [row for row in rows if row[0] == "last"]
+        for place, row in enumerate(last):
+            p = 0.8 if (row[4] == "melanoma") == (place < right(arm, fold, len(last))) else 0.2
             row[3], row[5:] = "", [str(1 - p), str(p)]
         with file.open("w", newline="") as stream:
             csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+
+
+def test_folds_that_differ_by_the_same_number_of_images_are_no_proof(make_study: MakeStudy) -> None:
+    """One more image right in each of three folds: equal differences are not certainty, and the images say how much."""
+    folder = make_study(folds=3, seeds=1, per_class=[33, 33], test=6)
+    answer(folder, lambda arm, fold, images: [17, 15, 13][fold] - (arm == "baseline"))
     found = only(StudyRecord(folder))
     assert found.difference == pytest.approx(3 / found.cases)
-    assert (found.verdict, found.low) == ("not shown", None)
-    assert "the folds do not vary" in found.sentence
+    assert found.low is not None
+    assert found.low < 0
+    assert found.verdict == "not shown"
+
+
+def test_folds_that_agree_exactly_keep_the_interval_that_their_images_give(make_study: MakeStudy) -> None:
+    """+0.20 in each of three folds is as good a proof as 0.21, 0.20, 0.20."""
+    folder = make_study(folds=3, seeds=1, per_class=[153, 153])
+    answer(folder, lambda arm, fold, images: round((0.7 if arm == "baseline" else 0.9) * images))
+    found = only(StudyRecord(folder))
+    assert found.difference == pytest.approx(0.2, abs=0.005)
+    assert len({round(difference, 9) for _, _, difference in found.paired}) == 1
+    assert (found.verdict, found.method) == ("better", "images within folds, as the folds agree exactly")
+    assert found.low is not None
+    assert found.high is not None
+    share = found.difference
+    assert share is not None
+    of_images = 1.97 * np.sqrt(share * (1 - share) / found.cases)  # the arms differ on that share of the images
+    assert (found.high - found.low) / 2 == pytest.approx(of_images, rel=0.05)
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_a_metric_that_is_undefined_in_all_runs_is_not_called_unfinished(make_study: MakeStudy, folds: int) -> None:
+    folder = make_study(**({"folds": folds} if folds > 1 else {}))
+    for file in sorted(folder.glob("runs/dropout/*/predictions.csv")):  # every image is called a nevus
+        with file.open() as stream:
+            header, *rows = csv.reader(stream)
+        for row in rows:
+            row[5:] = ["0.9", "0.1"]
+        with file.open("w", newline="") as stream:
+            csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+    found = only(StudyRecord(folder), "ppv")
+    assert (found.verdict, found.difference, found.p) == ("not shown", None, None)
+    assert found.sentence.startswith("Cannot compare dropout with baseline in validation positive predictive value")
+    assert "it is undefined in all" in found.sentence
+    assert "runs of dropout (it needs images predicted positive)" in found.sentence
+    assert "finished" not in found.sentence
+
+
+def test_weights_chosen_on_the_judged_images_get_no_p_against_others(make_study: MakeStudy) -> None:
+    chosen = {"training.early_stopping": {"patience": 2, "restore_best": True}}
+    watched = {"training.early_stopping": {"patience": 2}}
+    rates = {"baseline": 0.6, "dropout": 0.95}
+    unequal = plant(make_study(arms={"baseline": watched, "dropout": chosen}, **SIZE), rates)
+    found = only(unequal)
+    assert (found.verdict, found.p, found.low) == ("not shown", None, None)
+    assert "the weights of dropout were chosen on these validation images" in found.sentence
+    assert "those of baseline were not" in found.sentence
+
+
+def test_weights_chosen_in_both_arms_are_compared(make_study: MakeStudy) -> None:
+    chosen = {"training.early_stopping": {"patience": 2, "restore_best": True}}
+    arms = {"baseline": chosen, "dropout": chosen | {"model.dropout": 0.4}}
+    found = only(plant(make_study(arms=arms, **SIZE), {"baseline": 0.6, "dropout": 0.95}))
+    assert found.verdict == "better"
 
 
 def test_named_pairs_are_compared_and_adjusted_together(make_study: MakeStudy) -> None:

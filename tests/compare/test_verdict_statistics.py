@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from diascope import metrics
-from diascope.compare.arms import wider
-from diascope.compare.estimate import Components, Estimate, critical_value, holm
+from diascope.compare.estimate import Candidates, Components, Estimate, critical_value, holm, most_cautious
 from diascope.compare.jackknife import blocks, pseudo_values
 from diascope.compare.needs import Needs, needed, two_way_needs, two_way_power
 from diascope.compare.resampled import corrected_resampled, pooled_variance
@@ -176,14 +177,44 @@ def test_equal_arms_are_rarely_called_different(seeds: int, run_sd: float) -> No
     assert called > 0
 
 
-def test_what_folds_lack_in_spread_the_cases_supply() -> None:
-    within = Components(seed=0.0, case=0.2, residual=0.05)
-    agreeing = corrected_resampled([0.05, 0.05, 0.06], 0.5)
-    wide = wider(agreeing, within, 1, 60)
-    assert wide.variance == pytest.approx(0.25 / 60)
-    assert wide.interval()[0] < 0 < wide.interval()[1]
-    varied = corrected_resampled([-0.2, 0.1, 0.3], 0.5)
-    assert wider(varied, within, 1, 60) is varied
+def test_of_several_candidates_the_most_cautious_counts_at_every_level() -> None:
+    """Three folds that hardly vary have the wider tails, many cases the wider middle."""
+    folds, cases = corrected_resampled([0.20, 0.20, 0.21], 0.5), Estimate(0.2, 0.03**2, ((1.0, 299),))
+    both = most_cautious([folds, cases], 0.2)
+    assert isinstance(both, Candidates)
+    assert folds.reach() < cases.reach()
+    assert folds.p_value() > cases.p_value()
+    assert both.p_value() == pytest.approx(folds.p_value(), rel=0.1)
+    assert both.interval() == pytest.approx(cases.interval())
+    for level in (0.05, 1e-3, 1e-6):
+        low, high = both.interval(level)
+        assert max(both.p_value(low), both.p_value(high)) == pytest.approx(level)
+        assert high - low == pytest.approx(2 * max(folds.reach(level), cases.reach(level)), rel=0.02)
+    margin = both.interval()[1]
+    assert both.p_within(margin) == pytest.approx(0.025)
+
+
+def test_candidates_without_spread_are_left_out_and_nothing_is_nothing() -> None:
+    agreeing, cases = corrected_resampled([0.2, 0.2, 0.2], 0.5), Estimate(0.2, 0.01, ((1.0, 50),))
+    assert most_cautious([agreeing, cases, None], 0.2) == cases
+    only = most_cautious([agreeing, None], 0.2)
+    assert only is not None
+    assert (only.value, only.variance) == (0.2, 0.0)
+    assert most_cautious([None], 0.2) is None
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.floats(0.001, 1), st.floats(1, 300)), min_size=2, max_size=3),
+    st.floats(-1, 1),
+    st.floats(0.001, 0.5),
+)
+def test_p_and_interval_agree_at_every_level(parts: list[tuple[float, float]], null: float, level: float) -> None:
+    both = most_cautious([Estimate(0.1, error**2, ((1.0, df),)) for error, df in parts], 0.1)
+    assert both is not None
+    low, high = both.interval(level)
+    assume(min(abs(null - low), abs(null - high)) > 1e-6)
+    assert (both.p_value(null) <= level) == (not low <= null <= high)
 
 
 def test_more_pairs_need_more_seeds_and_few_seeds_foretell_nothing() -> None:

@@ -70,7 +70,7 @@ def test_a_pair_without_common_runs_says_so(make_study: MakeStudy) -> None:
     folder = make_study()
     shutil.rmtree(folder / "runs/dropout")
     summary = _summary(folder)
-    assert summary["answer"].startswith("Nothing can be said")
+    assert summary["answer"].startswith("Cannot compare dropout with baseline")
     assert verdicts(summary)[0]["title"] == "dropout and baseline cannot be compared yet"
 
 

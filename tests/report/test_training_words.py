@@ -86,7 +86,8 @@ def test_arms_that_are_trained_differently_are_told_apart(make_study: MakeStudy)
     assert "Resnet: normal weights of variance 2 / fan-out" in rows["initialization"]
     assert "is drawn from each run's own seed and its fold. No pretrained weights." in rows["initialization"]
     assert rows["training"].startswith("In all arms: 2 epochs of batches of 8; Adam")
-    assert "Plain and resnet: nothing else. Decayed: weight decay 0.1 (L2)" in rows["training"]
+    assert "Plain: nothing else. Resnet: batch normalization evaluates with" in rows["training"]
+    assert "Decayed: weight decay 0.1 (L2)" in rows["training"]
     assert "In decayed, rotation by −10 to 10 degrees" in rows["training"]
     assert "the mean of the training side of each fold is taken" in rows["preprocessing"]
     assert "depth null" not in rows["model"]

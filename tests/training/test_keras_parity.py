@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from diascope.config import ModelConfig, TrainingConfig
 from diascope.models import build_model
-from diascope.training.loop import evaluate, train_step
+from diascope.training.evaluation import evaluate
+from diascope.training.loop import train_step
 from diascope.training.state import TrainingState
 
 GOLDEN = Path(__file__).with_name("golden")

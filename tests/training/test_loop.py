@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from diascope.config import ModelConfig, TrainingConfig
 from diascope.models import build_model
-from diascope.training.loop import Epoch, evaluate, predict, train, train_epoch, train_step
+from diascope.training.evaluation import evaluate, predict
+from diascope.training.loop import Epoch, train, train_epoch, train_step
 from diascope.training.scores import ValidationScores
 from diascope.training.state import TrainingState
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diascope.compare.estimate import LEVEL, Components, Estimate
+from diascope.compare.estimate import LEVEL, ROUNDING, Candidates, Components, Estimate, most_cautious
 from diascope.compare.jackknife import PseudoValues
+from diascope.compare.own_score import df_of_sum, own_score
 from diascope.compare.pairs import (
     Key,
     ScoredRuns,
@@ -23,7 +24,6 @@ from diascope.compare.scoring import VALIDATION, Place
 from diascope.runs.record import StudyRecord
 
 UNBOUNDED = frozenset({"calibration_slope", "calibration_intercept"})
-ROUNDING = 1e-12  # scores and differences that are closer are equal
 SHARES = frozenset({"accuracy", "sensitivity", "specificity"})  # of cases that are right or wrong
 
 
@@ -49,7 +49,7 @@ class Analysis:
     """
 
     mean: float | None
-    estimate: Estimate | None
+    estimate: Estimate | Candidates | None
     method: str
     reason: str = ""
     within: Components | None = None
@@ -63,7 +63,7 @@ def arm_intervals(
     found = {}
     for metric in metrics:
         scored = score_runs(record, arm, metric, place)
-        analysis = analyse(record, scored.runs, scored)
+        analysis = _own_analysis(record, scored)
         folds = by_fold(scored.runs)
         cases = scored.count(scored.cases, folds)
         low, high = _inside(metric, analysis.estimate, scored)
@@ -72,8 +72,33 @@ def arm_intervals(
     return found
 
 
+def _own_analysis(record: StudyRecord, scored: ScoredRuns) -> Analysis:
+    """The mean score of an arm and its variance, by parts (own_score.py)."""
+    runs, folds = scored.runs, by_fold(scored.runs)
+    crossed = record.folds["kind"] == "kfold" and not scored.shared
+    if not folds or (crossed and len(folds) == 1 and len(runs) > 1):
+        return analyse(record, runs, scored)
+    mean = float(np.mean([np.mean(scores) for scores in folds.values()]))
+    if len(folds) > 1 and not crossed:
+        views = _views(runs)
+        estimate = most_cautious([own_score(view, _of_view(scored)) for view in views.values()], mean)
+        what = f"{_rows(views)} and {scored.unit}"
+    else:
+        estimate = own_score(runs, scored)
+        what = scored.unit
+        if crossed and len(folds) > 1:
+            what += ", and what folds and seeds add" if len(runs) > len(folds) else ", and what folds add"
+        elif len(runs) > 1:
+            what += ", and what seeds add"
+    if estimate is None:
+        return analyse(record, runs, scored)
+    if estimate.variance < ROUNDING**2:
+        return Analysis(mean, Estimate(mean, 0.0, ((1.0, 1.0),)), "none", _without_spread(runs, scored))
+    return Analysis(mean, estimate, f"variance components: {what}")
+
+
 def analyse(record: StudyRecord, runs: Mapping[Key, PseudoValues], size: ScoredRuns) -> Analysis:
-    """Scores, or differences of scores, by (fold, seed) -> their mean and its variance, by the kind of split."""
+    """Differences of scores, by (fold, seed) -> their mean and its variance, by the kind of split."""
     folds = by_fold(runs)
     if not folds:
         reason = "no run was judged on the test side" if size.shared else "no run is finished"
@@ -89,34 +114,45 @@ def analyse(record: StudyRecord, runs: Mapping[Key, PseudoValues], size: ScoredR
     if estimate is None:
         return Analysis(mean, None, "none", f"the metric is undefined without one of the {size.unit}")
     if estimate.error < ROUNDING:
-        return Analysis(
-            mean, replace(estimate, variance=0.0), "none", f"the {'runs' if len(runs) > 1 else size.unit} do not vary"
-        )
+        return Analysis(mean, replace(estimate, variance=0.0), "none", _without_spread(runs, size))
     model = "two-way random effects, " if len(runs) > 1 else ""
     return Analysis(mean, estimate, f"{model}{what} {size.unit}")
 
 
-def _on_shared(runs: Mapping[Key, PseudoValues], size: ScoredRuns, mean: float) -> Analysis:
+def _without_spread(runs: Mapping[Key, PseudoValues], size: ScoredRuns) -> str:
+    return f"the {'runs' if len(runs) > 1 else size.unit} do not vary"
+
+
+def _views(runs: Mapping[Key, PseudoValues]) -> dict[str, dict[Key, PseudoValues]]:
     """The networks of several folds, all judged on the same cases: folds x seeds x cases, fully crossed.
 
     Networks of one fold share a training side, those of one seed their initial weights. With the other factor averaged
     out, each is the row of a two-way analysis, and so is the single run; the widest interval counts.
     """
-    cases = min(size.cases.values())
     views = {"folds": averaged(runs, over="seeds"), "seeds": averaged(runs, over="folds"), "runs": in_a_row(runs)}
-    found = {rows: two_way_of_fold(view, 0, cases) for rows, view in views.items() if len(view) > 1}
-    estimates = [each for each in found.values() if each is not None]
-    if not estimates:
+    return {rows: view for rows, view in views.items() if len(view) > 1}
+
+
+def _rows(views: Mapping[str, object]) -> str:
+    return "folds, seeds or runs (the widest)" if "seeds" in views else "folds"
+
+
+def _of_view(size: ScoredRuns) -> ScoredRuns:
+    return replace(size, cases={0: min(size.cases.values())})
+
+
+def _on_shared(runs: Mapping[Key, PseudoValues], size: ScoredRuns, mean: float) -> Analysis:
+    cases = min(size.cases.values())
+    views = _views(runs)
+    found = {rows: two_way_of_fold(view, 0, cases) for rows, view in views.items()}
+    estimate = most_cautious(list(found.values()), mean)
+    if estimate is None:
         return Analysis(mean, None, "none", f"the metric is undefined without one of the {size.unit}")
-    several = len(views["seeds"]) > 1
-    rows, widest = max(
-        ((rows, each) for rows, each in found.items() if each is not None), key=lambda e: e[1].quantile() * e[1].error
-    )
-    widest = replace(widest, value=mean)
-    if widest.error < ROUNDING:
-        return Analysis(mean, replace(widest, variance=0.0), "none", "the runs do not vary")
-    what = "folds, seeds or runs (the widest)" if several else "folds"
-    return Analysis(mean, widest, f"two-way random effects, over {what} and {size.unit}", rows=len(views[rows]))
+    if estimate.variance == 0:
+        return Analysis(mean, estimate, "none", "the runs do not vary")
+    widest = max((rows for rows, each in found.items() if each is not None), key=lambda rows: found[rows].reach())  # type: ignore[union-attr]
+    method = f"two-way random effects, over {_rows(views)} and {size.unit}"
+    return Analysis(mean, estimate, method, rows=len(views[widest]))
 
 
 def _over_folds(
@@ -132,19 +168,27 @@ def _over_folds(
     seed_variance, seed_df = pooled_variance(list(folds.values()))
     means = [float(np.mean(scores)) for scores in folds.values()]
     seeds, cases = len(runs) / len(folds), sum(size.cases[fold] for fold in folds)
-    estimate = corrected_resampled(means, share, seed_variance, seeds, seed_df)
+    of_folds = corrected_resampled(means, share, seed_variance, seeds, seed_df)
+    parts = [two_way_of_fold(runs, fold, size.cases[fold]) for fold in folds]
+    within = _mean_components(parts)
+    estimate = most_cautious([of_folds, _of_cases(mean, parts, within, seeds, cases)], mean)
+    assert estimate is not None
+    if estimate.variance == 0:
+        return Analysis(mean, estimate, "none", "the folds do not vary")
+    method = "corrected resampled t over folds"
     if np.ptp(means) < ROUNDING:
-        return Analysis(mean, replace(estimate, variance=0.0), "none", "the folds do not vary")
-    within = _mean_components([two_way_of_fold(runs, fold, size.cases[fold]) for fold in folds])
-    return Analysis(mean, wider(estimate, within, seeds, cases), "corrected resampled t over folds", within=within)
+        method = f"{size.unit} within folds, as the folds agree exactly"
+    return Analysis(mean, estimate, method, within=within)
 
 
-def wider(estimate: Estimate, within: Components | None, seeds: float, cases: int) -> Estimate:
-    """The estimate, or what the cases alone give where that is less sure: three folds sometimes agree by luck."""
+def _of_cases(
+    mean: float, parts: Sequence[Estimate | None], within: Components | None, seeds: float, cases: int
+) -> Estimate | None:
+    """What the cases alone give, which is never undercut: three folds sometimes agree by luck."""
     if within is None:
-        return estimate
-    of_cases = Estimate(estimate.value, replace(within, seed=None).of_mean(seeds, cases), ((1.0, cases - 1),))
-    return max(estimate, of_cases, key=lambda each: each.quantile() * each.error)
+        return None
+    df = df_of_sum([(each.components.case, each.sources[-1][1]) for each in parts if each and each.components])
+    return Estimate(mean, replace(within, seed=None).of_mean(seeds, cases), ((1.0, max(1.0, df)),))
 
 
 def _mean_components(parts: Sequence[Estimate | None]) -> Components | None:
@@ -159,14 +203,14 @@ def _mean_components(parts: Sequence[Estimate | None]) -> Components | None:
     )
 
 
-def _inside(metric: str, estimate: Estimate | None, size: ScoredRuns) -> tuple[float | None, float | None]:
+def _inside(metric: str, estimate: Estimate | Candidates | None, size: ScoredRuns) -> tuple[float | None, float | None]:
     """The interval, drawn on a scale without bounds (delta method), so that it stays where the metric can be."""
     if estimate is None:
         return None, None
     if estimate.variance == 0:
         return _all_right_or_wrong(metric, estimate.value, size)
     forward, slope, back = _scale(metric, estimate.value)
-    reach = estimate.quantile() * estimate.error * slope
+    reach = estimate.reach() * slope
     if not np.isfinite(reach):
         return None, None
     return back(forward - reach), back(forward + reach)

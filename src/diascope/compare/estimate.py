@@ -3,14 +3,19 @@
 Where the variance is a sum of parts that were estimated with few and with many degrees of freedom (seeds, images), the
 critical value t* has t*² = Σ share_k t_k², after Howe (1974) and Graybill and Wang (1980): each part is multiplied
 with its own quantile. Satterthwaite's (1946) single df was measured to err too often with three to five seeds.
+
+Where it is not known which of several variances is the right one, all of them are kept (Candidates), and at every level
+the most cautious one counts: it need not be the same at 95% as at the level of p.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.05
+ROUNDING = 1e-12  # scores and differences that are closer are equal
 Floats = NDArray[np.float64]
 
 
@@ -64,19 +69,23 @@ class Estimate:
         """The critical value: how many standard errors the two-sided (1 - level) interval reaches to each side."""
         return float(critical_value(np.array([s for s, _ in self.sources]), [df for _, df in self.sources], level))
 
+    def reach(self, level: float = LEVEL) -> float:
+        """Half the width of the two-sided (1 - level) interval."""
+        return self.quantile(level) * self.error
+
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        reach = self.quantile(level) * self.error
+        reach = self.reach(level)
         return self.value - reach, self.value + reach
 
     def p_value(self, null: float = 0.0) -> float:
         """Two-sided p: the level at which the interval would just reach `null`. Needs a variance above 0."""
         from scipy.optimize import brentq
-        from scipy.stats import t
+        from scipy.special import stdtr
 
         ratio = abs(self.value - null) / self.error
         if ratio == 0:
             return 1.0
-        ends = [max(2 * float(t.sf(ratio, df)), 1e-300) for share, df in self.sources if share > 0]
+        ends = [max(2 * float(stdtr(df, -ratio)), 1e-300) for share, df in self.sources if share > 0]
         low, high = min(ends), max(ends)
         if high / low < 1 + 1e-9 or self.quantile(low) < ratio:
             return low
@@ -89,11 +98,60 @@ class Estimate:
         return nearest if abs(self.value) < margin else 1 - nearest
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """Estimates of one value whose variances differ; whatever is asked, the answer is the most cautious of theirs.
+
+    So p is at most 5% exactly where the 95% interval leaves out the null. `members` have variances above 0.
+    """
+
+    members: tuple[Estimate, ...]
+
+    @property
+    def value(self) -> float:
+        return self.members[0].value
+
+    @property
+    def widest(self) -> Estimate:
+        """The one that the 95% interval is from."""
+        return max(self.members, key=Estimate.reach)
+
+    @property
+    def variance(self) -> float:
+        return self.widest.variance
+
+    @property
+    def components(self) -> Components | None:
+        return self.widest.components
+
+    def reach(self, level: float = LEVEL) -> float:
+        return max(member.reach(level) for member in self.members)
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        reach = self.reach(level)
+        return self.value - reach, self.value + reach
+
+    def p_value(self, null: float = 0.0) -> float:
+        return max(member.p_value(null) for member in self.members)
+
+    def p_within(self, margin: float) -> float:
+        return max(member.p_within(margin) for member in self.members)
+
+
+def most_cautious(estimates: Sequence[Estimate | None], value: float) -> Estimate | Candidates | None:
+    """All that have a variance, as one, of `value`; without one, an estimate of variance 0; None of none."""
+    found = [replace(each, value=value) for each in estimates if each is not None]
+    varying = tuple(each for each in found if each.error >= ROUNDING)
+    if len(varying) > 1:
+        return Candidates(varying)
+    return varying[0] if varying else replace(found[0], variance=0.0) if found else None
+
+
 def critical_value(shares: Floats, dfs: list[float], level: float = LEVEL) -> Floats:
     """Critical values (...) of variances whose parts have `shares` (..., k) and degrees of freedom `dfs` (k)."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    found: Floats = np.sqrt(np.asarray(shares) @ (np.asarray(t.isf(level / 2, dfs)) ** 2))
+    found: Floats = np.sqrt(np.asarray(shares) @ (np.asarray(stdtrit(dfs, level / 2)) ** 2))
     return found
 
 

@@ -1,7 +1,7 @@
 """The runs of the arms, scored case by case and lined up by fold and seed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -40,6 +40,12 @@ class ScoredRuns:
     negatives: Mapping[int, int]  # cases with an image of another
     unit: Unit
     shared: bool = False  # every fold is judged on the same cases: those of the test side
+    largest: Mapping[int, int] = field(default_factory=dict)  # images of each fold's largest case
+
+    @property
+    def dominating(self) -> float:
+        """The share of all images that the largest case holds."""
+        return max(self.largest.values(), default=0) / max(1, self.count(self.images, self.images))
 
     def count(self, sizes: Mapping[int, int], folds: Iterable[int]) -> int:
         """Of images or cases: those of all these folds, each counted once."""
@@ -89,7 +95,7 @@ def score_runs(record: StudyRecord, arm: str, metric: str, place: Place = VALIDA
     positive = record.classes.index(record.positive)
     runs: dict[Key, PseudoValues] = {}
     undefined: list[Key] = []
-    sizes: dict[int, tuple[int, int, int, int]] = {}
+    sizes: dict[int, tuple[int, int, int, int, int]] = {}
     unit: Unit = "images"
     for run in judged_runs(record.runs_of(arm), place):
         found = load_predictions(record, run, place)
@@ -100,18 +106,18 @@ def score_runs(record: StudyRecord, arm: str, metric: str, place: Place = VALIDA
             undefined.append((run.fold, run.seed))
         else:
             runs[run.fold, run.seed] = scored
-    images, cases, positives, negatives = ({fold: size[k] for fold, size in sizes.items()} for k in range(4))
+    images, cases, positives, negatives, largest = ({fold: size[k] for fold, size in sizes.items()} for k in range(5))
     shared = place.side == "test"
-    return ScoredRuns(runs, tuple(undefined), images, cases, positives, negatives, unit, shared)
+    return ScoredRuns(runs, tuple(undefined), images, cases, positives, negatives, unit, shared, largest)
 
 
-def _sizes(found: Predictions, positive: int) -> tuple[int, int, int, int]:
-    """Images, cases, cases with a positive image, cases with a negative one."""
+def _sizes(found: Predictions, positive: int) -> tuple[int, int, int, int, int]:
+    """Images, cases, cases with a positive image, cases with a negative one, images of the largest case."""
     is_positive = found.labels == positive
-    cases, with_positive, with_negative = (
-        len(np.unique(found.cases[of])) for of in (slice(None), is_positive, ~is_positive)
-    )
-    return len(found.labels), cases, with_positive, with_negative
+    of_case = np.bincount(found.cases)
+    positives = np.bincount(found.cases, is_positive, len(of_case))
+    with_positive, with_negative = int((positives > 0).sum()), int((positives < of_case).sum())
+    return len(found.labels), len(of_case), with_positive, with_negative, int(of_case.max())
 
 
 def shared(arm: ScoredRuns, against: ScoredRuns) -> tuple[Key, ...]:
@@ -136,7 +142,9 @@ def two_way_of_fold(runs: Mapping[Key, PseudoValues], fold: int, cases: int) -> 
     values = matrix(runs, fold)
     if values is None:
         return None
-    found, scale = two_way(values), cases / values.shape[1]
+    strata = next(run.strata for (of_fold, _), run in runs.items() if of_fold == fold)
+    case_df = None if strata is None else strata.df(values.mean(axis=0))
+    found, scale = two_way(values, case_df), cases / values.shape[1]
     components = found.components
     if components is None or scale == 1:
         return found
@@ -160,7 +168,7 @@ def in_a_row(runs: Mapping[Key, PseudoValues]) -> dict[Key, PseudoValues]:
 def _mean(runs: list[PseudoValues]) -> PseudoValues:
     values = [run.values for run in runs if run.values is not None]
     score = float(np.mean([run.score for run in runs]))
-    return PseudoValues(score, np.mean(values, axis=0) if len(values) == len(runs) else None)
+    return PseudoValues(score, np.mean(values, axis=0) if len(values) == len(runs) else None, runs[0].strata)
 
 
 def by_fold(runs: Mapping[Key, PseudoValues]) -> dict[int, list[float]]:
@@ -179,7 +187,8 @@ def validation_share(record: StudyRecord, folds: list[int]) -> float:
 
 def _minus(one: PseudoValues, other: PseudoValues) -> PseudoValues:
     both = one.values is not None and other.values is not None
-    return PseudoValues(one.score - other.score, one.values - other.values if both else None)  # type: ignore[operator]
+    values = one.values - other.values if both else None  # type: ignore[operator]
+    return PseudoValues(one.score - other.score, values, one.strata)
 
 
 def _refuse_other_images(

@@ -28,19 +28,21 @@ def combine(ms_seed: Floats, ms_case: Floats, ms_residual: Floats, seeds: int, c
     return scaled / (seeds * cases), share
 
 
-def two_way(differences: Floats) -> Estimate:
+def two_way(differences: Floats, case_df: float | None = None) -> Estimate:
     """The mean of a matrix (S, N), generalizing over seeds and cases; of one seed (S = 1) over cases only.
 
-    Raises ValueError for fewer than two cases.
+    `case_df`: what the variance over cases is known with, where that is less than N - 1 (weights.py). Raises ValueError
+    for fewer than two cases.
     """
     differences = np.asarray(differences, dtype=np.float64)
     seeds, cases = differences.shape
     if cases < 2:
         raise ValueError(f"{cases} cases: a variance over cases needs two")
     value = float(differences.mean())
+    of_cases = float(cases - 1) if case_df is None else min(case_df, cases - 1)
     if seeds == 1:
         spread = float(differences.var(ddof=1))
-        return Estimate(value, spread / cases, ((1.0, cases - 1),), Components(None, spread, 0.0))
+        return Estimate(value, spread / cases, ((1.0, of_cases),), Components(None, spread, 0.0))
     ms_seed, ms_case, ms_residual = mean_squares(differences)
     variance, share = combine(ms_seed, ms_case, ms_residual, seeds, cases)
     components = Components(
@@ -48,5 +50,5 @@ def two_way(differences: Floats) -> Estimate:
         case=max(0.0, float(ms_case - ms_residual) / seeds),
         residual=float(ms_residual),
     )
-    sources = ((float(share), seeds - 1), (1 - float(share), cases - 1))
+    sources = ((float(share), seeds - 1), (1 - float(share), of_cases))
     return Estimate(value, float(variance), sources, components)

@@ -7,6 +7,7 @@ One fixed training side (given, holdout): two-way random effects over seeds and 
 resampled t over folds. docs/verdicts.md has the model, the sources and the measured rates of wrong verdicts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,10 +16,12 @@ import numpy as np
 from diascope.compare import wording
 from diascope.compare.arms import Analysis, ArmInterval, analyse, arm_intervals
 from diascope.compare.estimate import LEVEL, holm
+from diascope.compare.jackknife import PseudoValues
 from diascope.compare.looks import KEPT, Looking, complete_seeds, looking_at
 from diascope.compare.needs import Needs, resampled_needs, two_way_needs, two_way_needs_of_cases
 from diascope.compare.pairing import pairs_of
 from diascope.compare.pairs import Key, ScoredRuns, differences, score_runs
+from diascope.compare.refusals import nothing_to_compare, one_chose_its_weights
 from diascope.compare.scoring import VALIDATION, Place
 from diascope.metrics import LOWER_IS_BETTER, REGISTRY
 from diascope.runs.record import StudyRecord
@@ -83,7 +86,7 @@ def compare_arms(record: StudyRecord, metric: str, place: Place = VALIDATION) ->
         if any(arm in pair for pair in pairs)
     }
     level = KEPT * LEVEL / max(1, len(pairs))  # what Holm asks of the smallest p, at the one look of a study
-    drafts = [_analysed(record, pair, scored[pair[0]], scored[pair[1]], level) for pair in pairs]
+    drafts = [_analysed(record, pair, scored[pair[0]], scored[pair[1]], level, metric, place) for pair in pairs]
     margin = record.study.compare.margin
     p_holm = holm([draft.p for draft in drafts])
     p_equivalent = holm([_p_equivalent(draft, margin) for draft in drafts])
@@ -104,15 +107,39 @@ def _of_complete_looks(record: StudyRecord, scored: ScoredRuns) -> ScoredRuns:
     return replace(scored, runs=runs, undefined=tuple(key for key in scored.undefined if key[1] < seeds))
 
 
-def _analysed(record: StudyRecord, pair: tuple[str, str], arm: ScoredRuns, against: ScoredRuns, level: float) -> _Draft:
+def _analysed(
+    record: StudyRecord,
+    pair: tuple[str, str],
+    arm: ScoredRuns,
+    against: ScoredRuns,
+    level: float,
+    metric: str,
+    place: Place,
+) -> _Draft:
     runs = differences(arm, against)
-    analysis = analyse(record, runs, arm)
+    analysis = _analysis(record, pair, arm, against, runs, metric, place)
     paired = {key: run.score for key, run in runs.items()}
     tested = analysis.estimate is not None and analysis.estimate.variance > 0 and len(runs) > 1
     p = analysis.estimate.p_value() if tested and analysis.estimate is not None else None
     needs = _needs(record, analysis, paired, arm, level) if tested else Needs()
     undefined = len(arm.undefined) + len(against.undefined)
     return _Draft(*pair, analysis, paired, undefined, arm, needs, p)
+
+
+def _analysis(
+    record: StudyRecord,
+    pair: tuple[str, str],
+    arm: ScoredRuns,
+    against: ScoredRuns,
+    runs: Mapping[Key, PseudoValues],
+    metric: str,
+    place: Place,
+) -> Analysis:
+    if not runs:
+        return Analysis(None, None, "none", nothing_to_compare(metric, arm, against, pair))
+    found = analyse(record, runs, arm)
+    refused = one_chose_its_weights(record, pair, place)
+    return replace(found, estimate=None, method="none", reason=refused) if refused else found
 
 
 def _p_equivalent(draft: _Draft, margin: float | None) -> float | None:
@@ -194,6 +221,7 @@ def _judged(
         needs=draft.needs if verdict == "not shown" else Needs(),
         place=place,
         looking=looking,
+        dominating=size.dominating,
     )
     return Comparison(
         arm=draft.arm,

@@ -13,6 +13,7 @@ STATE_A_MARGIN = (
     "To plan how many seeds, folds or images are enough, state the smallest difference that matters: "
     "compare: {margin: 0.02}."
 )
+LARGE = 0.2  # the share of the images in one group from which on it is said
 NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "ppv": "positive predictive value",
@@ -51,6 +52,7 @@ class Facts:
     needs: Needs
     place: Place
     looking: Looking | None = None
+    dominating: float = 0.0  # the share of the images that the largest group holds
 
     @property
     def seeds(self) -> int:
@@ -72,10 +74,11 @@ class Facts:
 
 def sentence(facts: Facts) -> str:
     """The verdict, its numbers, what it generalizes over and, where nothing was shown, what would show it."""
-    if facts.undefined:
+    found = _sentence(facts) + _one_large_group(facts)
+    if facts.undefined and facts.difference is not None:
         left_out = f"left out: {facts.undefined} run{'s' * (facts.undefined != 1)} in which it is undefined"
-        return f"{_sentence(facts)} ({_capital(left_out)}.)"
-    return _sentence(facts)
+        return f"{found} ({_capital(left_out)}.)"
+    return found
 
 
 def _sentence(facts: Facts) -> str:
@@ -168,7 +171,7 @@ def _without_interval(facts: Facts) -> str:
         first = facts.looking.planned[0]
         return f"Nothing can be said yet of {facts.name} {between}: the first look, at {first} seeds, is not complete."
     if facts.difference is None:
-        return f"Nothing can be said of {facts.name} {between}: {facts.reason} in both with the same fold and seed."
+        return f"Cannot compare {facts.arm} with {facts.against} in {facts.name}: {facts.reason}."
     return (
         f"No difference in {facts.name} was shown {between}: {_signed(facts.difference)} ({_runs(facts)}, "
         f"{_sample(facts)}), without an interval, because {facts.reason}."
@@ -207,6 +210,15 @@ def _runs(facts: Facts) -> str:
 def _sample(facts: Facts) -> str:
     of_groups = f" of {facts.cases:,} groups" if facts.cases != facts.images else ""
     return f"{facts.images:,} images{of_groups}"
+
+
+def _one_large_group(facts: Facts) -> str:
+    if facts.interval is None or facts.unit != "groups" or facts.dominating < LARGE:
+        return ""
+    return (
+        f" One group holds {100 * facts.dominating:.0f}% of the images; the groups are weighted accordingly, and the "
+        "interval is wider for it."
+    )
 
 
 def _one_seed(facts: Facts) -> str:

@@ -5,11 +5,12 @@
 
 from diascope.config.augmentation import AugmentationConfig, Transformation
 from diascope.config.data import DataConfig, PhantomConfig, SplitConfig
+from diascope.config.identity import WITHOUT_EFFECT, as_recorded, canonical_json, run_id, same_as_planned
 from diascope.config.model import ModelConfig, own_model
 from diascope.config.report import CompareConfig, ReportConfig
 from diascope.config.search import SearchConfig, Space
 from diascope.config.section import Section
-from diascope.config.study import SEED_KINDS, RunConfig, SeedsUntilDecided, StudyConfig, canonical_json, run_id
+from diascope.config.study import SEED_KINDS, RunConfig, SeedsUntilDecided, StudyConfig
 from diascope.config.training import (
     Constant,
     Cosine,
@@ -24,6 +25,7 @@ from diascope.config.training import (
 
 __all__ = [
     "SEED_KINDS",
+    "WITHOUT_EFFECT",
     "AugmentationConfig",
     "CompareConfig",
     "Constant",
@@ -47,7 +49,9 @@ __all__ = [
     "StudyConfig",
     "TrainingConfig",
     "Transformation",
+    "as_recorded",
     "canonical_json",
     "own_model",
     "run_id",
+    "same_as_planned",
 ]

@@ -208,6 +208,13 @@ class ModelConfig(Section):
         """alexnet, vgg, resnet; own for a function of the user's."""
         return "own" if own_model(self.name) else self.name
 
+    @property
+    def normalizes_by_batch(self) -> bool:
+        """Whether layers of batch normalization learn; of a function of the user's own that is not known, so: yes."""
+        if self.kind == "pretrained":
+            return self.mode == "finetune" and not self.frozen_statistics
+        return self.kind == "own" or self.filled()["normalization"] == "batch"
+
     def filled(self) -> dict[str, Any]:
         """The keys that this network uses, with what those left open stand for."""
         found = {key: getattr(self, key) for key in KEYS[self.kind]}

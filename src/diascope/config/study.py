@@ -1,11 +1,8 @@
-"""A whole study file, the configuration of one run, and the identity of a run."""
+"""A whole study file, and the configuration of one run."""
 
-import json
-from collections.abc import Mapping
-from hashlib import sha256
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from diascope.config.augmentation import AugmentationConfig
 from diascope.config.data import DataConfig, SplitConfig
@@ -133,38 +130,3 @@ class RunConfig(Section):
     training: TrainingConfig
     fold: int = Field(ge=0)
     seed: int = Field(ge=0)
-
-
-def canonical_json(value: BaseModel | Mapping[str, Any]) -> str:
-    """The one spelling of a configuration: sorted keys, no blanks."""
-    tree = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def run_id(config: RunConfig, content: str) -> str:
-    """16 hexadecimal digits that name what a run would compute.
-
-    `content` is a digest of the images, labels and sides themselves; where they lie, and what a column or the
-    positive class is called, does not change a run; nor where the code of a network of the user's own lies, or the run
-    to start from: `content` holds what is in them. Values at their default are left out, so that a key which a later
-    version adds leaves the old runs valid (a default that changes its meaning would need a new name).
-    """
-    told = {
-        "source",
-        "label",
-        "group",
-        "where",
-        "positive",
-        "classes",
-        "phantom",
-        "allow",
-    }  # by `content`, or of no consequence
-    elsewhere: Any = {"split": True, "model": True, "augmentation": True, "data": told, "training": {"start_from"}}
-    tree = config.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
-    identity = {
-        "content": content,
-        **tree,
-        "model": config.model.identity(),
-        "augmentation": config.augmentation.identity(),
-    }
-    return sha256(canonical_json(identity).encode()).hexdigest()[:16]

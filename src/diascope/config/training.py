@@ -63,6 +63,7 @@ Schedule = Annotated[
     Annotated[Constant | Step | Exponential | Cosine | Plateau | OneCycle, Field(discriminator="kind")],
     BeforeValidator(_kind),
 ]
+STATISTICS_IMAGES = 128  # that batch normalization gets its statistics for evaluation from: each gives a value a pixel
 HORIZON = ("cosine", "one_cycle")  # the schedules that need to know from the start when the training ends
 
 
@@ -117,6 +118,11 @@ class TrainingConfig(Section):
         None,
         description="whose best weights to begin with: arm:NAME, the same fold and seed of another arm; or a run "
         "folder, in which {fold} and {seed} stand for this run's",
+    )
+    evaluation_statistics: Literal["recomputed", "moving"] = Field(
+        "recomputed",
+        description="means and variances that batch normalization evaluates with: recomputed: from training images and "
+        "the current weights, after every epoch; moving: the layers' own moving averages, as in Keras and PyTorch",
     )
     precision: Literal["fp32", "bf16"] = "fp32"
     threads: int = Field(1, ge=1, le=256, description="processor threads of one run; they decide the last bits")

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
-from diascope.data.batches import EvaluationBatches
 from diascope.engine.checkpoint import read_checkpoint, save_checkpoint
 from diascope.engine.device import pick_device
 from diascope.engine.network import load_model, new_network, recorded, trained_part
@@ -21,8 +20,10 @@ from diascope.engine.task import RunData, RunTask, run_seed
 from diascope.errors import RunError
 from diascope.runs.folder import RunFolder, write_atomic, write_json
 from diascope.runs.provenance import continued, now, provenance
+from diascope.training.batch_statistics import score_both_modes
+from diascope.training.evaluation import predict
 from diascope.training.logistic import fit
-from diascope.training.loop import Epoch, predict, train
+from diascope.training.loop import Epoch, train
 from diascope.training.process import prepare_process
 from diascope.training.replicas import Replica
 from diascope.training.state import TrainingState
@@ -84,6 +85,7 @@ class Run:
             config.training,
             weights,
             steps=sides.steps,
+            statistics=sides.statistics,
         )
 
     def replica(self, stop: Callable[[], bool]) -> Replica:
@@ -122,7 +124,7 @@ class Run:
         """Write the results; the folder is done then."""
         save_checkpoint(self.folder, self.task, self.state, self._history)
         self._origin["seconds"] = round(sum(row["seconds"] for row in self._history), 1)
-        _finish(self.folder, self.task, self.state, self.sides.validation, self._origin)
+        _finish(self.folder, self.task, self.state, self.sides, self._origin)
 
 
 def _new_state(task: RunTask, device: torch.device) -> TrainingState:
@@ -205,9 +207,7 @@ def _history_row(epoch: Epoch) -> dict[str, float]:
     return row
 
 
-def _finish(
-    folder: RunFolder, task: RunTask, state: TrainingState, validation: EvaluationBatches, origin: dict[str, Any]
-) -> None:
+def _finish(folder: RunFolder, task: RunTask, state: TrainingState, sides: Sides, origin: dict[str, Any]) -> None:
     """Weights, predictions and, last of all, the mark that the run is done."""
     stopping = task.config.training.early_stopping
     restored = stopping is not None and stopping.restore_best
@@ -218,16 +218,25 @@ def _finish(
         file = folder.last if checkpoint == "last" else folder.best
         write_atomic(file, save({name: tensor.contiguous() for name, tensor in weights[checkpoint].items()}))
         state.model.load_state_dict(weights[checkpoint])
-        probabilities = predict(state.model, validation, precision=task.precision)
+        probabilities = predict(state.model, sides.validation, precision=task.precision)
         rows += _prediction_rows(task.data, checkpoint, probabilities)
+        if checkpoint == "last":
+            modes = score_both_modes(state.model, sides.subset, precision=task.precision)
     folder.write_predictions(task.data.classes, rows)
     finished = {"seconds": origin["seconds"], "finished": now()}
     write_json(folder.provenance, {**origin, **finished})
-    done = {"run_id": task.run_id, "epochs": state.epoch, "best_epoch": state.best_epoch}
+    done: dict[str, Any] = {"run_id": task.run_id, "epochs": state.epoch, "best_epoch": state.best_epoch}
+    if modes is not None:
+        done["training_images"] = {mode: _finite(scores) for mode, scores in asdict(modes).items()}
     if task.config.training.early_stopping is not None:
         done |= {"stopped_early": state.epoch < task.config.training.epochs, "restored_best": restored}
     write_json(folder.done, {**done, **finished})
     folder.previous.unlink(missing_ok=True)
+
+
+def _finite(scores: dict[str, float]) -> dict[str, float | None]:
+    """What JSON can hold: a score that is undefined, or not finite, is None."""
+    return {name: value if isfinite(value) else None for name, value in scores.items()}
 
 
 def _prediction_rows(data: RunData, checkpoint: str, probabilities: NDArray[np.float64]) -> Iterator[list[object]]:

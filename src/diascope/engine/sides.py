@@ -1,5 +1,6 @@
 """The batches of a run: of its two sides, and of the part of the training side that is watched in evaluation mode."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
@@ -9,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diascope.config import AugmentationConfig
-from diascope.data.batches import EVALUATION_BATCH, EvaluationBatches, Through, TrainingBatches, subset_rows
+from diascope.config import AugmentationConfig, RunConfig
+from diascope.config.training import STATISTICS_IMAGES
+from diascope.data.batches import EVALUATION_BATCH, Batch, EvaluationBatches, Through, TrainingBatches, subset_rows
 from diascope.engine.network import frozen_part
 from diascope.engine.task import RunTask, open_pixels, run_seed
 from diascope.features import compute, open_features
@@ -52,6 +54,15 @@ class Sides:
         subset = subset_rows(data.training, len(data.validation), run_seed(config))
         self.validation = evaluation_batches(watched, data.labels, data.validation, device)
         self.subset = evaluation_batches(watched, data.labels, subset, device)
+        self.statistics = self._for_statistics(config)
+
+    def _for_statistics(self, config: RunConfig) -> Iterable[Batch]:
+        """Training images that batch normalization gets its statistics from, in full batches; none: moving averages."""
+        if config.training.evaluation_statistics == "moving":
+            return ()
+        rows = subset_rows(self._task.data.training, STATISTICS_IMAGES, run_seed(config))
+        whole = len(rows) - len(rows) % EVALUATION_BATCH  # some networks cannot normalize a last batch of one image
+        return evaluation_batches(self._watched, self._task.data.labels, rows[: whole or len(rows)], self._device)
 
     def in_order(self) -> EvaluationBatches:
         """The training side in order, each image once."""

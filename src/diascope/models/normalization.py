@@ -20,7 +20,6 @@ class BatchNorm(nn.BatchNorm2d):
 
     def __init__(self, channels: int, *, epsilon: float = EPSILON, momentum: float = MOMENTUM) -> None:
         super().__init__(channels, eps=epsilon, momentum=momentum)
-        self.share = momentum
 
     def forward(self, maps: Tensor) -> Tensor:
         if not self.training:
@@ -40,8 +39,9 @@ class BatchNorm(nn.BatchNorm2d):
     def _follow(self, mean: Tensor, variance: Tensor) -> None:
         assert self.running_mean is not None
         assert self.running_var is not None
-        self.running_mean.lerp_(mean, self.share)
-        self.running_var.lerp_(variance, self.share)
+        assert self.momentum is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
 
 
 class _Normalize(torch.autograd.Function):

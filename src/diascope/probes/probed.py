@@ -14,7 +14,7 @@ from diascope.data.batches import EvaluationBatches
 from diascope.engine import RunTask, load_model, open_pixels
 from diascope.metrics import Interval, intervals, predicted_classes
 from diascope.probes.effects import Effect
-from diascope.training.loop import predict
+from diascope.training.evaluation import predict
 
 CENTRE = 0.4  # radius of the centre, in sides of the image
 SHOWN = 4  # images in a picture of what was done

@@ -89,6 +89,7 @@ def _run(record: StudyRecord, run: RunRecord) -> dict[str, Any]:
         "calibration_error": None,
         "stopped_early": run.done.get("stopped_early", False),
         "restored_best": run.done.get("restored_best", False),
+        "training_images": run.done.get("training_images") if state == "done" else None,
         "history": {column: _curve(column, history[column]) for column in (*CURVES, *ADDED_CURVES)},
     }
 

@@ -1,9 +1,10 @@
 """What an arm's network has no use for: the keys of other networks, and those of epochs where it is fitted at once."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from diascope.config import own_model
+from diascope.config import ModelConfig, own_model
 from diascope.config.model import KEYS, OF_DENSE, OF_FEATURES, OF_FINETUNING, OF_LOGISTIC
 
 Config = Mapping[str, Any]  # of an arm, as its `config` in a summary
@@ -25,6 +26,8 @@ def is_idle(config: Config, key: str) -> bool:
     section, _, rest = key.partition(".")
     name = rest.split(".")[0]
     if section == "training":
+        if name == "evaluation_statistics":
+            return not ModelConfig.model_validate_json(json.dumps(config["model"])).normalizes_by_batch
         return name in OF_EPOCHS and fitted_at_once(config)
     return section == "model" and name != "name" and name not in _used(config["model"])
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -178,8 +179,9 @@ def readable_json(tree: Any) -> str:
     )
 
 
+@cache
 def script_bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script that needs nothing else."""
+    """Vega, Vega-Lite and Vega-Embed as one script that needs nothing else; putting it together takes a second."""
     import vl_convert
 
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace("</script", "<\\/script")

@@ -16,6 +16,7 @@ from diascope.report.class_balance import class_balance
 from diascope.report.formats import joined
 from diascope.report.idle_keys import fitted_at_once
 from diascope.report.looks import summarize_looks
+from diascope.report.modes import fails_in_evaluation
 from diascope.report.probes import probe_warnings, summarize_probes
 from diascope.report.search import search_warnings, summarize_search
 from diascope.report.test_side import add_test_scores, judged_place, summarize_test_side
@@ -95,19 +96,29 @@ def _comparison(found: Comparison) -> dict[str, Any]:
 
 
 def _curves(record: StudyRecord, arms: dict[str, Any]) -> dict[str, Any]:
-    """Arms that are fitted at once have no curves: their one epoch is no moment in which they learned something."""
+    """Two kinds of arms are left out of the sentences: arms that are fitted at once, whose one epoch is not a curve,
+    and arms that fail in evaluation mode, whose losses and gaps show that fault alone."""
     pairs = [pair_readings(record, arm, against) for arm, against in pairs_of(record.study)]
-    curved = {name: arm["readings"] for name, arm in arms.items() if not fitted_at_once(arm["config"])}
-    told = [pair for pair in pairs if {pair["arm"], pair["against"]} <= set(curved)]
-    sentences = curve_sentences({"arms": list(curved.values()), "pairs": told})
-    fitted = [name for name, arm in arms.items() if name not in curved and arm["readings"]["runs"]]
-    return {"pairs": pairs, "sentences": [*sentences, *_without_curve(fitted)]}
+    fitted = [name for name, arm in arms.items() if fitted_at_once(arm["config"]) and arm["readings"]["runs"]]
+    failing = [name for name, arm in arms.items() if fails_in_evaluation(arm)]
+    curved = {
+        name: arm["readings"] for name, arm in arms.items() if name not in failing and not fitted_at_once(arm["config"])
+    }
+    read = [pair for pair in pairs if {pair["arm"], pair["against"]} <= set(curved)]
+    sentences = curve_sentences({"arms": list(curved.values()), "pairs": read})
+    return {"pairs": pairs, "sentences": [*sentences, *_without_curve(fitted), *_without_reading(failing)]}
 
 
 def _without_curve(fitted: list[str]) -> list[str]:
     if not fitted:
         return []
     return [f"{joined(fitted)} {'is' if len(fitted) == 1 else 'are'} fitted at once: one epoch, and no curve."]
+
+
+def _without_reading(failing: list[str]) -> list[str]:
+    if not failing:
+        return []
+    return [f"The curves of {joined(failing)} are not read, because evaluation mode fails there: see the warnings."]
 
 
 def _subgroups(record: StudyRecord, column: str, primary: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from math import log
 from typing import Any
 
 from diascope.report.formats import joined, score
+from diascope.report.modes import mode_warnings
 from diascope.report.starts import begun_with_arms
 from diascope.report.stopping import restored_warning
 
@@ -14,6 +15,7 @@ _TELLING = ("-predicts-label", "-predict-label")  # ends of the codes of what te
 def warnings(summary: dict[str, Any]) -> list[str]:
     """Sentences on everything that makes the numbers less than they seem."""
     found = [summary["primary"]["warning"]] if summary["primary"]["warning"] else []
+    found += mode_warnings(summary["arms"])
     found += [restored] if (restored := restored_warning(summary["arms"])) else []
     found += _begun_with_best(summary)
     found += [*_known_before(summary), *_one_answer(summary), *_wild_losses(summary)]

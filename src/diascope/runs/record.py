@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from diascope.config import AugmentationConfig, ModelConfig, RunConfig, Section, StudyConfig
+from diascope.config import RunConfig, StudyConfig, as_recorded, same_as_planned
 from diascope.errors import RunError
 from diascope.findings import Finding
 from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS, run_path
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 State = Literal["done", "unfinished", "missing", "stale"]
 
 PREDICTION_COLUMNS = ("checkpoint", "side", "path", "group", "label")
-_SECTIONS = ("data", "model", "augmentation", "training")
 _TRAIN_AGAIN = "delete the folder {folder} and run the study again: it trains what is missing"
 
 
@@ -68,12 +67,12 @@ class RunRecord:
         if self.planned is None:
             return False
         try:
-            found = RunConfig.model_validate_json(json.dumps(self.config), strict=True)
+            found = RunConfig.model_validate_json(json.dumps(as_recorded(self.config)), strict=True)
         except ValidationError as error:
             problem = error.errors()[0]
             place = ".".join(map(str, problem["loc"]))
             raise self._damaged(self.folder / "config.json", f"{place}: {problem['msg']}") from error
-        return any(_decisive(getattr(found, name)) != _decisive(getattr(self.planned, name)) for name in _SECTIONS)
+        return not same_as_planned(found, self.planned)
 
     @property
     def run_id(self) -> str:
@@ -187,7 +186,7 @@ class StudyRecord:
 
     @cached_property
     def _loaded(self) -> Study:
-        return load_study(self.folder / "study.yaml")
+        return load_study(self.folder / "study.yaml", recorded=True)
 
     @property
     def study(self) -> StudyConfig:
@@ -306,13 +305,6 @@ def sample_stem(class_name: str) -> str:
     """
     stem = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in class_name)
     return f"_{stem[1:]}" if stem.startswith(".") else stem
-
-
-def _decisive(section: Section) -> dict[str, Any]:
-    """The keys of a section that decide what a run computes: where the images lie does not."""
-    if isinstance(section, AugmentationConfig | ModelConfig):
-        return section.identity()
-    return section.model_dump(exclude={"source", "label", "group", "where", "positive", "classes", "start_from"})
 
 
 def predicted_classes(predictions: "DataFrame") -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from diascope.config import RunConfig
+from diascope.config import WITHOUT_EFFECT, RunConfig, as_recorded
 from diascope.findings import Finding
 from diascope.models.pretrained import weights_identity
 from diascope.runs.folder import RunFolder
@@ -18,11 +18,14 @@ def what_changed(folder: RunFolder, config: RunConfig) -> str:
     """`training.epochs was 6 and is 2`; where the configuration is the same, it is the files."""
     try:
         tree = json.loads(folder.config.read_text(encoding="utf-8"))
-        before = dict(_leaves(tree["config"]))
+        before = dict(_leaves(as_recorded(tree["config"])))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
     now = dict(_leaves(config.model_dump(mode="json", exclude=_ELSEWHERE)))
-    keys = [key for key in now if key in before and before[key] != now[key]]
+    idle = {f"{section}.{key}" for section, keys in WITHOUT_EFFECT.items() for key in keys}
+    if not config.model.normalizes_by_batch:
+        idle.add("training.evaluation_statistics")
+    keys = [key for key in now if key in before and before[key] != now[key] and key not in idle]
     keys += [key for key in before if key not in now and key.partition(".")[0] not in _ELSEWHERE]
     named = [f"{key} was {json.dumps(before[key])} and is {json.dumps(now.get(key))}" for key in keys[:MOST]]
     rest = f" and {len(keys) - MOST} more" if len(keys) > MOST else ""

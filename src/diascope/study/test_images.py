@@ -39,7 +39,7 @@ def read_test_side(
     A run's identity is a digest of, among others, all pixels, labels and sides. It is worked out anew here. RunError
     where it is another one than the run was trained under.
     """
-    study = load_study(record.folder / "study.yaml")
+    study = load_study(record.folder / "study.yaml", recorded=True)
     study = replace(study, arms=tuple(arm for arm in study.arms if arm.name in _with_first(arms, study)))
     images = read_images(study, on_unreadable="skip", progress=progress)  # what was skipped is not in index.csv
     _refuse_other_index(record, images.index)

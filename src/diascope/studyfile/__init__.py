@@ -20,6 +20,7 @@ from diascope.config import (
     SplitConfig,
     StudyConfig,
     TrainingConfig,
+    as_recorded,
     own_model,
 )
 from diascope.errors import ConfigError
@@ -75,10 +76,11 @@ class Study:
         return self.config.split
 
 
-def load_study(path: Path, settings: list[str] | None = None) -> Study:
+def load_study(path: Path, settings: list[str] | None = None, *, recorded: bool = False) -> Study:
     """Read a study file and apply `--set key=value` settings.
 
-    Paths in the file are relative to the file, paths in settings to the working folder. Raises ConfigError.
+    Paths in the file are relative to the file, paths in settings to the working folder. `recorded`: the file is the
+    study.yaml of a study folder, where a key that is missing means what was done before it existed. Raises ConfigError.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -86,14 +88,16 @@ def load_study(path: Path, settings: list[str] | None = None) -> Study:
         raise ConfigError("there is no such study file", where=str(path)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot be read as text ({error})", where=str(path)) from error
-    return parse_study(text, settings or [], where=str(path), folder=path.resolve().parent)
+    return parse_study(text, settings or [], where=str(path), folder=path.resolve().parent, recorded=recorded)
 
 
-def parse_study(text: str, settings: list[str], *, where: str, folder: Path) -> Study:
+def parse_study(text: str, settings: list[str], *, where: str, folder: Path, recorded: bool = False) -> Study:
     """Like load_study, of a text; `folder` is what paths in it are relative to."""
     marked = _parse_yaml(text, where)
     lines = Lines(marked, where)
     tree = json.loads(json.dumps(_plain(marked, where)))
+    if recorded and isinstance(tree, dict):
+        tree = as_recorded(tree)
     _make_absolute(tree, folder)
     for overrides in (tree.get("arms") or {}).values() if isinstance(tree.get("arms"), dict) else ():
         _make_absolute(overrides, folder)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from diascope.config import TrainingConfig
 from diascope.errors import RunError
-from diascope.training.loop import Batch, Epoch, evaluate, validate
+from diascope.training.evaluation import Batch, evaluate, validate
+from diascope.training.loop import Epoch
 from diascope.training.state import TrainingState
 
 MOST_ITERATIONS = 10_000

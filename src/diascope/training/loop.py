@@ -5,26 +5,17 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol, runtime_checkable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diascope.config import TrainingConfig
 from diascope.seeding import stream_seed
+from diascope.training.batch_statistics import recompute
+from diascope.training.evaluation import Batch, autocast, evaluate, validate
 from diascope.training.losses import PLAIN, Loss, Targets, TrainingLoss
 from diascope.training.mixup import Mixup
-from diascope.training.scores import (
-    Scores,
-    ValidationScores,
-    plain_scores,
-    probabilities,
-    running_scores,
-    validation_scores,
-)
+from diascope.training.scores import Scores, ValidationScores, running_scores
 from diascope.training.state import TrainingState
-
-Batch = tuple[Tensor, Tensor]  # images (B, C, H, W), classes (B,) int64
 
 
 @runtime_checkable
@@ -62,17 +53,21 @@ def train(
     class_weights: Tensor | None = None,
     *,
     steps: int | None = None,
+    statistics: Iterable[Batch] = (),
 ) -> Iterator[Epoch]:
     """Train up to `config.epochs` or until early stopping, yielding after each epoch, when `state` may be saved.
 
     `batches(epoch)` gives the training side for epoch 0, 1, ...; `validation` and `subset` are iterated each epoch.
     `class_weights` (K,) multiply the loss of each image. `steps` is how many batches an epoch has: a schedule with a
-    horizon needs it. All scores are plain, without weights or smoothing, so that they compare between configurations.
+    horizon needs it. From `statistics`, images of the training side, batch normalization gets its statistics for
+    evaluation; without any they are its own moving averages. All scores are plain, without weights or smoothing, so
+    that they compare between configurations.
     """
     while not state.finished(config):
         started = perf_counter()
         training = train_epoch(state, batches(state.epoch), config, class_weights, steps=steps)
         state.epoch += 1
+        recompute(state.model, statistics, precision=config.precision)
         watched = evaluate(state.model, subset, precision=config.precision)
         validated = validate(state.model, validation, precision=config.precision)
         state.note_validation(validated, config)
@@ -123,7 +118,7 @@ def train_step(
 
     `clipping` is the largest norm that the gradients of all parameters together may have.
     """
-    with _autocast(images.device, precision):
+    with autocast(images.device, precision):
         logits: Tensor = state.model(images)
     logits = logits.float()
     state.optimizer.zero_grad(set_to_none=True)
@@ -132,38 +127,6 @@ def train_step(
         nn.utils.clip_grad_norm_(state.model.parameters(), clipping)
     state.optimizer.step()
     return logits.detach()
-
-
-def evaluate(model: nn.Module, batches: Iterable[Batch], *, precision: str) -> Scores:
-    """Loss and accuracy in evaluation mode."""
-    return plain_scores(*_forward(model, batches, precision))
-
-
-def validate(model: nn.Module, batches: Iterable[Batch], *, precision: str) -> ValidationScores:
-    """Loss, accuracy, balanced accuracy and AUROC in evaluation mode."""
-    return validation_scores(*_forward(model, batches, precision))
-
-
-def predict(model: nn.Module, batches: Iterable[Batch], *, precision: str = "fp32") -> NDArray[np.float64]:
-    """Probabilities (N, K) in the order of the classes, K = 2 for a network with one logit."""
-    logits, _ = _forward(model, batches, precision)
-    return probabilities(logits)
-
-
-@torch.inference_mode()
-def _forward(model: nn.Module, batches: Iterable[Batch], precision: str) -> Batch:
-    """Logits (N, outputs) float32 and classes (N,) of all batches, in evaluation mode, on the device."""
-    model.eval()
-    logits, classes = [], []
-    for images, targets in batches:
-        with _autocast(images.device, precision):
-            logits.append(model(images).float())
-        classes.append(targets)
-    return torch.cat(logits), torch.cat(classes)
-
-
-def _autocast(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def dropout_generator(state: TrainingState) -> torch.Generator:

@@ -20,7 +20,8 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from diascope.config import TrainingConfig
-from diascope.training.loop import Batch, Epoch, Stochastic, dropout_generator, evaluate, validate
+from diascope.training.evaluation import Batch, evaluate, validate
+from diascope.training.loop import Epoch, Stochastic, dropout_generator
 from diascope.training.losses import MixedClasses, Targets
 from diascope.training.mixup import Mixup
 from diascope.training.optimizers import KERAS_EPSILON, KerasAdam

@@ -20,7 +20,12 @@ from diascope.report.checklist.fact import (
     unsettled,
 )
 from diascope.report.checklist.pretrained_words import finetuning_words, fitted_words, network_words, weights_words
-from diascope.report.checklist.training_words import begins_at_random, initial_weights, training_words
+from diascope.report.checklist.training_words import (
+    begins_at_random,
+    initial_weights,
+    statistics_words,
+    training_words,
+)
 from diascope.report.formats import setting
 from diascope.report.idle_keys import fitted_at_once
 from diascope.report.starts import from_scratch, is_pretrained
@@ -175,10 +180,14 @@ def _ways(summary: Summary) -> str:
     classes = len(summary["data"]["classes"])
     at_once = {name: fitted_words(config["model"], config["training"])
                for name, config in configs.items() if fitted_at_once(config)}  # fmt: skip
-    ways = {name: [*training_words(config["training"], classes), *finetuning_words(config["model"], config["training"])]
+    ways = {name: _in_words(config["model"], config["training"], classes)
             for name, config in configs.items() if name not in at_once}  # fmt: skip
     fitted = by_arm(at_once, named=bool(ways)) if at_once else ""
     return sentences(_in_epochs(ways, named=bool(at_once)) if ways else "", fitted)
+
+
+def _in_words(model: dict[str, Any], training: dict[str, Any], classes: int) -> list[str]:
+    return [*training_words(training, classes), *finetuning_words(model, training), *statistics_words(model, training)]
 
 
 def _in_epochs(ways: dict[str, list[str]], *, named: bool) -> str:

@@ -1,9 +1,12 @@
 """How a network begins and how it learns, in words: from the sections model, training and data of a configuration."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from diascope.config import own_model
+from diascope.config import ModelConfig, own_model
+from diascope.config.model import KEYS
+from diascope.config.training import STATISTICS_IMAGES
 from diascope.report.checklist.pretrained_words import weights_words
 from diascope.report.starts import first_arm
 from diascope.report.stopping import chosen_by
@@ -127,6 +130,16 @@ def _stopping(training: Section) -> str:
     least = f" by more than {rule['min_delta']:g}" if rule["min_delta"] else ""
     end = f"ended when the {chosen_by(training)} so far had not been improved{least} for {_epochs(rule['patience'])}"
     return end + ("; the weights of the best epoch are restored" if rule["restore_best"] else "")
+
+
+def statistics_words(model: Section, training: Section) -> list[str]:
+    """Where batch normalization has its means and variances from when it evaluates; nothing where none learns."""
+    if model["name"] not in KEYS or not ModelConfig.model_validate_json(json.dumps(model)).normalizes_by_batch:
+        return []
+    if training["evaluation_statistics"] == "moving":
+        return ["batch normalization evaluates with moving averages over the steps of the training"]
+    images = f"up to {STATISTICS_IMAGES} training images"
+    return [f"batch normalization evaluates with statistics of {images}, recomputed after every epoch"]
 
 
 def _epochs(count: float) -> str:
