@@ -31,6 +31,8 @@ LOOKS = (3, 5, 8, 12, 20, 30)
 PLAN = {"from": 3, "until": "decided", "at_most": 20}
 FIXED = 20
 DIFFERENCES = (0.02, 0.05, 0.1)
+METRICS, OF_METRICS = ("accuracy", "balanced_accuracy", "f1", "mcc", "auroc", "brier"), 5  # seeds
+SEVERAL = "several metrics"
 MARGIN, WITH_MARGIN = 0.1, 300  # studies of equal arms in which the margin is stated, too
 
 
@@ -61,13 +63,14 @@ class Once:
     def __init__(self, shipped: Callable[..., Any], which: int) -> None:
         """`which`: the argument that tells runs apart."""
         self._shipped, self._which = shipped, which
-        self._known: dict[int, Any] = {}
+        self._known: dict[tuple[int, str], Any] = {}
 
     def clear(self) -> None:
         self._known.clear()
 
     def __call__(self, *arguments: Any) -> Any:
-        key = id(arguments[self._which])
+        metric = arguments[0] if isinstance(arguments[0], str) else ""
+        key = (id(arguments[self._which]), metric)
         if key not in self._known:
             self._known[key] = self._shipped(*arguments)
         return self._known[key]
@@ -117,6 +120,27 @@ def until_decided(whole: StudyRecord, metric: str, margin: float | None = None) 
         ended = shown(see(study, metric, log))
 
 
+def several_metrics(whole: StudyRecord) -> tuple[bool, bool]:
+    """Whether a difference was shown by any of METRICS, one after the other, and whether it would be without a log."""
+    log: list[VerdictLook] = []
+    seeds = tuple(range(OF_METRICS))
+    found = [see(at_look(whole, seeds, log, None), metric, log) for metric in METRICS]
+    naive = any(each.p_holm is not None and each.p_holm <= 0.05 for look in found for each in look)
+    return any(map(shown, found)), naive
+
+
+def measure_metrics(studies: int, kept: Sequence[Once]) -> dict[str, float]:
+    """Rates where the metric is changed after results were seen, on equal arms."""
+    rows = []
+    for study in range(studies):
+        for once in kept:
+            once.clear()
+        world = replace(CASES[0].world, seeds=OF_METRICS, prevalence=0.3)
+        rows.append(several_metrics(draw(world, np.random.default_rng([16, study]))))
+    logged, naive = np.mean(rows, axis=0)
+    return {"studies": studies, "logged": float(logged), "naive": float(naive)}
+
+
 def measure(case: Case, difference: float, studies: int, kept: Sequence[Once]) -> dict[str, float]:
     """Rates and mean numbers of seeds."""
     world, number = replace(case.world, difference=difference), CASES.index(case)
@@ -152,6 +176,7 @@ def report(found: dict[str, dict[str, float]]) -> str:
                 margin = f"{row['seeds_margin']:.1f}" if difference == 0 else ""
                 cells = [f"{row['seeds']:.1f}", percent(row["shown"]), percent(row["fixed"]), margin]
                 power.append(f"| {case.name} | {difference:g} | {' | '.join(cells)} |")
+    tried = found.get(SEVERAL, {})
     studies = " or ".join(f"{count:,}" for count in sorted({int(row["studies"]) for row in found.values()}))
     return f"""# Several looks at the verdicts of a study
 
@@ -176,6 +201,12 @@ With margin: the mean number of seeds in {WITH_MARGIN} studies where a margin of
 | world | difference | mean seeds | shown, sequential (%) | shown, 20 seeds (%) | mean seeds with margin |
 |---|---:|---:|---:|---:|---:|
 {chr(10).join(power)}
+
+## The metric changed after results were seen
+
+Equal arms, {OF_METRICS} seeds, 200 images of which 30% are positive, judged by {", ".join(METRICS)}
+in turn. Called different by any of them, in per cent:
+{percent(tried.get("naive", np.nan))} by p ≤ .05, {percent(tried.get("logged", np.nan))} as logged looks are judged.
 """
 
 
@@ -196,6 +227,10 @@ def main() -> None:
                 found[key] = measure(case, difference, different if difference else equal, kept)
                 if given.partial:
                     given.partial.write_text(json.dumps(found, indent=1))
+    if SEVERAL not in found:
+        found[SEVERAL] = measure_metrics(equal, kept)
+        if given.partial:
+            given.partial.write_text(json.dumps(found, indent=1))
     if given.quick:
         print(report(found))
     else:

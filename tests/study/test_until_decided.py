@@ -15,7 +15,7 @@ from diascope.study.plan import Cell
 from diascope.study.run import Options, run_study, take_look
 from diascope.studyfile import dump_study, parse_study
 
-SEEDS = {"from": 3, "until": "decided", "at_most": 8}
+SEEDS = {"from": 3, "until": "decided", "at_most": 5}
 STUDY = """name: added
 data: {source: images/manifest.csv, group: group, classes: [nevus, melanoma], image_size: 28}
 split: {kind: holdout, validation: 0.25}

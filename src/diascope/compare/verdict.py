@@ -220,8 +220,8 @@ def _judged(
         crossed=record.folds["kind"] == "kfold",
         needs=draft.needs if verdict == "not shown" else Needs(),
         place=place,
-        dominating=size.dominating,
         looking=looking,
+        dominating=size.dominating,
     )
     return Comparison(
         arm=draft.arm,

@@ -9,11 +9,11 @@ from diascope.compare.scoring import Place
 from diascope.metrics import LOWER_IS_BETTER
 
 NO_BREAK = "\u00a0"  # a space at which no line ends
-LARGE = 0.2  # the share of the images in one group from which on it is said
 STATE_A_MARGIN = (
     "To plan how many seeds, folds or images are enough, state the smallest difference that matters: "
     "compare: {margin: 0.02}."
 )
+LARGE = 0.2  # the share of the images in one group from which on it is said
 NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "ppv": "positive predictive value",
@@ -51,8 +51,8 @@ class Facts:
     crossed: bool
     needs: Needs
     place: Place
-    dominating: float = 0.0  # the share of the images that the largest group holds
     looking: Looking | None = None
+    dominating: float = 0.0  # the share of the images that the largest group holds
 
     @property
     def seeds(self) -> int:
