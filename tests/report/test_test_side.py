@@ -164,7 +164,7 @@ def test_an_arm_that_was_not_judged_says_so(make_study: MakeStudy) -> None:
     assert summary["arms"]["baseline"]["runs"][0]["test"] is None
     (found,) = summary["test"]["comparisons"]
     assert found["difference"] is None
-    assert "no run was judged on the test side in both" in found["sentence"]
+    assert "no fold-seed pair is judged on the test side in both" in found["sentence"]
     assert "not judged" in visible(summary)
 
 
