@@ -82,7 +82,7 @@ def test_pictures_words_and_numbers(make_study: MakeStudy) -> None:
     assert text.count('<p class="note">None.</p>') == 3, "kinds without a picture say so"
     assert "30% of the energy lies inside." in text
     assert "0.300 (0.250 to 0.350)" in text
-    assert "+0.200 (+0.150 to +0.250)" in text
+    assert "+0.060 (+0.010 to +0.110)" in text
     assert "0.600</td>" in text, "no interval where there is none"
     assert "0.0123, the 99th percentile" in text
     assert "meaningless" not in text
