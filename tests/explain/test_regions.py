@@ -47,11 +47,13 @@ def test_maps_of_chance_cover_chance_and_planted_ones_do_not() -> None:
     found = measure_regions(noise, masks, right, groups)
     assert found["all"]["area"] == pytest.approx(1 / 16)
     assert found["all"]["excess"]["low"] < 0 < found["all"]["excess"]["high"]
-    assert "not shown to differ from chance" in found["sentence"]
+    assert "not shown to differ from the regions of other images" in found["sentence"]
     planted = measure_regions(noise + 3 * masks, masks, right, groups)
     assert planted["all"]["excess"]["low"] > 0.05
     assert planted["all"]["pointing"]["value"] == 1
-    assert "more than chance" in planted["sentence"]
+    assert "more than with the regions of other images" in planted["sentence"]
+    assert planted["all"]["beyond"]["low"] > 0.05
+    assert planted["all"]["p"] == 2 / 2000
     beside = measure_regions(noise * ~masks, masks, right, groups)
     assert beside["all"]["energy"]["value"] == 0
     assert beside["all"]["excess"]["high"] is None or beside["all"]["excess"]["high"] < 0
@@ -83,6 +85,67 @@ def test_images_of_one_group_count_less() -> None:
     few = measure_regions(maps[:50], masks[:50], right[:50], groups[:50])
     assert few["all"]["energy"]["low"] is None
     assert "too few images" in few["sentence"]
+    assert few["all"]["p"] is None
+
+
+def test_energy_in_the_regions_of_other_groups_by_hand() -> None:
+    masks, maps = regions(24), np.random.default_rng(0).random((24, 16, 16)).astype(np.float32)
+    groups = [f"g{number // 2}" for number in range(24)]
+    found = measure_regions(maps, masks, np.ones(24, dtype=bool), groups)["all"]
+    crossed = [
+        [maps[row][masks[other]].sum() / maps[row].sum() for other in range(24) if other // 2 != row // 2]
+        for row in range(24)
+    ]
+    assert found["others"] == pytest.approx(np.mean(crossed), abs=1e-6)
+    assert found["beyond"]["value"] == pytest.approx(found["energy"]["value"] - np.mean(crossed), abs=1e-6)
+    assert found["beyond"]["low"] < found["beyond"]["value"] < found["beyond"]["high"]
+
+
+def blob() -> np.ndarray:
+    """One map in the middle of the image."""
+    places = np.hypot(*(np.mgrid[:16, :16] - 7.5))
+    return np.exp(-((places / 3) ** 2)).astype(np.float32)
+
+
+def central_regions(count: int, seed: int) -> np.ndarray:
+    """Squares about the middle, as lesions lie."""
+    random = np.random.default_rng(seed)
+    found = np.zeros((count, 16, 16), dtype=bool)
+    for mask in found:
+        y, x = random.integers(3, 8, 2)
+        mask[y : y + 6, x : x + 6] = True
+    return found
+
+
+def test_a_blob_in_the_middle_of_every_image_is_no_sign_of_a_network_that_looks() -> None:
+    masks = central_regions(60, 0)
+    found = measure_regions(np.tile(blob(), (60, 1, 1)), masks, np.ones(60, dtype=bool), None)
+    assert found["all"]["excess"]["low"] > 0.1  # far more than the area
+    assert found["all"]["beyond"]["value"] == pytest.approx(0, abs=1e-6)
+    assert found["all"]["p"] == 1
+    assert "not shown to differ" in found["sentence"]
+
+
+def test_maps_with_the_regions_of_other_images_are_called_significant_as_often_as_said() -> None:
+    """Maps that lie about the middle, each elsewhere, and regions that do so too, of groups of unequal size."""
+    called = 0
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        moved = np.stack([np.roll(blob(), tuple(random.integers(-3, 4, 2)), (0, 1)) for _ in range(30)])
+        groups = [f"g{number}" for number in np.sort(random.integers(0, 16, 30))]
+        found = measure_regions(moved, central_regions(30, 1000 + seed), np.ones(30, dtype=bool), groups)["all"]
+        called += found["p"] is not None and found["p"] < 0.05
+    assert called <= 6  # of 40 at 5%, exceeded by chance once in 140 such tests
+
+
+def test_regions_that_barely_differ_cannot_tell() -> None:
+    masks = np.zeros((40, 16, 16), dtype=bool)
+    masks[:, 4:12, 4:12] = True
+    masks[::2, 4, 4] = False
+    found = measure_regions(
+        np.random.default_rng(0).random((40, 16, 16), np.float32), masks, np.ones(40, dtype=bool), None
+    )
+    assert "cannot be told, since the regions of different images are nearly the same" in found["sentence"]
 
 
 def test_nothing_but_empty_maps() -> None:

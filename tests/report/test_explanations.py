@@ -25,6 +25,10 @@ PART = {
     "energy": {"value": 0.3, "low": 0.25, "high": 0.35},
     "excess": {"value": 0.2, "low": 0.15, "high": 0.25},
     "pointing": {"value": 0.6, "low": None, "high": None},
+    "others": 0.24,
+    "beyond": {"value": 0.06, "low": 0.01, "high": 0.11},
+    "overlap": 0.3,
+    "p": 0.01,
 }
 
 
@@ -78,7 +82,7 @@ def test_pictures_words_and_numbers(make_study: MakeStudy) -> None:
     assert text.count('<p class="note">None.</p>') == 3, "kinds without a picture say so"
     assert "30% of the energy lies inside." in text
     assert "0.300 (0.250 to 0.350)" in text
-    assert "+0.200 (+0.150 to +0.250)" in text
+    assert "+0.060 (+0.010 to +0.110)" in text
     assert "0.600</td>" in text, "no interval where there is none"
     assert "0.0123, the 99th percentile" in text
     assert "meaningless" not in text
@@ -104,13 +108,28 @@ def test_maps_that_are_not_to_be_used_are_marked(make_study: MakeStudy) -> None:
 def test_a_network_whose_maps_are_all_empty(make_study: MakeStudy) -> None:
     study = make_study(seeds=1)
     empty = {"layers": 8, "stages": [], "survives": None, "sentence": "The maps are empty."}
-    nothing = {name: dict.fromkeys(("value", "low", "high")) for name in ("energy", "excess", "pointing")}
-    part = {"images": 3, "empty": 3, "area": None, **nothing}
+    nothing = {name: dict.fromkeys(("value", "low", "high")) for name in ("energy", "excess", "pointing", "beyond")}
+    part = {"images": 3, "empty": 3, "area": None, "others": None, "overlap": None, **nothing}
     regions = {"all": part, "right": part, "wrong": part, "sentence": "All 3 maps are empty."}
     explain(study, "baseline", sanity=empty, regions=regions, scale={"value": 0.0, "origin": "largest value"})
     _, text = page(study)
     assert "The maps are empty." in text
     assert "All 3 maps are empty." in text
+
+
+def test_regions_are_set_against_those_of_other_images_and_those_of_an_older_version_are_not_believed(
+    make_study: MakeStudy,
+) -> None:
+    study = make_study(seeds=1)
+    older = {name: value for name, value in PART.items() if name not in ("others", "beyond", "overlap", "p")}
+    claim = "the network looks there more than chance would."
+    explain(study, "baseline")
+    explain(study, "dropout", regions={"all": older, "right": older, "wrong": older, "sentence": claim})
+    _, text = page(study)
+    assert "energy − others" in text
+    assert "+0.060 (+0.010 to +0.110)" in text
+    assert claim not in text
+    assert "An earlier version of Diascope compared these maps with the area of the regions alone" in text
 
 
 def test_the_least_sure_are_not_called_borderline(make_study: MakeStudy) -> None:

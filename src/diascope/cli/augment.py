@@ -45,7 +45,9 @@ def augment(
 
     from diascope.data.augment.samples import sample_rows, sweep_rows
     from diascope.data.augment.sheets import write_sheet
+    from diascope.study.channels import following_images
 
+    found = following_images(found)
     if out.is_file():
         raise ConfigError("is a file, not a folder", where=f"--out {out}", remedy="give another --out")
     names, pixels = _some_images(found, images, seed)

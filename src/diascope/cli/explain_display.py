@@ -27,7 +27,8 @@ def say_regions(method: str, found: dict[str, Any], folder: Path) -> None:
     table.add_row("empty maps", *[f"{found[part]['empty']:,}" for part in PARTS])
     digits = 1 if found["all"]["area"] < SMALL else 0
     table.add_row("area of the regions", *[percent(found[part]["area"], digits) for part in PARTS])
-    for name, key in (("energy inside", "energy"), ("energy − area", "excess"), ("pointing game", "pointing")):
+    table.add_row("inside others' regions", *[percent(found[part]["others"], digits) for part in PARTS])
+    for name, key in (("energy inside", "energy"), ("energy − others", "beyond"), ("pointing game", "pointing")):
         table.add_row(name, *[_with_interval(found[part][key], digits) for part in PARTS])
     console.print(table)
     console.print(Text(found["sentence"]), soft_wrap=True)

@@ -24,11 +24,13 @@ def plan(
     from diascope.cli.display import RunDisplay
     from diascope.recipes import find_study
     from diascope.study.changes import same_arms
+    from diascope.study.channels import following_images
     from diascope.study.plan import plan as plan_runs
     from diascope.study.plan import read_images, reasons_of
 
     found = find_study(study, settings)
     folder = out or Path(found.config.name)
+    found = following_images(found, folder)
     with RunDisplay() as display:
         images = read_images(found, on_unreadable=on_unreadable, progress=display.decoded)
     cells = plan_runs(found, images, folder)

@@ -79,7 +79,9 @@ class DataConfig(Section):
     positive: str | None = Field(None, description="the positive class; default: the last one")
     image_size: ImageSize = Field((128, 128), description="pixels: one number, or [height, width]")
     resize: Literal["stretch", "pad", "crop"] = Field("stretch", description="what to do with another aspect ratio")
-    channels: Literal[1, 3] = Field(1, description="1: gray, 3: colour")
+    channels: Literal[1, 3] = Field(
+        1, description="1: gray, 3: colour; default: as the images are; drawn ones are gray"
+    )
     bits: Literal["auto", 8, 10, 12, 14, 16] = Field(
         "auto",
         description="bits that gray PNG, TIFF and npz images of 16 bits use, such as 12: auto: those that the largest "

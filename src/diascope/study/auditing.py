@@ -17,6 +17,7 @@ from diascope.data.index import ImageIndex, Phantoms, open_index
 from diascope.data.split import Folds, make_folds
 from diascope.errors import DataError
 from diascope.findings import Finding
+from diascope.study.channels import following_images
 from diascope.study.plan import Images
 from diascope.studyfile import Arm, Study
 
@@ -33,6 +34,7 @@ class Display(Protocol):
 
 def audit_source(study: Study, out: Path, *, all_text: bool, display: Display) -> list[Finding]:
     """Audit the images and the split of a study that is not run; findings.json, files.csv and more go to `out`."""
+    study = following_images(study)
     config = study.arms[0].data
     index = open_index(config)
     told = partial(display.audited, "measuring images")

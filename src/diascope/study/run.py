@@ -20,6 +20,7 @@ from diascope.findings import Finding
 from diascope.runs.record import StudyRecord
 from diascope.study.auditing import audit_study, keep_pictures
 from diascope.study.changes import same_arms
+from diascope.study.channels import following_images
 from diascope.study.checks import other_sizes
 from diascope.study.executors import Event, Executor, Failed
 from diascope.study.executors.processes import ProcessExecutor
@@ -71,6 +72,7 @@ class Outcome:
 
 def run_study(study: Study, folder: Path, options: Options, display: Display) -> Outcome:
     """Train every run of the study that `folder` does not hold yet, look by look where it says so."""
+    study = following_images(study, folder)
     executor = make_executor(study, options)
     images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
     images.findings.extend([*slow_precision(study, _device_type(options)), *other_sizes(study)])

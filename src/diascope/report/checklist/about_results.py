@@ -112,7 +112,8 @@ def _explained(arm: dict[str, Any]) -> str:
         f"{found['title']} at layer {found['layer']} of {found['run']} ({found['checkpoint']} epoch; one of "
         f"{counted(len(arm['runs']), 'training')}), {counted(len(found['cases']), 'image')} shown."
     )
-    regions = found["regions"]["sentence"] if found["regions"] else ""
+    compared = found["regions"] and "beyond" in found["regions"]["all"]  # not by an older version, against the area
+    regions = found["regions"]["sentence"] if compared else ""
     return sentences(made, found["sentence"] if found["meaningless"] else "", found["sanity"]["sentence"], regions)
 
 

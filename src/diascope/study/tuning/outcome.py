@@ -109,7 +109,9 @@ def tuned_study(study: Study, found: Found) -> tuple[Study, str]:
     stream = StringIO()
     yaml = YAML()
     yaml.default_flow_style, yaml.width = False, 120
-    yaml.dump({"diascope": 1, **config.model_dump(mode="json", exclude_defaults=True), "arms": arms}, stream)
+    tree = {"diascope": 1, **config.model_dump(mode="json", exclude_defaults=True), "arms": arms}
+    tree["data"]["channels"] = config.data.channels  # which would follow the images if it were left out
+    yaml.dump(tree, stream)
     text = _header(study, found) + stream.getvalue()
     return parse_study(text, [], where=study.config.name, folder=Path.cwd()), text
 

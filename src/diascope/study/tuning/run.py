@@ -15,6 +15,7 @@ from diascope.config import SearchConfig, canonical_json
 from diascope.errors import ConfigError, RunError
 from diascope.runs.folder import write_atomic, write_json
 from diascope.study.auditing import audit_study
+from diascope.study.channels import following_images
 from diascope.study.checks import check_arms, first_arm
 from diascope.study.executors import Event, Executor
 from diascope.study.extraction import prepare_features
@@ -54,6 +55,7 @@ def tune(study: Study, folder: Path, options: Options, display: TuneDisplay) -> 
     A search that was stopped goes on; commands that share the folder share its trials. Raises ConfigError, DataError
     or RunError before any training if something cannot work.
     """
+    study = following_images(study, folder)
     search = _search_of(study)
     _refuse_first_arm(study)
     executor = make_executor(study, options)
