@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-SIZE, IMAGES, REAL_SIZE, REAL_IMAGES = 48, 300, 64, 400
+SIZE, IMAGES, REAL_SIZE, REAL_IMAGES = 48, 260, 64, 400
 Pixels = NDArray[np.uint8]  # (N, H, W, C)
 
 
@@ -66,7 +66,7 @@ def of_cases(random: Generator, cases: Cases, drawn: Callable[[Generator, float]
 
 def texture(random: Generator, signs: float) -> NDArray[np.float64]:
     """A stationary Gaussian field whose spectrum falls more steeply the more signs there are."""
-    plane = power_law(random, 1.1 + 0.5 * signs)
+    plane = power_law(random, 1.0 + 0.9 * signs)
     return np.asarray(0.5 + 0.15 * plane)
 
 
@@ -76,10 +76,10 @@ def close_up(random: Generator, signs: float) -> NDArray[np.float64]:
     x, y = across[None, :] - random.normal(0, 0.05), across[:, None] - random.normal(0, 0.05)
     angle, away = np.arctan2(y, x), np.hypot(x, y)
     outline = sum(random.normal() * np.cos(k * angle + random.uniform(0, 6.3)) / k**0.7 for k in range(3, 12))
-    radius = random.uniform(0.42, 0.6) * (1 + (0.02 + 0.10 * max(signs, 0)) * outline)
+    radius = random.uniform(0.42, 0.6) * (1 + (0.02 + 0.14 * max(signs, 0)) * outline)
     inside = 1 / (1 + np.exp((away - radius) / random.uniform(0.015, 0.03)))
     blotches = np.tanh(power_law(random, 1.6))
-    pigment = random.uniform(0.3, 0.45) * (1 + (0.08 + 0.22 * max(signs, 0)) * blotches)
+    pigment = random.uniform(0.3, 0.45) * (1 + (0.06 + 0.40 * max(signs, 0)) * blotches)
     return np.asarray(random.uniform(0.65, 0.8) - pigment * inside + 0.02 * power_law(random, 1.0))
 
 
@@ -128,36 +128,36 @@ def text_phantoms(seed: int, rate: float) -> World:
     labels = np.array([int(row["label"] == "melanoma") for row in rows])
     pixels = []
     for number, label in enumerate(labels.tolist()):
-        gray = draw("skin", config, number).pixels.mean(axis=2)
+        gray = np.rint(draw("skin", config, number).pixels.mean(axis=2, keepdims=True)).astype(np.uint8)
         first = label if random.random() < rate else 1 - label
         place = random.uniform(0.3, 0.7) * 96, random.uniform(0.12, 0.88) * 96
         pixels.append(written(gray, ("WARD 3", "CLINIC")[first], 10, place))
-    return World(np.stack(pixels)[..., None], labels, [row["group"] for row in rows])
+    return World(np.stack(pixels), labels, [row["group"] for row in rows])
 
 
-def written(gray: NDArray[np.float64] | Pixels, text: str, tall: float, place: tuple[float, float]) -> Pixels:
-    """White text whose capitals are `tall` pixels high, with its middle at a place (x, y) of the image (H, W)."""
-    image = Image.fromarray(np.rint(gray).astype(np.uint8))
-    font = ImageFont.load_default(tall / 0.72)
-    ImageDraw.Draw(image).text(place, text, fill=250, font=font, anchor="mm")
-    return np.asarray(image)
+def written(pixels: Pixels, text: str, tall: float, place: tuple[float, float]) -> Pixels:
+    """An image (H, W, C) with white text whose capitals are `tall` pixels high and whose middle is at (x, y)."""
+    ink = Image.new("L", pixels.shape[1::-1])
+    ImageDraw.Draw(ink).text(place, text, fill=255, font=ImageFont.load_default(tall / 0.72), anchor="mm")
+    cover = np.asarray(ink)[..., None] / 255
+    return np.rint(pixels + (250 - pixels) * cover).astype(np.uint8)
 
 
 def real(seed: int, kind: str, rate: float | None) -> World:
-    """400 images of the skin or bone set, gray; with a rate, R and L are written into a corner as often as it says."""
+    """400 images of the skin or bone set, in colour or gray; with a rate, R or L is written into a corner of each."""
     random = np.random.default_rng([seed, 3])
     paths, all_labels, all_groups = _listed(kind)
     chosen = np.concatenate(
         [random.permutation(np.flatnonzero(all_labels == label))[: REAL_IMAGES // 2] for label in (0, 1)]
     )
     labels = all_labels[chosen]
-    pixels = np.stack([_decoded(paths[number]) for number in chosen.tolist()])
+    pixels = np.stack([_decoded(paths[number], kind) for number in chosen.tolist()])
     if rate is not None:
         agrees = random.random(len(labels)) < rate
         for number, right in enumerate((labels == 1) == agrees):
             place = REAL_SIZE * random.uniform(0.86, 0.90), REAL_SIZE * random.uniform(0.10, 0.14)
             pixels[number] = written(pixels[number], "R" if right else "L", 0.13 * REAL_SIZE, place)
-    return World(pixels[..., None], labels, [all_groups[number] for number in chosen.tolist()])
+    return World(pixels, labels, [all_groups[number] for number in chosen.tolist()])
 
 
 @cache
@@ -177,8 +177,10 @@ def _listed(kind: str) -> tuple[list[Path], NDArray[np.int64], list[str]]:
 
 
 @cache
-def _decoded(path: Path) -> Pixels:
-    return np.asarray(Image.open(path).convert("L").resize((REAL_SIZE, REAL_SIZE), Image.Resampling.BILINEAR))
+def _decoded(path: Path, kind: str) -> Pixels:
+    image = Image.open(path).convert("RGB" if kind == "skin" else "L")
+    pixels = np.asarray(image.resize((REAL_SIZE, REAL_SIZE), Image.Resampling.BILINEAR))
+    return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
 WORLDS: dict[str, Callable[[int], World]] = {

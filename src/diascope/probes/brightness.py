@@ -10,7 +10,7 @@ from diascope.probes.exchange import Exchange
 from diascope.probes.probed import Measured, Pixels, Probed
 from diascope.probes.swapping import percent
 
-MUCH, SOME = 0.15, 0.05  # of what whole images do: how far answers follow the brightness
+MUCH, SOME = 0.10, 0.05  # of what whole images do: how far answers follow the brightness
 OF_GAIN = 0.5  # of the network's accuracy above chance: what the mean gray level alone must reach
 AT_ONCE = 256
 CODE, TITLE = "swapped-brightness", "Brightness swapped"
@@ -55,7 +55,9 @@ def probe(probed: Probed) -> list[Measured]:
                 "other_class": conflict.follows,
                 "same_class": conflict.strays,
             },
-            pictures={"the image, the one whose brightness it gets, the image with it": exchange.pictures(exposed_like)},
+            pictures={
+                "the image, the one whose brightness it gets, the image with it": exchange.pictures(exposed_like)
+            },
         )
     ]
 

@@ -35,7 +35,7 @@ def probe(probed: Probed) -> list[Measured]:
 
 
 def _of_text(probed: Probed, text: Text) -> Measured:
-    """A shortcut only where the words tell the classes apart: a reader takes parts of a lesion or a bone for text, too."""
+    """Found only where the words tell the classes apart: a reader takes parts of lesions and bones for text, too."""
     code = "erased-text"
     if text.reason:
         return Measured(code, "Text erased", text.reason, outcome=text.outcome)
@@ -54,7 +54,15 @@ def _of_text(probed: Probed, text: Text) -> Measured:
     parts = np.array(places), np.concatenate(without), np.concatenate(control)
     told = told_by_text(probed, text)
     known = told is not None and told.p <= LEVEL
-    return _compared(probed, *parts, code, "burned-in text", "the same shape elsewhere", told=told.value if told else None, known=known)
+    return _compared(
+        probed,
+        *parts,
+        code,
+        "burned-in text",
+        "the same shape elsewhere",
+        told=told.value if told else None,
+        known=known,
+    )
 
 
 def _compared(
@@ -90,8 +98,8 @@ def _compared(
     facts = (
         f"with {what} erased, {percent(float(losses[0].mean()))} of the log odds of the true class are lost, with "
         f"{against} erased {percent(times * float(losses[1].mean()))}: {percent(effect.value)} more (95% CI "
-        f"{percent(effect.low)} to {percent(effect.high)}); balanced accuracy goes from {right[0]:.3f} to {right[1]:.3f} "
-        f"and to {right[2]:.3f}"
+        f"{percent(effect.low)} to {percent(effect.high)}); balanced accuracy goes from {right[0]:.3f} to "
+        f"{right[1]:.3f} and to {right[2]:.3f}"
     )
     if told is not None:
         facts += f"; the words alone have {told:.3f}"

@@ -2,8 +2,8 @@
 
 The log odds of the donor's class against the host's, with a donor of that class, less the same with donors of the
 host's own class, which change the picture as much and say nothing new. As a share of what exchanging whole images does:
-0, the part means nothing to the network; 1, it decides alone. Where evidence lies everywhere, as in a texture, a part has
-the share that its area has (Geirhos et al. 2019 on cue conflicts; Xiao et al. 2021 on exchanged backgrounds).
+0, the part means nothing to the network; 1, it decides alone. Where evidence lies everywhere, as in a texture, a part
+has the share of its area (Geirhos et al. 2019 on cue conflicts; Xiao et al. 2021 on exchanged backgrounds).
 """
 
 from collections.abc import Callable
@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diascope.probes.effects import Effect, Flags, Floats, two_way_effect
 from diascope.probes.probed import SHOWN, Pixels, Probed, Rows
@@ -107,7 +106,9 @@ class Exchange:
             return float("nan")
         of_host = np.take_along_axis(answers, host[..., None], axis=2)[..., 0]
         of_donor = np.take_along_axis(answers, donor[..., None], axis=2)[..., 0]
-        of_others = (answers.sum(axis=2) - of_host) / (answers.shape[2] - 1)  # mean over classes that are not the host's
+        of_others = (answers.sum(axis=2) - of_host) / (
+            answers.shape[2] - 1
+        )  # mean over classes that are not the host's
         return float((of_donor - of_host)[other].mean() - (of_others - of_host)[same].mean())
 
     def pictures(self, given: Given) -> list[Pixels]:

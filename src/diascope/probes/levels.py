@@ -1,8 +1,8 @@
 """Columns of the manifest (device, site): within one class, does the answer lean to the class that a value mostly has?
 
 A network that recognizes devices, and has learned which class each of them sees most, leans that way with images of
-either class. Where only the mix of cases differs (a site with harder or with advanced ones: the spectrum), scores differ
-as well, but in the classes' opposite directions, or in one class alone. So the lean must be there in every class.
+either class. Where only the mix of cases differs (a site with harder or with advanced ones: the spectrum), scores
+differ as well, but in the classes' opposite directions, or in one class alone. So the lean must be in every class.
 Other causes are possible, so that it alone never says more than "possible"; where the values also take along most of
 what the network seems to know, it is found.
 """

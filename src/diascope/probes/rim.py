@@ -32,21 +32,20 @@ def probe(probed: Probed) -> list[Measured]:
     of_rim = retrained(probed, centre, "training on the rim alone")
     of_centre = retrained(probed, ~centre, "training on the centre alone")
     found, inside, whole = probed.balanced_accuracy(of_rim), probed.balanced_accuracy(of_centre), probed.accuracy
-    if None in (found.value, found.low, found.high, inside.value, whole.value):
+    if found.value is None or found.low is None or found.high is None or None in (inside.value, whole.value):
         return [Measured("rim", TITLE, "the validation side is too small for an interval", outcome="skipped")]
-    p = probed.p_above_chance(of_rim)
-    return [_offered(probed, centre, found, inside, p), _used(probed, centre, found, inside, p)]
+    offered = Effect(found.value, found.low, found.high, probed.p_above_chance(of_rim), found.n)
+    return [_offered(probed, centre, offered, inside), _used(probed, centre, offered, inside)]
 
 
-def _offered(probed: Probed, centre: Mask, found: Interval, inside: Interval, p: float) -> Measured:
+def _offered(probed: Probed, centre: Mask, offered: Effect, inside: Interval) -> Measured:
     """What the data offer: at most "possible", whatever it is."""
-    assert found.value is not None and found.low is not None and found.high is not None
-    whole, gain = probed.accuracy, found.value - probed.chance
+    whole, gain = probed.accuracy, offered.value - probed.chance
     known = (whole.value or 0.0) - probed.chance
     everywhere = not _is_worse(inside, whole)
     facts = (
         f"a network that sees only the rim (all but a disk of radius {probed.options.centre:g} of the side) has a "
-        f"balanced accuracy of {_words(found)}, where the whole image gives {_words(whole)} and the centre alone "
+        f"balanced accuracy of {_words(offered)}, where the whole image gives {_words(whole)} and the centre alone "
         f"{_words(inside)}; chance is {probed.chance:.3f}"
     )
     if gain >= SOME and everywhere:
@@ -56,7 +55,7 @@ def _offered(probed: Probed, centre: Mask, found: Interval, inside: Interval, p:
         title=TITLE,
         facts=facts,
         claim="the rim holds information on the class that the centre lacks",
-        effect=Effect(found.value, found.low, found.high, p, found.n),
+        effect=offered,
         quantity="balanced accuracy of the rim alone",
         null=probed.chance,
         null_words="chance",
@@ -71,7 +70,7 @@ def _offered(probed: Probed, centre: Mask, found: Interval, inside: Interval, p:
     )
 
 
-def _used(probed: Probed, centre: Mask, found: Interval, inside: Interval, p_offered: float) -> Measured:
+def _used(probed: Probed, centre: Mask, offered: Effect, inside: Interval) -> Measured:
     """What the network takes from the rim."""
     exchange, area = probed.exchange, float((~centre).mean())
     if not isinstance(exchange, Exchange):
@@ -81,7 +80,7 @@ def _used(probed: Probed, centre: Mask, found: Interval, inside: Interval, p_off
     if effect is None:
         facts = "the network's answers do not tell the classes of these images apart"
         return Measured("swapped-rim", SWAPPED, facts, outcome="skipped")
-    gain, known = (found.value or 0.0) - probed.chance, (probed.accuracy.value or 0.0) - probed.chance
+    gain, known = offered.value - probed.chance, (probed.accuracy.value or 0.0) - probed.chance
     facts = (
         f"with the rim ({100 * area:.0f}% of the area) of an image of another class, the log odds move by "
         f"{percent(effect.value)} of what the whole of that image does (95% CI {percent(effect.low)} to "
@@ -93,7 +92,7 @@ def _used(probed: Probed, centre: Mask, found: Interval, inside: Interval, p_off
         title=SWAPPED,
         facts=facts,
         claim="its answers follow the rim further than the rim's area goes",
-        effect=replace(effect, p=max(effect.p, p_offered)),
+        effect=replace(effect, p=max(effect.p, offered.p)),
         quantity="log odds that follow the rim, of what whole images do",
         null=area,
         null_words="its area",
@@ -116,7 +115,7 @@ def _is_worse(inside: Interval, whole: Interval) -> bool:
     return (whole.value or 0.0) - (inside.value or 0.0) > SOME
 
 
-def _words(found: Interval) -> str:
+def _words(found: Interval | Effect) -> str:
     if found.value is None or found.low is None or found.high is None:
         return "–"
     return f"{found.value:.3f} (95% CI {found.low:.3f} to {found.high:.3f})"

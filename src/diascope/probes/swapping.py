@@ -5,8 +5,7 @@ further inside say at least as much. What says more outside than inside was adde
 """
 
 from dataclasses import dataclass
-
-import numpy as np
+from math import sqrt
 
 from diascope.probes.exchange import Exchange, within
 from diascope.probes.probed import Measured, Probed
@@ -35,9 +34,7 @@ def outer_parts(height: int, width: int) -> list[Part]:
     """Corners and frame."""
     inner = inner_end(FRAME_SHARE)
     return [
-        Part(
-            "the corners", "Corners", corners(height, width), edge_middles(height, width), "patches in the mid-edges"
-        ),
+        Part("the corners", "Corners", corners(height, width), edge_middles(height, width), "patches in the mid-edges"),
         Part(
             "the frame",
             "Frame",
@@ -51,7 +48,7 @@ def outer_parts(height: int, width: int) -> list[Part]:
 def inner_end(share: float) -> float:
     """Where a ring ends that begins at `share` of the side and has the area of what lies outside of it."""
     side = 1 - 2 * share
-    return (1 - (2 * side**2 - 1) ** 0.5) / 2
+    return (1 - sqrt(2 * side**2 - 1)) / 2
 
 
 def probe(probed: Probed) -> list[Measured]:
