@@ -7,7 +7,7 @@ from scipy import stats
 from diascope.probes.effects import estimated, mean_effect, two_way_effect
 from diascope.probes.filling import erased
 from diascope.probes.regions import border, corners, disk, edge_middles, moved
-from diascope.probes.swapping import _points
+from diascope.probes.swapping import percent
 
 
 def test_without_groups_a_mean_is_that_of_a_t_test() -> None:
@@ -85,5 +85,5 @@ def test_regions() -> None:
     assert moved(~box, box | ~box, np.random.default_rng(0)) is None
 
 
-def test_points_have_no_minus_before_a_zero() -> None:
-    assert [_points(share) for share in (-0.001, -0.031, 0.96)] == ["0", "−3", "96"]
+def test_percentages_have_no_minus_before_a_zero() -> None:
+    assert [percent(share) for share in (-0.001, -0.031, 0.96)] == ["0%", "−3%", "96%"]

@@ -81,14 +81,14 @@ def test_swapped_corners_take_the_answer_along() -> None:
     assert found.evidence["other_class"] == 1.0
     assert found.evidence["same_class"] == 0.0
     assert found.effect.value == pytest.approx(1.0, abs=0.05)
-    assert [finding.evidence["verdict"] for finding in judged([found, frame])][0] == "found"
+    assert judged([found, frame])[0].evidence["verdict"] == "found"
 
 
 def test_swapped_corners_that_no_one_looks_at() -> None:
     """The images hold the mark, and the network does not read it."""
     found = swapping.probe(with_model(Looks(MIDDLE), signs(LABELS, corner=1.0, middle=1.0), LABELS))
     assert {finding.evidence["verdict"] for finding in judged(found)} == {"not found"}
-    assert [one.effect.value for one in found if one.effect] == pytest.approx([0, 0])
+    assert [one.effect.value for one in found if one.effect] == pytest.approx([0, 0], abs=0.01)
 
 
 def test_what_is_everywhere_is_no_shortcut() -> None:

@@ -1,4 +1,4 @@
-"""The rim: what the data offer is possible at most; found is what the network follows, where the centre alone is worse."""
+"""The rim: what the data offer is possible at most; found is what a network follows, if the centre alone is worse."""
 
 import numpy as np
 import pytest

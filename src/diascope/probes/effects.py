@@ -90,4 +90,4 @@ def _all_alike(value: float, n: int, null: float) -> Effect:
     low = wilson(1.0, n, student(LEVEL, n))[0]
     reach = 1 - low
     p = max(SMALLEST_P, 0.5**n) if value > null else 1.0
-    return Effect(value, value - reach, value + reach, p, n)
+    return Effect(value, max(min(-1.0, value), value - reach), min(max(1.0, value), value + reach), p, n)

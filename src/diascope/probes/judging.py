@@ -65,11 +65,10 @@ def overall(probed: Probed, findings: Sequence[Finding]) -> tuple[Overall, str]:
         verdict: [finding.evidence["claim"] for finding in findings if finding.evidence["verdict"] == verdict]
         for verdict in _LEADS
     }
-    if reason := _without_skill(probed):
-        return "cannot tell", f"Whether the network has a shortcut cannot be told: {reason}."
-    if by_verdict["found"]:
+    unskilled = _without_skill(probed)
+    if by_verdict["found"] and not unskilled:
         return "shortcut found", _because("The network has a shortcut", by_verdict["found"])
-    if reason := _cannot_tell(probed, findings):
+    if reason := _too_few(probed) or unskilled or _without_tests(findings):
         return "cannot tell", f"Whether the network has a shortcut cannot be told: {reason}."
     if by_verdict["possible"]:
         return "shortcut possible", _because("The network may have a shortcut", by_verdict["possible"])
@@ -97,12 +96,15 @@ def _without_skill(probed: Probed) -> str:
     )
 
 
-def _cannot_tell(probed: Probed, findings: Sequence[Finding]) -> str:
+def _too_few(probed: Probed) -> str:
     """Why nothing can be said of what was not found; empty where it can."""
     counts = [int((probed.labels == number).sum()) for number in range(len(probed.task.data.classes))]
-    if min(counts) < FEWEST_IMAGES:
-        name = probed.task.data.classes[counts.index(min(counts))]
-        return f"the validation side has {min(counts)} images of {name}, and fewer than {FEWEST_IMAGES} are too few"
-    if all(finding.outcome in ("skipped", "not applicable") for finding in findings):
-        return "no probe could be run"
-    return ""
+    if min(counts) >= FEWEST_IMAGES:
+        return ""
+    name = probed.task.data.classes[counts.index(min(counts))]
+    return f"the validation side has {min(counts)} images of {name}, and fewer than {FEWEST_IMAGES} are too few"
+
+
+def _without_tests(findings: Sequence[Finding]) -> str:
+    tested = any(finding.outcome not in ("skipped", "not applicable") for finding in findings)
+    return "" if tested else "no probe could be run"

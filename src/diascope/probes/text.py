@@ -73,15 +73,16 @@ def _letters(text: str) -> str:
 def told_by_text(probed: Probed, text: Text) -> Effect | None:
     """The balanced accuracy of the words alone, against chance.
 
-    Each image is called what most images of other groups with the same words are, classes counting alike; where there
-    are none, or it is a tie, it counts as chance.
+    Each image is called the class among whose images, of other groups, its words are most frequent; a tie counts as
+    chance.
     """
     labels, units = probed.labels[text.read], probed.units[text.read]
-    words, weights = np.array(text.words), class_weights(labels)
+    words, classes = np.array(text.words), len(probed.task.data.classes)
     right = np.full(len(labels), probed.chance)
     for number, label in enumerate(labels.tolist()):
-        alike = (words == words[number]) & (units != units[number])
-        votes = np.bincount(labels[alike], weights[alike], minlength=len(probed.task.data.classes))
-        if votes.max() > np.partition(votes, -2)[-2]:
-            right[number] = float(votes.argmax() == label)
-    return mean_effect(weights * right, units, probed.chance)
+        others = units != units[number]
+        alike = np.bincount(labels[others & (words == words[number])], minlength=classes)
+        shares = alike / np.maximum(np.bincount(labels[others], minlength=classes), 1)
+        if np.count_nonzero(shares == shares.max()) == 1:
+            right[number] = float(shares.argmax() == label)
+    return mean_effect(class_weights(labels) * right, units, probed.chance)
