@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-SIZE, IMAGES, REAL_SIZE, REAL_IMAGES = 48, 260, 64, 400
+SIZE, IMAGES, REAL_SIZE, REAL_IMAGES = 48, 260, 48, 400
 Pixels = NDArray[np.uint8]  # (N, H, W, C)
 
 
