@@ -152,7 +152,7 @@ class Probed:
     def p_above_chance(self, probabilities: NDArray[np.float64]) -> float:
         """One-sided p of balanced accuracy: of the interval that just reaches chance, half of what lies outside."""
         low, high = np.log(SMALLEST_P), 0.0  # of 1 - level
-        for _ in range(40):
+        for _ in range(24):
             middle = (low + high) / 2
             limit = self.balanced_accuracy(probabilities, level=1 - float(np.exp(middle))).low
             low, high = (low, middle) if limit is not None and limit > self.chance else (middle, high)
