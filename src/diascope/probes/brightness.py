@@ -22,7 +22,7 @@ def probe(probed: Probed) -> list[Measured]:
     if not isinstance(exchange, Exchange):
         return [Measured(CODE, TITLE, exchange, outcome="skipped")]
     conflict = exchange.conflict("brightness", exposed_like)
-    effect = exchange.share(conflict)
+    effect = exchange.share(conflict, given_donors=True)  # what the data offer has a test of its own
     by_gray = _by_gray(probed)
     found, whole = probed.balanced_accuracy(by_gray), probed.accuracy
     if effect is None or found.value is None or whole.value is None:

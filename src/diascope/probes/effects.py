@@ -46,18 +46,23 @@ def two_way_effect(
     statistic: Callable[[Flags, Flags], float],
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
+    *,
+    given_columns: bool = False,
 ) -> Effect | None:
     """A statistic of a table whose rows and columns are images of units (R,) and (C,), by leaving out each unit once.
 
     `statistic` gets which rows and which columns to keep. The variances over rows and over columns are added up, which
-    counts a little too much (Owen 2007). None where leaving one out undoes the statistic.
+    counts a little too much (Owen 2007); with `given_columns` only rows vary. None where leaving one out undoes the
+    statistic.
     """
     all_rows, all_columns = np.ones(len(rows), dtype=bool), np.ones(len(columns), dtype=bool)
     without_rows = [statistic(rows != unit, all_columns) for unit in np.unique(rows)]
-    without_columns = [statistic(all_rows, columns != unit) for unit in np.unique(columns)]
-    if min(len(without_rows), len(without_columns)) < 2 or not np.isfinite([*without_rows, *without_columns]).all():
+    varied = [without_rows]
+    if not given_columns:
+        varied.append([statistic(all_rows, columns != unit) for unit in np.unique(columns)])
+    if min(map(len, varied)) < 2 or not np.isfinite([value for left in varied for value in left]).all():
         return None
-    variances = [(jackknife_variance(np.array(left)), len(left)) for left in (without_rows, without_columns)]
+    variances = [(jackknife_variance(np.array(left)), len(left)) for left in varied]
     return estimated(statistic(all_rows, all_columns), variances)
 
 

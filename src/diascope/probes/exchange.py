@@ -47,13 +47,12 @@ class Exchange:
     def of(cls, probed: Probed) -> "Exchange | str":
         """Or why there are too few images."""
         height, width = probed.pixels.shape[1:3]
-        times = 1 if height * width <= LARGE else 2
-        hosts = probed.some_of_each_class(HOSTS // times)
+        times, classes = 1 if height * width <= LARGE else 2, len(probed.task.data.classes)
+        hosts = probed.some_of_each_class(max(HOSTS // times, FEWEST * classes))
         labels, units = probed.labels[hosts], probed.units[hosts]
-        classes = range(len(probed.task.data.classes))
-        if min(len(np.unique(units[labels == number])) for number in classes) < FEWEST:
+        if min(len(np.unique(units[labels == number])) for number in range(classes)) < FEWEST:
             return f"a class has fewer than {FEWEST} {probed.unit} among the images that could exchange parts"
-        return cls(probed, hosts, probed.some_of_each_class(DONORS // times))
+        return cls(probed, hosts, probed.some_of_each_class(max(DONORS // times, 2 * FEWEST * classes)))
 
     def conflict(self, what: str, given: Given) -> Conflict:
         """Let every host have the part of every donor."""
@@ -74,9 +73,17 @@ class Exchange:
         )
 
     def share(
-        self, part: Conflict, control: Conflict | None = None, times: float = 1.0, null: float = 0.0
+        self,
+        part: Conflict,
+        control: Conflict | None = None,
+        times: float = 1.0,
+        null: float = 0.0,
+        *,
+        given_donors: bool = False,
     ) -> Effect | None:
         """How far answers follow the part, less `times` how far they follow the control; of whole images.
+
+        With `given_donors` it is of the network alone that something is inferred, not of what other donors would have.
 
         None where whole images do not take the answer along either. The interval takes what whole images do as given.
         """
@@ -86,7 +93,9 @@ class Exchange:
         if not scale > 0:
             return None
         answers = (part.answers - (times * control.answers if control else 0.0) - null * whole) / scale
-        beyond = two_way_effect(lambda hosts, donors: self._pull(answers, hosts, donors), *units)
+        beyond = two_way_effect(
+            lambda hosts, donors: self._pull(answers, hosts, donors), *units, given_columns=given_donors
+        )
         if beyond is None:
             return None
         return replace(beyond, value=beyond.value + null, low=beyond.low + null, high=beyond.high + null)
