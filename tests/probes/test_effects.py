@@ -52,6 +52,15 @@ def test_two_way_effect_is_calibrated() -> None:
     assert 2 <= hits <= 27  # 5% of 300 is 15; 99.8% of such counts
 
 
+def test_given_columns_a_table_is_a_sample_of_rows() -> None:
+    table = np.random.default_rng(3).normal(0.2, 0.3, (15, 8)) + np.arange(8)
+    rows, columns = np.arange(15), np.arange(8)
+    found = two_way_effect(lambda kept, of: float(table[kept][:, of].mean() - 3.5), rows, columns, given_columns=True)
+    oracle = stats.ttest_1samp(table.mean(axis=1) - 3.5, 0, alternative="greater")
+    assert found is not None
+    assert found.p == pytest.approx(oracle.pvalue)
+
+
 def test_erasing_keeps_a_slope() -> None:
     slope = np.add.outer(np.arange(12) * 4, np.arange(16) * 5).astype(np.uint8)[None, ..., None]
     mask = np.zeros((12, 16), dtype=bool)

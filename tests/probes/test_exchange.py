@@ -65,6 +65,25 @@ def test_the_whole_image_takes_all_and_nothing_takes_nothing() -> None:
     assert [round(share.value, 6) for share in shares if share] == pytest.approx([1.0, 0.0], abs=0.02)
 
 
+def test_of_three_classes_the_answer_is_the_donors() -> None:
+    """The network reads in the corner which of three levels of gray it has."""
+
+    class Levels(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            corner = images[:, :, *CORNER].mean(dim=(1, 2, 3))[:, None]
+            return -50 * (corner - torch.tensor([0.2, 0.5, 0.8])) ** 2
+
+    labels = (np.arange(120) // 2 % 3).astype(np.int64)
+    pixels = signs(labels % 2, corner=0.5, middle=0.5)
+    pixels[:, CORNER[0], CORNER[1]] = np.array([51, 128, 204])[labels][:, None, None, None]
+    exchange = exchange_of(with_model(Levels(), pixels, labels, classes=("a", "b", "c")))
+    masks = (corners(SIZE, SIZE), edge_middles(SIZE, SIZE))
+    conflicts = [exchange.conflict("it", within(mask)) for mask in masks]
+    shares = [effect.value for conflict in conflicts if (effect := exchange.share(conflict))]
+    assert shares == pytest.approx([1, 0], abs=0.01)
+    assert [conflict.follows for conflict in conflicts] == [1, 0]
+
+
 def test_a_null_moves_p_and_not_the_value() -> None:
     exchange = exchange_of(with_model(Sum(0.3, 0.3), signs(LABELS, corner=1.0, middle=1.0), LABELS))
     conflict = exchange.conflict("corners", within(corners(SIZE, SIZE)))
