@@ -1,14 +1,14 @@
-"""How often shortcut probes are right: phantom studies with a planted shortcut, and clean ones, of which all is known.
+"""How often shortcut probes are right: studies of which it is known whether there is a shortcut.
 
-    python benchmarks/probes.py                       60 studies of each kind, to results/probes.md (about an hour)
-    python benchmarks/probes.py --quick               6 of each kind with seeds of their own, to the screen
+    python benchmarks/probes.py                       what is missing of results/probes.jsonl, then results/probes.md
+    python benchmarks/probes.py --quick               3 studies of each world with seeds of their own, to the screen
+    python benchmarks/probes.py --table               the page from what is there
 
-Each study draws its own images, trains one network on 60% of them and probes it on the others, without reading text and
-without the column that says which mark was planted. What was done is kept in results/probes.jsonl: the same command
-goes on with what is missing.
+probe_worlds.py describes the worlds. Each study draws its own images, trains one network on 60% of the groups and calls
+`probe_run` as `diascope probe` does, with the columns that the world has. The same command resumes. Real images need
+DIASCOPE_REAL_DATA, and words rapidocr.
 
-Passed: a shortcut is found in at least 55 of 60 studies with letters at rates 1.0 and 0.9, and at most 6 of 60 clean
-studies have any alarm ("found" or "possible" in any probe).
+Passed: the limits of LIMITS hold.
 """
 
 import argparse
@@ -21,55 +21,65 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-KINDS = {
-    "letters 1.0": ("letters", 1.0),
-    "letters 0.9": ("letters", 0.9),
-    "letters 0.7": ("letters", 0.7),
-    "clean": ("none", 0.9),
-    "brightness 0.9": ("brightness", 0.9),
-    "border 0.9": ("border", 0.9),
-    "size 0.9": ("size", 0.9),
-}
+from probe_worlds import WORLDS, World
+
+if TYPE_CHECKING:
+    from diascope.engine import RunTask
+
 STUDY = """
 name: probes
-data:
-  source: phantom:skin
-  phantom: {{images: 300, size: 48, difficulty: 0.3, shortcut: {shortcut}, rate: {rate}, seed: {seed}}}
-  image_size: 48
-  channels: 1
-split: {{kind: holdout, validation: 0.4, seed: {seed}}}
+data: {{source: none.csv, image_size: {size}, channels: {channels}}}
 model: {{name: alexnet, base_channels: 8}}
-training: {{epochs: 15, batch_size: 8, learning_rate: 1e-3}}
-seeds: [{seed}]
+training: {{epochs: {epochs}, batch_size: 8, learning_rate: {rate}}}
 """
+TRAINING = {  # by the first word of the world: epochs and learning rate, with which networks learn
+    "textures": (10, 1e-3),
+    "close-ups": (15, 5e-4),
+    "skin": (15, 5e-4),
+    "bone": (15, 5e-4),
+}
+PHANTOMS = (12, 1e-3)
+LIMITS = {  # of studies in which a shortcut is found: at least or at most, of how many
+    "textures": ("at most", 3, 60),
+    "close-ups": ("at most", 3, 60),
+    "letters 1.0": ("at least", 55, 60),
+    "letters 0.9": ("at least", 55, 60),
+    "border 0.9": ("at least", 55, 60),
+    "brightness 0.9": ("at least", 48, 60),
+    "clean": ("at most", 3, 60),
+    "skin": ("at most", 1, 10),
+    "skin, letters 0.9": ("at least", 9, 10),
+    "bone": ("at most", 1, 10),
+    "bone, letters 0.9": ("at least", 9, 10),
+}
+STUDIES = {world: 10 if world.startswith(("skin", "bone")) else 60 for world in WORLDS}
+STUDIES |= {"letters 0.7": 30, "size 0.9": 30, "words 0.9": 12, "words 0.5": 12}
+SPECTRUM = ("textures", "close-ups", "textures, advanced cases at A")  # whose sites differ in their cases alone
 FOLDER = Path(__file__).parent / "results"
-FOUND, FALSE = 55, 6  # of 60: at least, at most
-TUNING = 1000  # seeds from here on were used to build the probes
+FIRST, TUNING = 100, 1000  # seeds from here on: of the results; that were used to build the probes (as was 0)
+VALIDATION = 0.4  # of the groups
 
 
-def study(kind: str, seed: int) -> dict[str, Any]:
+def study(world: str, seed: int) -> dict[str, Any]:
     """Draw, train, probe; the verdicts."""
     import torch
 
     from diascope.engine import execute
     from diascope.probes import Options
     from diascope.probes.probing import probe_run
-    from diascope.study.plan import plan, read_images
-    from diascope.studyfile import parse_study
 
-    started = perf_counter()
-    shortcut, rate = KINDS[kind]
-    parsed = parse_study(STUDY.format(shortcut=shortcut, rate=rate, seed=seed), [], where=kind, folder=Path.cwd())
+    started, drawn = perf_counter(), WORLDS[world](seed)
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["DIASCOPE_CACHE"] = str(Path(folder) / "cache")
-        (cell,) = plan(parsed, read_images(parsed), Path(folder))
-        for _ in execute(cell.task):
+        training = TRAINING.get(world.split()[0].strip(","), PHANTOMS)
+        task = task_of(drawn, seed, training, Path(folder) / "run")
+        for _ in execute(task, device="cpu"):
             pass
-        found = probe_run(cell.task, {}, 1, device=torch.device("cpu"), options=Options(text=False))
+        options = Options(text=world.startswith("words"))
+        found = probe_run(task, drawn.columns, 1, device=torch.device("cpu"), options=options)
     return {
-        "kind": kind,
+        "world": world,
         "seed": seed,
         "settings": settings(),
         "verdict": found["verdict"],
@@ -82,29 +92,67 @@ def study(kind: str, seed: int) -> dict[str, Any]:
     }
 
 
+def task_of(drawn: World, seed: int, training: tuple[int, float], folder: Path) -> "RunTask":
+    """A run on these images, of which whole groups are held out."""
+    import numpy as np
+
+    from diascope.config import RunConfig
+    from diascope.engine import RunData, RunTask
+    from diascope.studyfile import parse_study
+
+    size, channels = drawn.pixels.shape[1], drawn.pixels.shape[3]
+    text = STUDY.format(size=size, channels=channels, epochs=training[0], rate=training[1])
+    parsed = parse_study(text, [], where="probes", folder=Path.cwd())
+    arm = parsed.arms[0]
+    names = np.unique(drawn.groups)
+    held = np.random.default_rng([seed, 9]).permutation(names)[: round(VALIDATION * len(names))]
+    validation = np.isin(drawn.groups, held)
+    data = RunData(
+        pixels=drawn.pixels,
+        paths=[f"{number}.png" for number in range(len(drawn.labels))],
+        labels=drawn.labels,
+        groups=drawn.groups,
+        classes=("negative", "positive"),
+        training=np.flatnonzero(~validation),
+        validation=np.flatnonzero(validation),
+    )
+    config = RunConfig(
+        data=arm.data,
+        split=parsed.split,
+        model=arm.model,
+        augmentation=arm.augmentation,
+        training=arm.training,
+        fold=0,
+        seed=seed,
+    )
+    return RunTask("arm", config, "benchmark", folder, data)
+
+
 def settings() -> str:
     """What the studies are made of: lines of other settings are not counted among these."""
     from diascope.probes.probing import VERSION
 
-    return sha256(f"{VERSION}{STUDY}".encode()).hexdigest()[:12]
+    worlds = (Path(__file__).parent / "probe_worlds.py").read_text()
+    return sha256(f"{VERSION}{STUDY}{TRAINING}{PHANTOMS}{worlds}".encode()).hexdigest()[:12]
 
 
-def run(kinds: Iterable[str], seeds: Iterable[int], jobs: int, file: Path) -> list[dict[str, Any]]:
-    """Every study, those of the file included; each is written down as soon as it is done."""
-    seeds, kinds = list(seeds), list(kinds)
-    lines = file.read_text().splitlines() if file.exists() else []
-    known = {(line["kind"], line["seed"]): line for line in map(json.loads, lines) if line["settings"] == settings()}
-    todo = [(kind, seed) for seed in seeds for kind in kinds if (kind, seed) not in known]
+def known_lines(file: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """What was done with these settings, by world and seed."""
+    lines = map(json.loads, file.read_text().splitlines() if file.exists() else [])
+    return {(line["world"], line["seed"]): line for line in lines if line["settings"] == settings()}
+
+
+def run(wanted: Iterable[tuple[str, int]], jobs: int, file: Path) -> None:
+    """Every study that the file lacks; each is written down as soon as it is done."""
+    known = known_lines(file)
+    todo = [one for one in wanted if one not in known]
     started = perf_counter()
     with ProcessPoolExecutor(jobs) as pool, file.open("a") as stream:
         for done, future in enumerate(as_completed([pool.submit(study, *one) for one in todo]), 1):
-            line = future.result()
-            known[line["kind"], line["seed"]] = line
-            stream.write(json.dumps(line) + "\n")
+            stream.write(json.dumps(future.result()) + "\n")
             stream.flush()
             left = (perf_counter() - started) / done * (len(todo) - done)
             print(f"\r{done} of {len(todo)} studies, {left / 60:.0f} min left ", end="", file=sys.stderr)
-    return [known[kind, seed] for kind in kinds for seed in seeds]
 
 
 def limits(hits: int, of: int) -> str:
@@ -115,86 +163,144 @@ def limits(hits: int, of: int) -> str:
     return f"{100 * found.low:.0f} to {100 * found.high:.0f}"
 
 
-def alarmed(line: dict[str, Any]) -> bool:
-    return any(probe["verdict"] in ("found", "possible") for probe in line["probes"].values())
+def found_in(lines: Iterable[dict[str, Any]]) -> int:
+    return sum(line["verdict"] == "shortcut found" for line in lines)
 
 
-def table(lines: list[dict[str, Any]], kinds: Iterable[str]) -> str:
-    """Markdown: by kind, what the probes said."""
-    codes = list(dict.fromkeys(code for line in lines for code in line["probes"]))
-    codes = [code for code in codes if any(line["probes"][code]["effect"] is not None for line in lines)]
-    head = ["studies of", "accuracy", "shortcut found", "95% interval, %", "any alarm", "cannot tell", *codes, "s"]
-    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
-    for kind in kinds:
-        of_kind = [line for line in lines if line["kind"] == kind]
-        found = sum(line["verdict"] == "shortcut found" for line in of_kind)
-        alarms, untold = sum(map(alarmed, of_kind)), sum(line["verdict"] == "cannot tell" for line in of_kind)
-        by_probe = [sum(line["probes"][code]["verdict"] == "found" for line in of_kind) for code in codes]
-        possible = [sum(line["probes"][code]["verdict"] == "possible" for line in of_kind) for code in codes]
-        cells = [f"{sure}" + (f" + {maybe}" if maybe else "") for sure, maybe in zip(by_probe, possible, strict=True)]
-        accuracy = sum(line["accuracy"] for line in of_kind) / len(of_kind)
-        seconds = sorted(line["seconds"] for line in of_kind)[len(of_kind) // 2]
-        counts = [f"{found} of {len(of_kind)}", limits(found, len(of_kind)), str(alarms), str(untold)]
-        rows.append([kind, f"{accuracy:.2f}", *counts, *cells, f"{seconds:.1f}"])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def verdict(lines: list[dict[str, Any]], studies: int) -> tuple[bool, str]:
-    """Whether the limits hold, and a sentence."""
-    found = {
-        kind: sum(line["verdict"] == "shortcut found" for line in lines if line["kind"] == kind)
-        for kind in ("letters 1.0", "letters 0.9")
-    }
-    false = sum(alarmed(line) for line in lines if line["kind"] == "clean")
-    passed = all(count >= FOUND / 60 * studies for count in found.values()) and false <= FALSE / 60 * studies
-    weak = sum(line["verdict"] == "shortcut found" for line in lines if line["kind"] == "letters 0.7")
-    return passed, (
-        f"Letters were found in {found['letters 1.0']} of {studies} studies at a rate of 1.0 "
-        f"({limits(found['letters 1.0'], studies)}%), in {found['letters 0.9']} at 0.9 "
-        f"({limits(found['letters 0.9'], studies)}%) and in {weak} at 0.7 ({limits(weak, studies)}%); {false} of "
-        f"{studies} clean studies had an alarm ({limits(false, studies)}%). {'Passed' if passed else 'Failed'}: the "
-        f"limits are at least {FOUND} of 60 at 1.0 and at 0.9, and at most {FALSE} of 60."
+def said(lines: Iterable[dict[str, Any]], code: str, *verdicts: str) -> int:
+    """In how many studies the probes whose code begins so said one of these."""
+    return sum(
+        any(probe["verdict"] in verdicts for name, probe in line["probes"].items() if name.startswith(code))
+        for line in lines
     )
 
 
-def page(lines: list[dict[str, Any]], studies: int) -> str:
+def table(lines: list[dict[str, Any]]) -> str:
+    """Markdown: by world, what the probes said over all."""
+    head = ["world", "accuracy", "shortcut found", "95% interval, %", "possible", "cannot tell", "limit", "s"]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for world, of_world in _by_world(lines):
+        found, count = found_in(of_world), len(of_world)
+        possible, untold = (
+            sum(line["verdict"] == verdict for line in of_world) for verdict in ("shortcut possible", "cannot tell")
+        )
+        accuracy = sum(line["accuracy"] for line in of_world) / count
+        seconds = sorted(line["seconds"] for line in of_world)[count // 2]
+        side, number, of = LIMITS.get(world, ("", 0, 0))
+        limit = f"{side} {number} of {of}" if side else ""
+        cells = [f"{found} of {count}", limits(found, count), f"{possible}", f"{untold}", limit, f"{seconds:.0f}"]
+        rows.append([world, f"{accuracy:.2f}", *cells])
+    return _markdown(rows)
+
+
+def table_of_probes(lines: list[dict[str, Any]]) -> str:
+    """Markdown: by world, how often each probe said found, and + possible."""
+    codes = ["rim", "swapped-rim", "swapped-corners", "swapped-frame", "swapped-brightness"]
+    codes += ["erased-corners", "erased-frame", "erased-text", "attribution-border", "attribution-text", "levels-"]
+    rows = [["world", *codes], ["---", *["---:"] * len(codes)]]
+    for world, of_world in _by_world(lines):
+        cells = []
+        for code in codes:
+            sure, maybe = said(of_world, code, "found"), said(of_world, code, "possible")
+            measured = said(of_world, code, "found", "possible", "not found")
+            cells.append(f"{sure}" + (f" + {maybe}" if maybe else "") if measured else "–")
+        rows.append([world, *cells])
+    return _markdown(rows)
+
+
+def table_of_columns(lines: list[dict[str, Any]]) -> str:
+    """Markdown: sites that differ in their cases alone, and marks that the network may read, as columns."""
+    rows = [["world", "compared", "found", "found or possible", "95% interval, %"], ["---", *["---:"] * 4]]
+    for world, of_world in _by_world(lines):
+        compared = said(of_world, "levels-", "found", "possible", "not found")
+        if compared:
+            alarms = said(of_world, "levels-", "found", "possible")
+            found = said(of_world, "levels-", "found")
+            rows.append(
+                [world, f"{compared} of {len(of_world)}", f"{found}", f"{alarms}", limits(alarms, len(of_world))]
+            )
+    return _markdown(rows)
+
+
+def _by_world(lines: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    found = [(world, [line for line in lines if line["world"] == world]) for world in WORLDS]
+    return [(world, of_world) for world, of_world in found if of_world]
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def failures(lines: list[dict[str, Any]]) -> list[str]:
+    """Limits that do not hold, of as many studies as were done."""
+    failed = []
+    for world, of_world in _by_world(lines):
+        side, number, of = LIMITS.get(world, ("", 0, 0))
+        share, found = number / max(of, 1), found_in(of_world) / len(of_world)
+        if (side == "at most" and found > share) or (side == "at least" and found < share):
+            failed.append(f"{world} ({found_in(of_world)} of {len(of_world)}, {side} {number} of {of})")
+        alarms = said(of_world, "levels-", "found", "possible")
+        if world in SPECTRUM and alarms / len(of_world) > 3 / 60:
+            failed.append(f"columns in {world} ({alarms} of {len(of_world)}, at most 3 of 60)")
+    return failed
+
+
+def page(lines: list[dict[str, Any]]) -> str:
+    failed = failures(lines)
+    verdict = f"Failed: {'; '.join(failed)}." if failed else "All limits hold."
     return f"""# How often shortcut probes are right
 
-Written by `python benchmarks/probes.py --studies {studies}`, which describes the studies: 300 drawn skin lesions of 48
-pixels each, an AlexNet with 8 base channels, 15 epochs, 120 validation images of 60 lesions, no text reader.
+Written by `python benchmarks/probes.py`. Every study draws its own images ([probe_worlds.py](../probe_worlds.py)),
+trains an AlexNet with 8 base channels on 60% of the groups (10 to 15 epochs) and calls
+`probe_run`. Thresholds were chosen on other seeds (0, and from {TUNING} on). Intervals: Clopper and Pearson, 95%.
 
-{verdict(lines, studies)[1]}
+{verdict}
 
-Numbers below a probe: studies in which it said "found", and + those in which it said "possible". Intervals: Clopper and
-Pearson, 95%. Accuracy: mean balanced accuracy of the probed networks. s: median seconds of a study with its probes.
+{table(lines)}
 
-{table(lines, KINDS)}
+Accuracy: mean balanced accuracy of the probed networks. s: median seconds of a study with its probes on a busy machine.
+"Cannot tell": the network's balanced accuracy is not above chance. In the worlds of letters, border and brightness the
+number says how often the mark agrees with the class. "words" are burned in at any place of images of 96 pixels and read
+by RapidOCR; at 0.5 they say nothing. The size of the lesion lies in the centre and is what a network should look at,
+unless one knows better: no probe can find it.
 
-Letters and borders lie outside the centre; brightness changes the whole image, and the rim shows it. The size of the
-lesion lies in the centre and is what a network should look at, unless one knows better: no probe can find it.
+## By probe
+
+Studies in which a probe said "found", and + those in which it said "possible".
+
+{table_of_probes(lines)}
+
+## Columns
+
+In textures and close-ups, site A has mostly positive and easy cases, site B mostly negative and hard ones ("advanced
+cases at A": only the positive ones differ), and nothing in the image says which site it is from: every alarm is false.
+In the other worlds the column says which mark was planted, and an alarm is right where the network reads the mark.
+
+{table_of_columns(lines)}
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=60, help="of each kind")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
-    parser.add_argument("--quick", action="store_true", help="6 studies of each kind, other seeds, to the screen")
+    parser.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=list(WORLDS))
+    parser.add_argument("--studies", type=int, help="of each world, at most")
+    parser.add_argument("--quick", action="store_true", help="3 studies of each world, other seeds, to the screen")
+    parser.add_argument("--table", action="store_true", help="write the page from what was done")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    studies, first = (6, TUNING) if given.quick else (given.studies, given.first_seed)
-    whole = first == 0 and given.kinds == list(KINDS)
-    file = FOLDER / "probes.jsonl" if whole else Path(tempfile.gettempdir()) / "diascope-probes.jsonl"
-    lines = run(given.kinds, range(first, first + studies), given.jobs, file)
-    print(f"\n{table(lines, given.kinds)}\n")
-    if not whole:
+    most, first = (given.studies or 3, TUNING) if given.quick else (given.studies or 60, FIRST)
+    file = Path(tempfile.gettempdir()) / "diascope-probes.jsonl" if given.quick else FOLDER / "probes.jsonl"
+    seeds = range(first, first + most)
+    wanted = [(world, seed) for seed in seeds for world in given.worlds if seed - first < STUDIES[world]]
+    if not given.table:
+        run(wanted, given.jobs, file)
+    lines = [line for one, line in known_lines(file).items() if not given.quick or one in wanted]
+    print(f"\n{table(lines)}\n\n{table_of_probes(lines)}\n\n{table_of_columns(lines)}\n")
+    if given.quick:
         return
-    passed, sentence = verdict(lines, studies)
-    print(sentence)
-    (FOLDER / "probes.md").write_text(page(lines, studies))
-    sys.exit(0 if passed else 1)
+    (FOLDER / "probes.md").write_text(page(lines))
+    sys.exit(1 if failures(lines) else 0)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def test_the_first_run_of_each_arm(
     page = (study / "report.html").read_text()
     assert 'id="probes"' in page
     assert "plain: cannot tell" in page
-    assert page.count('class="probe"') == 2
+    assert page.count('class="probe"') == 4  # corners and frame of each
 
 
 def test_one_run(study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

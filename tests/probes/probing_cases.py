@@ -50,12 +50,13 @@ def with_model(
     columns: Mapping[str, list[str]] | None = None,
     *,
     options: Options = Options(text=False),  # noqa: B008
+    classes: tuple[str, ...] = ("no", "yes"),
 ) -> Probed:
     """A probed run whose network is this one; two images or more a group, all on the validation side."""
     rows = np.arange(len(labels))
-    groups = [str(row // 4) + "ab"[label] for row, label in enumerate(labels.tolist())]
+    groups = [str(row // 4) + "abc"[label] for row, label in enumerate(labels.tolist())]
     paths = [f"{row}.png" for row in rows]
-    data = RunData(pixels, paths, labels, groups, ("no", "yes"), training=rows, validation=rows)
+    data = RunData(pixels, paths, labels, groups, classes, training=rows, validation=rows)
     arm = parse_study("name: a\ndata: {source: a.csv}\n", [], where="a", folder=Path.cwd()).arms[0]
     study = parse_study("name: a\ndata: {source: a.csv}\n", [], where="a", folder=Path.cwd())
     config = RunConfig(

@@ -7,7 +7,7 @@ from scipy import stats
 from diascope.probes.effects import estimated, mean_effect, two_way_effect
 from diascope.probes.filling import erased
 from diascope.probes.regions import border, corners, disk, edge_middles, moved
-from diascope.probes.swapping import _points
+from diascope.probes.swapping import percent
 
 
 def test_without_groups_a_mean_is_that_of_a_t_test() -> None:
@@ -52,6 +52,15 @@ def test_two_way_effect_is_calibrated() -> None:
     assert 2 <= hits <= 27  # 5% of 300 is 15; 99.8% of such counts
 
 
+def test_given_columns_a_table_is_a_sample_of_rows() -> None:
+    table = np.random.default_rng(3).normal(0.2, 0.3, (15, 8)) + np.arange(8)
+    rows, columns = np.arange(15), np.arange(8)
+    found = two_way_effect(lambda kept, of: float(table[kept][:, of].mean() - 3.5), rows, columns, given_columns=True)
+    oracle = stats.ttest_1samp(table.mean(axis=1) - 3.5, 0, alternative="greater")
+    assert found is not None
+    assert found.p == pytest.approx(oracle.pvalue)
+
+
 def test_erasing_keeps_a_slope() -> None:
     slope = np.add.outer(np.arange(12) * 4, np.arange(16) * 5).astype(np.uint8)[None, ..., None]
     mask = np.zeros((12, 16), dtype=bool)
@@ -85,5 +94,5 @@ def test_regions() -> None:
     assert moved(~box, box | ~box, np.random.default_rng(0)) is None
 
 
-def test_points_have_no_minus_before_a_zero() -> None:
-    assert [_points(share) for share in (-0.001, -0.031, 0.96)] == ["0", "−3", "96"]
+def test_percentages_have_no_minus_before_a_zero() -> None:
+    assert [percent(share) for share in (-0.001, -0.031, 0.96)] == ["0%", "−3%", "96%"]

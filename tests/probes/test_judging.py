@@ -58,9 +58,11 @@ def test_overall() -> None:
 
 
 def test_a_network_at_chance_cannot_be_judged() -> None:
-    verdict, sentence = overall(probed(middle=0.5), judged([measured(0.5)]))
-    assert verdict == "cannot tell"
-    assert "not surely above chance" in sentence
+    """Whatever a probe found: of a network that is right by chance it explains nothing."""
+    for of_probe in (measured(0.5), measured(0.001, much=True)):
+        verdict, sentence = overall(probed(middle=0.5), judged([of_probe]))
+        assert verdict == "cannot tell"
+        assert "not surely above chance" in sentence
 
 
 def test_few_images_of_a_class_cannot_be_judged() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,20 +25,35 @@ def _explanations(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def lettered(tmp_path_factory: pytest.TempPathFactory) -> RunTask:
-    """A run on 160 images with letters, of eight epochs."""
+    """A run on 160 images with letters."""
     return trained(tmp_path_factory.mktemp("lettered"), "letters", 7, images=160)
 
 
-def test_what_is_written_and_not_done_again(lettered: RunTask, capsys: pytest.CaptureFixture[str]) -> None:
-    steps = []
-    found = probe_run(
-        lettered,
-        {},
-        1,
-        device=CPU,
-        options=NO_TEXT,
-        progress=lambda what, done, total: steps.append((what, done, total)),
-    )
+@pytest.fixture(scope="module")
+def steps() -> list[tuple[str, int, int]]:
+    """What the probes of `found` told of their progress."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def found(lettered: RunTask, steps: list[tuple[str, int, int]]) -> dict[str, Any]:
+    """The run's probes, made once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        plant_explanations(patch)
+        return probe_run(lettered, {}, 1, device=CPU, options=NO_TEXT, progress=lambda *step: steps.append(step))
+
+
+def test_letters_are_found(found: dict[str, Any]) -> None:
+    assert found["verdict"] == "shortcut found"
+    by_code = {probe["code"]: probe["evidence"]["verdict"] for probe in found["probes"]}
+    assert by_code["swapped-corners"] == by_code["erased-corners"] == "found"
+    assert by_code["swapped-frame"] == by_code["swapped-brightness"] == "not found"
+    assert by_code["rim"] in ("possible", "not found")  # what the data offer alone is never found
+
+
+def test_what_is_written_and_not_done_again(
+    lettered: RunTask, found: dict[str, Any], steps: list[tuple[str, int, int]]
+) -> None:
     assert ("training on the rim alone", lettered.epochs, lettered.epochs) in steps
     record = RunRecord(lettered.arm, 0, 7, lettered.folder)
     assert record.probes == json.loads((lettered.folder / "probes.json").read_text()) == json.loads(json.dumps(found))
@@ -78,15 +94,7 @@ def test_nothing_is_left_of_an_interrupted_training(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1100, 1105))
-def test_letters_are_found(tmp_path: Path, seed: int) -> None:
-    found = probe_run(trained(tmp_path, "letters", seed, images=200), {}, 1, device=CPU, options=NO_TEXT)
-    assert found["verdict"] == "shortcut found"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1100, 1105))
-def test_clean_runs_raise_no_alarm(tmp_path: Path, seed: int) -> None:
-    found = probe_run(trained(tmp_path, "none", seed, images=200), {}, 1, device=CPU, options=NO_TEXT)
-    assert {probe["evidence"]["verdict"] for probe in found["probes"]} <= {"not found", "skipped", "not applicable"}
+def test_clean_images_raise_no_alarm(tmp_path: Path) -> None:
+    clean = probe_run(trained(tmp_path, "none", 7, images=160), {}, 1, device=CPU, options=NO_TEXT)
+    assert clean["model"]["balanced_accuracy"]["low"] > 0.5  # or there would be nothing to be found
+    assert clean["verdict"] == "none found by these probes"

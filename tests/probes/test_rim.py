@@ -1,9 +1,9 @@
-"""The verdict on the rim: a shortcut from half of what the network has above chance, possible below, none at chance."""
+"""The rim: what the data offer is possible at most; found is what a network follows, if the centre alone is worse."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from probes.probing_cases import MIDDLE, Looks, signs, with_model
+from probes.probing_cases import CORNER, MIDDLE, Looks, signs, with_model
 
 from diascope.probes import rim
 from diascope.probes.judging import judged
@@ -12,21 +12,54 @@ from diascope.probes.probed import Probed
 LABELS = (np.arange(240) // 2 % 2).astype(np.int64)
 
 
-@pytest.mark.parametrize(
-    ("right", "verdict"), [(1.0, "found"), (0.8, "found"), (0.7, "possible"), (0.52, "not found"), (0.2, "not found")]
-)
-def test_the_share_of_what_is_above_chance_decides(monkeypatch: pytest.MonkeyPatch, right: float, verdict: str) -> None:
-    """A network that is always right, beside one of the rim that is right for this share of the groups."""
+def plant(monkeypatch: pytest.MonkeyPatch, of_rim: float, of_centre: float) -> None:
+    """Networks of rim and centre that are right for these shares of the groups."""
 
     def planted(probed: Probed, hidden: NDArray[np.bool_], what: str) -> NDArray[np.float64]:
-        known = probed.units / probed.units.max() <= right
+        known = probed.units / probed.units.max() <= (of_rim if "rim" in what else of_centre)
         called = np.where(known, LABELS, 1 - LABELS)
         return np.stack([1.0 - called, called], axis=1) * 0.8 + 0.1
 
     monkeypatch.setattr(rim, "retrained", planted)
-    (found,) = rim.probe(with_model(Looks(MIDDLE), signs(LABELS, corner=0.5, middle=1.0), LABELS))
-    assert found.evidence["whole"]["value"] == 1.0
-    assert found.effect is not None
-    assert found.effect.value == pytest.approx(right, abs=0.02)
-    assert found.evidence["share_of_gain"] == pytest.approx((right - 0.5) / 0.5, abs=0.04)
-    assert judged([found])[0].evidence["verdict"] == verdict
+
+
+def verdicts(place: tuple[slice, slice]) -> list[str]:
+    found = rim.probe(with_model(Looks(place), signs(LABELS, corner=1.0, middle=1.0), LABELS))
+    return [finding.evidence["verdict"] for finding in judged(found)]
+
+
+@pytest.mark.parametrize(
+    ("of_rim", "of_centre", "offered", "used"),
+    [
+        (1.0, 0.5, "possible", "found"),
+        (0.8, 0.7, "possible", "found"),
+        (0.7, 0.7, "possible", "possible"),  # less than half of what the network has
+        (1.0, 1.0, "not found", "possible"),  # the sign is everywhere
+        (0.52, 0.5, "not found", "not found"),
+        (0.2, 0.5, "not found", "not found"),
+    ],
+)
+def test_a_network_that_follows_the_rim(
+    monkeypatch: pytest.MonkeyPatch, of_rim: float, of_centre: float, offered: str, used: str
+) -> None:
+    plant(monkeypatch, of_rim, of_centre)
+    assert verdicts(CORNER) == [offered, used]
+
+
+@pytest.mark.parametrize("of_rim", [1.0, 0.8, 0.52])
+def test_a_rim_that_the_network_does_not_follow_is_possible_at_most(
+    monkeypatch: pytest.MonkeyPatch, of_rim: float
+) -> None:
+    plant(monkeypatch, of_rim, 0.5)
+    assert verdicts(MIDDLE) == ["possible" if of_rim > 0.6 else "not found", "not found"]
+
+
+def test_where_the_centre_does_as_well_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch, 0.9, 0.98)
+    offered, used = rim.probe(with_model(Looks(MIDDLE), signs(LABELS, corner=0.5, middle=1.0), LABELS))
+    assert "The centre alone does as well as the whole" in offered.facts
+    assert offered.evidence["whole"]["value"] == 1.0
+    assert offered.effect is not None
+    assert offered.effect.value == pytest.approx(0.9, abs=0.02)
+    assert used.effect is not None
+    assert used.effect.value == pytest.approx(0, abs=0.01)

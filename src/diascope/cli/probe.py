@@ -20,10 +20,11 @@ def probe(
     again: Annotated[bool, typer.Option("--again", help="Probe anew what was probed already.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Probe a trained network for shortcuts: corners, borders, burned-in text, the user's columns.
+    """Probe a trained network for shortcuts: corners, frame, rim, brightness, burned-in text, the user's columns.
 
-    Trains two more networks of the run's configuration, on the rim of the images alone and on their centre alone, and
-    changes images that the trained network gets to see. Results go into probes.json and the report.
+    Trains two more networks of the run's configuration, on the rim of the images alone and on their centre alone, to
+    see what the data offer; exchanges parts between images, and erases them, to see what the trained network uses.
+    Results go into probes.json and the report.
 
     Example: diascope probe moles-study, or diascope probe moles-study/runs/dropout/fold0-seed0
     """

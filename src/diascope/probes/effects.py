@@ -33,7 +33,7 @@ class Effect:
 
 
 def mean_effect(values: NDArray[Any], units: NDArray[np.int64], null: float = 0.0) -> Effect | None:
-    """The mean of values (N,) from -1 to 1 over images of units (N,), against `null`; None of fewer than two units."""
+    """The mean of values (N,) over images of units (N,), against `null`; None of fewer than two units."""
     numbers = np.unique(units, return_inverse=True)[1]
     count, mean = int(numbers.max(initial=-1)) + 1, float(np.mean(values)) if len(values) else 0.0
     if count < 2:
@@ -43,19 +43,26 @@ def mean_effect(values: NDArray[Any], units: NDArray[np.int64], null: float = 0.
 
 
 def two_way_effect(
-    statistic: Callable[[Flags, Flags], float], rows: NDArray[np.int64], columns: NDArray[np.int64]
+    statistic: Callable[[Flags, Flags], float],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    *,
+    given_columns: bool = False,
 ) -> Effect | None:
     """A statistic of a table whose rows and columns are images of units (R,) and (C,), by leaving out each unit once.
 
     `statistic` gets which rows and which columns to keep. The variances over rows and over columns are added up, which
-    counts a little too much (Owen 2007). None where leaving one out undoes the statistic.
+    counts a little too much (Owen 2007); with `given_columns` only rows vary. None where leaving one out undoes the
+    statistic.
     """
     all_rows, all_columns = np.ones(len(rows), dtype=bool), np.ones(len(columns), dtype=bool)
     without_rows = [statistic(rows != unit, all_columns) for unit in np.unique(rows)]
-    without_columns = [statistic(all_rows, columns != unit) for unit in np.unique(columns)]
-    if min(len(without_rows), len(without_columns)) < 2 or not np.isfinite([*without_rows, *without_columns]).all():
+    varied = [without_rows]
+    if not given_columns:
+        varied.append([statistic(all_rows, columns != unit) for unit in np.unique(columns)])
+    if min(map(len, varied)) < 2 or not np.isfinite([value for left in varied for value in left]).all():
         return None
-    variances = [(jackknife_variance(np.array(left)), len(left)) for left in (without_rows, without_columns)]
+    variances = [(jackknife_variance(np.array(left)), len(left)) for left in varied]
     return estimated(statistic(all_rows, all_columns), variances)
 
 
@@ -65,7 +72,7 @@ def jackknife_variance(left: Floats) -> float:
 
 
 def estimated(value: float, variances: list[tuple[float, int]], null: float = 0.0) -> Effect:
-    """An effect from -1 to 1 whose variance has parts, each with the number of units that it was estimated from."""
+    """An effect whose variance has parts, each with the number of units that it was estimated from."""
     total, n = sum(variance for variance, _ in variances), min(count for _, count in variances)
     if total < 1e-16:
         return _all_alike(value, n, null)
@@ -73,7 +80,14 @@ def estimated(value: float, variances: list[tuple[float, int]], null: float = 0.
     low, high = estimate.interval(1 - LEVEL)
     two_sided = estimate.p_value(null)
     p = two_sided / 2 if value > null else 1 - two_sided / 2
-    return Effect(value, max(-1.0, low), min(1.0, high), max(p, SMALLEST_P), n)
+    return Effect(value, low, high, max(p, SMALLEST_P), n)
+
+
+def class_weights(labels: NDArray[np.int64]) -> Floats:
+    """Weights (N,) of mean 1 with which every class that occurs counts as much as any other."""
+    counts = np.bincount(labels)
+    found: Floats = len(labels) / (counts[labels] * np.count_nonzero(counts))
+    return found
 
 
 def _all_alike(value: float, n: int, null: float) -> Effect:
@@ -81,4 +95,4 @@ def _all_alike(value: float, n: int, null: float) -> Effect:
     low = wilson(1.0, n, student(LEVEL, n))[0]
     reach = 1 - low
     p = max(SMALLEST_P, 0.5**n) if value > null else 1.0
-    return Effect(value, max(-1.0, value - reach), min(1.0, value + reach), p, n)
+    return Effect(value, max(min(-1.0, value), value - reach), min(max(1.0, value), value + reach), p, n)

@@ -1,6 +1,7 @@
 """What the probes of a run say together: each judged after Holm, and one judgement over all.
 
-"found" and "possible" need both: an effect that is no chance (p after Holm at most .05), and one that is large enough.
+"found" and "possible" need both: an effect beyond chance (p after Holm at most .05), and one that is large enough. A
+network whose own balanced accuracy is not above chance has learned nothing that could be a shortcut.
 """
 
 from collections.abc import Sequence
@@ -64,9 +65,10 @@ def overall(probed: Probed, findings: Sequence[Finding]) -> tuple[Overall, str]:
         verdict: [finding.evidence["claim"] for finding in findings if finding.evidence["verdict"] == verdict]
         for verdict in _LEADS
     }
-    if by_verdict["found"]:
+    unskilled = _without_skill(probed)
+    if by_verdict["found"] and not unskilled:
         return "shortcut found", _because("The network has a shortcut", by_verdict["found"])
-    if reason := _cannot_tell(probed, findings):
+    if reason := _too_few(probed) or unskilled or _without_tests(findings):
         return "cannot tell", f"Whether the network has a shortcut cannot be told: {reason}."
     if by_verdict["possible"]:
         return "shortcut possible", _because("The network may have a shortcut", by_verdict["possible"])
@@ -82,19 +84,27 @@ def _because(what: str, claims: Sequence[str]) -> str:
     return f"{what}: {'; '.join(claims)}."
 
 
-def _cannot_tell(probed: Probed, findings: Sequence[Finding]) -> str:
+def _without_skill(probed: Probed) -> str:
+    """Why the network has nothing that a shortcut could explain; empty where it has."""
+    found = probed.accuracy
+    if found.low is not None and found.value is not None and found.low > probed.chance:
+        return ""
+    interval = "" if found.low is None or found.high is None else f" (95% CI {found.low:.3f} to {found.high:.3f})"
+    return (
+        f"its balanced accuracy, {found.value or 0:.3f}{interval}, is not surely above chance, "
+        f"{probed.chance:.3f}, so it has learned nothing that could be a shortcut"
+    )
+
+
+def _too_few(probed: Probed) -> str:
     """Why nothing can be said of what was not found; empty where it can."""
     counts = [int((probed.labels == number).sum()) for number in range(len(probed.task.data.classes))]
-    if min(counts) < FEWEST_IMAGES:
-        name = probed.task.data.classes[counts.index(min(counts))]
-        return f"the validation side has {min(counts)} images of {name}, and fewer than {FEWEST_IMAGES} are too few"
-    found = probed.accuracy
-    if found.low is None or found.value is None or found.low <= probed.chance:
-        interval = "" if found.low is None or found.high is None else f" (95% CI {found.low:.3f} to {found.high:.3f})"
-        return (
-            f"its balanced accuracy, {found.value or 0:.3f}{interval}, is not surely above chance, "
-            f"{probed.chance:.3f}, so it has learned nothing that could be a shortcut"
-        )
-    if all(finding.outcome in ("skipped", "not applicable") for finding in findings):
-        return "no probe could be run"
-    return ""
+    if min(counts) >= FEWEST_IMAGES:
+        return ""
+    name = probed.task.data.classes[counts.index(min(counts))]
+    return f"the validation side has {min(counts)} images of {name}, and fewer than {FEWEST_IMAGES} are too few"
+
+
+def _without_tests(findings: Sequence[Finding]) -> str:
+    tested = any(finding.outcome not in ("skipped", "not applicable") for finding in findings)
+    return "" if tested else "no probe could be run"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -13,8 +13,11 @@ from torch import nn
 from diascope.data.batches import EvaluationBatches
 from diascope.engine import RunTask, load_model, open_pixels
 from diascope.metrics import Interval, intervals, predicted_classes
-from diascope.probes.effects import Effect
+from diascope.probes.effects import SMALLEST_P, Effect
 from diascope.training.evaluation import predict
+
+if TYPE_CHECKING:
+    from diascope.probes.exchange import Exchange
 
 CENTRE = 0.4  # radius of the centre, in sides of the image
 SHOWN = 4  # images in a picture of what was done
@@ -108,6 +111,13 @@ class Probed:
         """The whole network with the weights of the last epoch: images (B, C, H, W) from 0 to 1 -> logits."""
         return load_model(self.task.folder, "last").to(self.device).to(memory_format=torch.channels_last)
 
+    @cached_property
+    def exchange(self) -> "Exchange | str":
+        """Images that exchange parts among themselves, or why there are too few; one for all probes that ask."""
+        from diascope.probes.exchange import Exchange
+
+        return Exchange.of(self)
+
     def predict(self, pixels: Pixels) -> NDArray[np.float64]:
         """Images (M, H, W, C) -> probabilities (M, K)."""
         rows = np.arange(len(pixels))
@@ -138,6 +148,15 @@ class Probed:
     def accuracy(self) -> Interval:
         """The network's own balanced accuracy."""
         return self.balanced_accuracy(self.probabilities)
+
+    def p_above_chance(self, probabilities: NDArray[np.float64]) -> float:
+        """One-sided p of balanced accuracy: of the interval that just reaches chance, half of what lies outside."""
+        low, high = np.log(SMALLEST_P), 0.0  # of 1 - level
+        for _ in range(24):
+            middle = (low + high) / 2
+            limit = self.balanced_accuracy(probabilities, level=1 - float(np.exp(middle))).low
+            low, high = (low, middle) if limit is not None and limit > self.chance else (middle, high)
+        return float(np.exp(high)) / 2 if high < 0 else 1.0
 
     def some_of_each_class(self, most: int) -> Rows:
         """Places in the validation side, equally many of each class and at most `most` in all, groups taking turns."""

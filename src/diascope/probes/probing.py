@@ -16,7 +16,7 @@ from diascope.probes.probed import Pixels, Progress
 from diascope.runs.folder import write_atomic, write_json
 from diascope.runs.record import RunRecord
 
-VERSION = 1  # goes up when probes measure something else, so that old results are not taken for new ones
+VERSION = 2  # goes up when probes measure something else, so that old results are not taken for new ones
 GAP, SMALL = 3, 96  # pixels between images of a picture; smaller images are shown twice as large
 
 

@@ -40,6 +40,15 @@ def edge_middles(height: int, width: int) -> Mask:
     return found
 
 
+def ring(height: int, width: int, first: float, last: float) -> Mask:
+    """What is at least `first` and less than `last` away from the nearest edge, in sides."""
+    y, x = np.arange(height), np.arange(width)
+    down = np.minimum(y, y[::-1])[:, None] / height
+    right = np.minimum(x, x[::-1])[None, :] / width
+    found: Mask = (np.minimum(down, right) >= first) & (np.minimum(down, right) < last)
+    return found
+
+
 def border(height: int, width: int) -> Mask:
     """The corners and a frame along the edges."""
     tall, wide = max(1, round(FRAME_SHARE * height)), max(1, round(FRAME_SHARE * width))

@@ -1,24 +1,29 @@
-"""Train on the rim alone: what a network knows that never saw the lesion.
+"""The rim: what the data offer there, by training on it alone, and what the network takes from there, by exchanging it.
 
-A rim that tells the classes apart holds a shortcut, or real signs that reach it; the share that it has of what the
-whole image is worth tells the two apart.
+A rim that tells the classes apart may hold a shortcut, or true signs that reach it. A network has a shortcut there
+where its answers follow the rim further than the rim's area goes, and the centre alone does worse than the whole.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
 from diascope.metrics import Interval
-from diascope.probes.effects import SMALLEST_P, Effect
+from diascope.probes.effects import Effect
+from diascope.probes.exchange import Exchange, within
 from diascope.probes.probed import SHOWN, Measured, Probed
-from diascope.probes.regions import disk
+from diascope.probes.regions import Mask, disk
 from diascope.probes.retraining import retrained
+from diascope.probes.swapping import percent
 
-MUCH = 0.5  # of the network's accuracy above chance: from here on the rim is called a shortcut
-SOME = 0.05  # of balanced accuracy above chance: less is not worth a word
-TITLE = "The rim alone"
+OF_GAIN = 0.5  # of the network's accuracy above chance, that the rim alone must have to be called a shortcut
+SOME = 0.05  # of balanced accuracy: less is not worth a word
+BEYOND, SOME_BEYOND = 0.15, 0.05  # of what whole images do: how much further than the area answers follow the rim
+TITLE, SWAPPED = "The rim alone", "Rim swapped"
 
 
 def probe(probed: Probed) -> list[Measured]:
-    """One network on the rim, one on the centre, each trained as the run was."""
+    """One network on the rim, one on the centre, each trained as the run was; and the rims of other images."""
     height, width = probed.pixels.shape[1:3]
     centre = disk(height, width, probed.options.centre)
     if centre.all() or not centre.any():
@@ -27,54 +32,96 @@ def probe(probed: Probed) -> list[Measured]:
     of_rim = retrained(probed, centre, "training on the rim alone")
     of_centre = retrained(probed, ~centre, "training on the centre alone")
     found, inside, whole = probed.balanced_accuracy(of_rim), probed.balanced_accuracy(of_centre), probed.accuracy
-    if found.value is None or whole.value is None or found.low is None or found.high is None:
+    if found.value is None or found.low is None or found.high is None or None in (inside.value, whole.value):
         return [Measured("rim", TITLE, "the validation side is too small for an interval", outcome="skipped")]
-    effect = Effect(found.value, found.low, found.high, _p(probed, of_rim), found.n)
-    chance, gain = probed.chance, whole.value - probed.chance
+    offered = Effect(found.value, found.low, found.high, probed.p_above_chance(of_rim), found.n)
+    return [_offered(probed, centre, offered, inside), _used(probed, centre, offered, inside)]
+
+
+def _offered(probed: Probed, centre: Mask, offered: Effect, inside: Interval) -> Measured:
+    """What the data offer: at most "possible", whatever it is."""
+    whole, gain = probed.accuracy, offered.value - probed.chance
+    known = (whole.value or 0.0) - probed.chance
+    everywhere = not _is_worse(inside, whole)
     facts = (
         f"a network that sees only the rim (all but a disk of radius {probed.options.centre:g} of the side) has a "
-        f"balanced accuracy of {_words(found)}, where the whole image gives {_words(whole)} and the centre alone "
-        f"{_words(inside)}; chance is {chance:.3f}"
+        f"balanced accuracy of {_words(offered)}, where the whole image gives {_words(whole)} and the centre alone "
+        f"{_words(inside)}; chance is {probed.chance:.3f}"
     )
-    return [
-        Measured(
-            code="rim",
-            title=TITLE,
-            facts=facts,
-            claim="the rim of the images, without what they show, tells the classes apart",
-            effect=effect,
-            quantity="balanced accuracy of the rim alone",
-            null=chance,
-            null_words="chance",
-            much=found.value - chance >= max(SOME, MUCH * gain),
-            some=found.value - chance >= SOME,
-            evidence={
-                "whole": vars(whole),
-                "centre": vars(inside),
-                "share_of_gain": (found.value - chance) / gain if gain > 0 else None,
-            },
-            pictures={"the image, its rim, its centre": _pictures(probed, centre)},
-        )
-    ]
+    if gain >= SOME and everywhere:
+        facts += ". The centre alone does as well as the whole: signs of the class are not confined to the rim"
+    return Measured(
+        code="rim",
+        title=TITLE,
+        facts=facts,
+        claim="the rim holds information on the class that the centre lacks",
+        effect=offered,
+        quantity="balanced accuracy of the rim alone",
+        null=probed.chance,
+        null_words="chance",
+        some=gain >= SOME and not everywhere,
+        evidence={
+            "whole": vars(whole),
+            "centre": vars(inside),
+            "share_of_gain": gain / known if known > 0 else None,
+            "everywhere": everywhere,
+        },
+        pictures={"the image, its rim, its centre": _pictures(probed, centre)},
+    )
 
 
-def _p(probed: Probed, probabilities: np.ndarray) -> float:
-    """One-sided, against chance: of the interval that just reaches it, half of what lies outside."""
-    low, high = np.log(SMALLEST_P), 0.0  # of 1 - level
-    for _ in range(40):
-        middle = (low + high) / 2
-        limit = probed.balanced_accuracy(probabilities, level=1 - float(np.exp(middle))).low
-        low, high = (low, middle) if limit is not None and limit > probed.chance else (middle, high)
-    return float(np.exp(high)) / 2 if high < 0 else 1.0
+def _used(probed: Probed, centre: Mask, offered: Effect, inside: Interval) -> Measured:
+    """What the network takes from the rim."""
+    exchange, area = probed.exchange, float((~centre).mean())
+    if not isinstance(exchange, Exchange):
+        return Measured("swapped-rim", SWAPPED, exchange, outcome="skipped")
+    conflict = exchange.conflict("the rim", within(~centre))
+    effect = exchange.share(conflict, null=area)
+    if effect is None:
+        facts = "the network's answers do not tell the classes of these images apart"
+        return Measured("swapped-rim", SWAPPED, facts, outcome="skipped")
+    gain, known = offered.value - probed.chance, (probed.accuracy.value or 0.0) - probed.chance
+    facts = (
+        f"with the rim ({100 * area:.0f}% of the area) of an image of another class, the log odds move by "
+        f"{percent(effect.value)} of what the whole of that image does (95% CI {percent(effect.low)} to "
+        f"{percent(effect.high)}); {100 * conflict.follows:.0f}% of the answers are then the other class"
+    )
+    worse = _is_worse(inside, probed.accuracy)
+    return Measured(
+        code="swapped-rim",
+        title=SWAPPED,
+        facts=facts,
+        claim="its answers follow the rim further than the rim's area goes",
+        effect=replace(effect, p=max(effect.p, offered.p)),
+        quantity="log odds that follow the rim, of what whole images do",
+        null=area,
+        null_words="its area",
+        much=effect.value >= area + BEYOND and gain >= max(SOME, OF_GAIN * known) and worse,
+        some=effect.value >= area + SOME_BEYOND and gain >= SOME,
+        evidence={
+            "images": len(exchange.donors),
+            "area": area,
+            "other_class": conflict.follows,
+            "same_class": conflict.strays,
+        },
+        pictures={
+            "the image, the one that gives the rim, the image with it": exchange.pictures(within(~centre)),
+        },
+    )
 
 
-def _words(found: Interval) -> str:
+def _is_worse(inside: Interval, whole: Interval) -> bool:
+    """Whether the centre alone does worse than the whole image by what is worth a word."""
+    return (whole.value or 0.0) - (inside.value or 0.0) > SOME
+
+
+def _words(found: Interval | Effect) -> str:
     if found.value is None or found.low is None or found.high is None:
         return "–"
     return f"{found.value:.3f} (95% CI {found.low:.3f} to {found.high:.3f})"
 
 
-def _pictures(probed: Probed, centre: np.ndarray) -> list[np.ndarray]:
+def _pictures(probed: Probed, centre: Mask) -> list[np.ndarray]:
     shown = probed.pixels[probed.some_of_each_class(SHOWN)]
     without, alone = shown.copy(), shown.copy()
     without[:, centre] = 0

@@ -1,102 +1,105 @@
-"""Give images the corners of images of another class: does the answer follow the corners?
+"""Does the answer follow the corners, or the frame, of another image more than what lies beside them?
 
-The null: the corners of other images of the same class. They change the picture as much, and say nothing new.
+True signs become rarer towards the edge of an image: where the lesion reaches the rim, or a texture fills it, patches
+further inside say at least as much. What says more outside than inside was added by the camera or by a person.
 """
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
+from math import sqrt
 
-from diascope.probes.effects import Flags, two_way_effect
-from diascope.probes.probed import SHOWN, Measured, Pixels, Probed
-from diascope.probes.regions import corners
+from diascope.probes.exchange import Exchange, within
+from diascope.probes.probed import Measured, Probed
+from diascope.probes.regions import FRAME_SHARE, Mask, corners, edge_middles, ring
 
-MOST = 32  # images, each of which gets the corners of all others
-MOST_LARGE, LARGE = 16, 160 * 160  # fewer of images with more pixels than this
-FEWEST = 4  # groups of each class
-MUCH, SOME = 0.10, 0.05  # of the answers: those that follow the corners
-CODE, TITLE = "swapped-corners", "Corners swapped"
+MUCH, SOME = 0.10, 0.05  # of what whole images do: how much further answers follow the part than its control
 
 
-def probe(probed: Probed) -> list[Measured]:
-    """A table of answers: images in rows, whose corners they have in columns."""
-    height, width = probed.pixels.shape[1:3]
-    places = probed.some_of_each_class(MOST if height * width <= LARGE else MOST_LARGE)
-    labels, units = probed.labels[places], probed.units[places]
-    classes = len(probed.task.data.classes)
-    if min(len(np.unique(units[labels == number])) for number in range(classes)) < FEWEST:
-        facts = f"a class has fewer than {FEWEST} {probed.unit} on the validation side"
-        return [Measured(CODE, TITLE, facts, outcome="skipped")]
-    answers = _answers(probed, probed.pixels[places], corners(height, width))
-    differ = labels[:, None] != labels[None, :]
-    apart = units[:, None] != units[None, :]
-    follows = answers == labels[None, :]  # the answer is the class of the image that gave the corners
-    strays = (answers != labels[:, None]) / (classes - 1)  # with corners of its own class, called by a given other one
+@dataclass(frozen=True)
+class Part:
+    """A part of the image at its edge, and a control further inside, or beside it."""
 
-    def shares(rows: Flags, columns: Flags) -> tuple[float, float]:
-        kept = apart & rows[:, None] & columns[None, :]
-        return _mean(follows, kept & differ), _mean(strays, kept & ~differ)
+    name: str
+    title: str
+    mask: Mask
+    control: Mask
+    control_words: str
 
-    def surplus(rows: Flags, columns: Flags) -> float:
-        other, same = shares(rows, columns)
-        return other - same
+    @property
+    def times(self) -> float:
+        """The area of the part, of that of its control."""
+        return float(self.mask.sum() / self.control.sum())
 
-    effect = two_way_effect(surplus, units, units)
-    if effect is None:
-        return [Measured(CODE, TITLE, "too few images can swap corners", outcome="skipped")]
-    other, same = shares(np.ones(len(units), dtype=bool), np.ones(len(units), dtype=bool))
-    facts = (
-        f"with the corners of an image of another class {100 * other:.0f}% of the answers are that class, with those "
-        f"of an image of their own class {100 * same:.0f}% are: {_points(effect.value)} points more (95% CI "
-        f"{_points(effect.low)} to {_points(effect.high)})"
-    )
+
+def outer_parts(height: int, width: int) -> list[Part]:
+    """Corners and frame."""
+    inner = inner_end(FRAME_SHARE)
     return [
-        Measured(
-            code=CODE,
-            title=TITLE,
-            facts=facts,
-            claim="its answers follow the corners",
-            effect=effect,
-            quantity="answers that follow the corners",
-            null=0.0,
-            null_words="corners of the same class",
-            much=effect.value >= MUCH,
-            some=effect.value >= SOME,
-            evidence={"images": len(places), "other_class": other, "same_class": same},
-            pictures={"the image, the one that gives corners, the image with them": _pictures(probed, places)},
-        )
+        Part("the corners", "Corners", corners(height, width), edge_middles(height, width), "patches in the mid-edges"),
+        Part(
+            "the frame",
+            "Frame",
+            ring(height, width, 0, FRAME_SHARE),
+            ring(height, width, FRAME_SHARE, inner),
+            "the next ring inwards",
+        ),
     ]
 
 
-def swapped(images: Pixels, donor: Pixels, mask: Flags) -> Pixels:
-    """Images (N, H, W, C) with what an image (H, W, C) has within the mask (H, W)."""
-    found = images.copy()
-    found[:, mask] = donor[mask]
-    return found
+def inner_end(share: float) -> float:
+    """Where a ring ends that begins at `share` of the side and has the area of what lies outside of it."""
+    side = 1 - 2 * share
+    return (1 - sqrt(2 * side**2 - 1)) / 2
 
 
-def _answers(probed: Probed, images: Pixels, mask: Flags) -> NDArray[np.int64]:
-    """Classes (M, M): of the image of each row with the corners of the image of each column."""
-    found = np.empty((len(images), len(images)), np.int64)
-    for column, donor in enumerate(images):
-        probed.progress("swapping corners", column, len(images))
-        found[:, column] = probed.called(probed.predict(swapped(images, donor, mask)))
-    probed.progress("swapping corners", len(images), len(images))
-    return found
+def probe(probed: Probed) -> list[Measured]:
+    """Both parts, each against its control."""
+    return [_measured(probed, part) for part in outer_parts(*probed.pixels.shape[1:3])]
 
 
-def _mean(values: NDArray[np.float64] | Flags, kept: Flags) -> float:
-    return float(values[kept].mean()) if kept.any() else float("nan")
+def _measured(probed: Probed, part: Part) -> Measured:
+    code, title = f"swapped-{part.title.lower()}", f"{part.title} swapped"
+    exchange = probed.exchange
+    if not isinstance(exchange, Exchange):
+        return Measured(code, title, exchange, outcome="skipped")
+    area = float(part.mask.mean())
+    outer = exchange.conflict(part.name, within(part.mask))
+    inner = exchange.conflict(part.control_words, within(part.control))
+    alone, control = exchange.share(outer), exchange.share(inner)
+    effect = exchange.share(outer, inner, part.times)
+    if effect is None or alone is None or control is None:
+        facts = "the network's answers do not tell the classes of these images apart"
+        return Measured(code, title, facts, outcome="skipped")
+    facts = (
+        f"with {part.name} ({100 * area:.0f}% of the area) of an image of another class, the log odds move by "
+        f"{percent(alone.value)} of what the whole of that image does, with {part.control_words} by "
+        f"{percent(part.times * control.value)}: {percent(effect.value)} more (95% CI {percent(effect.low)} to "
+        f"{percent(effect.high)}); {100 * outer.follows:.0f}% of the answers are then the other class"
+    )
+    beyond_area = alone.value > area
+    return Measured(
+        code=code,
+        title=title,
+        facts=facts,
+        claim=f"its answers follow {part.name}",
+        effect=effect,
+        quantity=f"log odds that follow {part.name}, of what whole images do",
+        null=0.0,
+        null_words=f"beyond {part.control_words}",
+        much=effect.value >= MUCH and beyond_area,
+        some=effect.value >= SOME and beyond_area,
+        evidence={
+            "images": len(exchange.donors),
+            "area": area,
+            "share": alone.value,
+            "control_share": part.times * control.value,
+            "other_class": outer.follows,
+            "same_class": outer.strays,
+        },
+        pictures={
+            f"the image, the one that gives {part.name}, the image with them": exchange.pictures(within(part.mask))
+        },
+    )
 
 
-def _points(share: float) -> str:
-    return f"{100 * share:z.0f}".replace("-", "−")
-
-
-def _pictures(probed: Probed, places: NDArray[np.int64]) -> list[Pixels]:
-    images, labels = probed.pixels[places], probed.labels[places]
-    mask = corners(*images.shape[1:3])
-    rows = []
-    for place in range(0, len(images), max(1, len(images) // SHOWN)):
-        donor = images[np.flatnonzero(labels != labels[place])[place % int((labels != labels[place]).sum())]]
-        rows.append(np.stack([images[place], donor, swapped(images[place : place + 1], donor, mask)[0]]))
-    return rows[:SHOWN]
+def percent(share: float) -> str:
+    return f"{100 * share:z.0f}%".replace("-", "−")

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.probes.effects import Effect, class_weights, mean_effect
 from diascope.probes.probed import Outcome, Probed
 
 MOST = 32  # images: reading one takes a third of a second
@@ -17,10 +18,15 @@ FEWEST = 8  # images with text: of fewer nothing can be said
 
 @dataclass(frozen=True)
 class Text:
-    """Images that hold text, by their places in the validation side, with its boxes; or the reason why none do."""
+    """Images that hold text, by their places in the validation side, with its boxes; or the reason why none do.
+
+    `read` are the places of all images that were read, with the words of each, which may be none.
+    """
 
     places: NDArray[np.int64]
     boxes: list[Sequence[Any]]
+    read: NDArray[np.int64]
+    words: list[str]
     reason: str = ""
     outcome: Outcome = "measured"
 
@@ -36,7 +42,7 @@ def find_text(probed: Probed) -> Text:
 
 
 def _read(probed: Probed) -> Text:
-    nothing = Text(np.array([], dtype=np.int64), [])
+    nothing = Text(np.array([], dtype=np.int64), [], np.array([], dtype=np.int64), [])
     if not probed.options.text:
         return replace(nothing, reason="reading burned-in text was turned off", outcome="skipped")
     if min(probed.pixels.shape[1:3]) < LEGIBLE:
@@ -56,4 +62,27 @@ def _read(probed: Probed) -> Text:
     if len(with_text) < FEWEST:
         reason = f"text was read in {len(with_text)} of {len(places)} images, and fewer than {FEWEST} say nothing"
         return replace(nothing, reason=reason, outcome="not applicable")
-    return Text(places[with_text], [found[number] for number in with_text])
+    words = [" ".join(sorted(_letters(box.text) for box in boxes)) for boxes in found]
+    return Text(places[with_text], [found[number] for number in with_text], places, words)
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in text.upper() if letter.isalnum())
+
+
+def told_by_text(probed: Probed, text: Text) -> Effect | None:
+    """The balanced accuracy of the words alone, against chance.
+
+    Each image is called the class among whose images, of other groups, its words are most frequent; a tie counts as
+    chance.
+    """
+    labels, units = probed.labels[text.read], probed.units[text.read]
+    words, classes = np.array(text.words), len(probed.task.data.classes)
+    right = np.full(len(labels), probed.chance)
+    for number, label in enumerate(labels.tolist()):
+        others = units != units[number]
+        alike = np.bincount(labels[others & (words == words[number])], minlength=classes)
+        shares = alike / np.maximum(np.bincount(labels[others], minlength=classes), 1)
+        if np.count_nonzero(shares == shares.max()) == 1:
+            right[number] = float(shares.argmax() == label)
+    return mean_effect(class_weights(labels) * right, units, probed.chance)

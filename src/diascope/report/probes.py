@@ -13,9 +13,26 @@ PROBE_MARKS = {  # by judgement: a sign that is told apart without colour, and a
 }
 
 
+_OFFERED = ("rim", "levels-")  # codes of probes, of version 1, that took what the data offer for what a network uses
+_LOWERED = (
+    "The network may have a shortcut: {claims}. Whether the network uses it was not tested by the version of Diascope "
+    "that probed it; `diascope probe` tests it."
+)
+
+
 def summarize_probes(record: StudyRecord) -> list[dict[str, Any]]:
     """An entry for each finished run that was probed: arm, fold, seed, and what its probes.json holds."""
-    return [{"arm": run.arm, "fold": run.fold, "seed": run.seed, **run.probes} for run in _probed(record)]
+    return [{"arm": run.arm, "fold": run.fold, "seed": run.seed, **_reread(run.probes)} for run in _probed(record)]
+
+
+def _reread(probes: dict[str, Any]) -> dict[str, Any]:
+    """Probes of version 1 that found no more than what the data offer: a shortcut is possible, not found."""
+    found = [probe for probe in probes["probes"] if probe["evidence"]["verdict"] == "found"]
+    used = [probe for probe in found if not probe["code"].startswith(_OFFERED)]
+    if probes["version"] > 1 or probes["verdict"] != "shortcut found" or used:
+        return probes
+    claims = "; ".join(probe["evidence"]["claim"] for probe in found)
+    return {**probes, "verdict": "shortcut possible", "sentence": _LOWERED.format(claims=claims)}
 
 
 def probe_warnings(summary: dict[str, Any]) -> list[str]:
