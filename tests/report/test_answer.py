@@ -24,7 +24,8 @@ def _found(verdict: str, **changed: Any) -> dict[str, Any]:
 
 
 def _verdicts(*found: dict[str, Any]) -> list[dict[str, str]]:
-    return verdicts({"comparisons": list(found), "primary": {"metric": "accuracy", "margin": 0.02}, "probes": []})
+    primary = {"metric": "accuracy", "margin": 0.02}
+    return verdicts({"comparisons": list(found), "primary": primary, "probes": [], "arms": {}})
 
 
 def test_one_pair_is_answered_with_its_sentence(make_study: MakeStudy) -> None:

@@ -9,6 +9,7 @@ from judged_studies import draw_images, train
 
 from diascope.compare.curves import pair_readings
 from diascope.config import RunConfig, run_id
+from diascope.report.answer import answer, verdicts
 from diascope.report.summary import summarize
 from diascope.runs.record import StudyRecord
 from diascope.study.plan import plan, read_images
@@ -42,6 +43,18 @@ def test_the_alarm_names_the_arm_whose_moving_averages_lag_behind(study: Path) -
     assert len(alarms) == 1
     assert "in 1 of 1 runs moving classifies its own training images far worse" in alarms[0]
     assert summary["warnings"][0] == alarms[0]
+
+
+def test_an_arm_that_fails_in_evaluation_mode_is_not_called_worse(study: Path) -> None:
+    summary = summarize(StudyRecord(study))
+    (found,) = summary["comparisons"]
+    lower = found | {"arm": "moving", "against": "recomputed", "verdict": "worse"}
+    (read,) = verdicts(summary | {"comparisons": [lower]})
+    assert read["verdict"] == "evaluation"
+    assert read["title"] == "moving scores lower than recomputed, but fails in evaluation mode"
+    assert answer(summary | {"comparisons": [lower]}).endswith(f"But {read['title']}.")
+    (higher,) = verdicts(summary | {"comparisons": [lower | {"verdict": "better"}]})
+    assert higher["verdict"] == "better"
 
 
 def test_no_gap_of_a_failing_arm_is_read_as_a_virtue(study: Path) -> None:

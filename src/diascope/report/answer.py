@@ -9,8 +9,12 @@ from typing import Any
 from diascope.compare.wording import NO_BREAK
 from diascope.metrics import REGISTRY
 from diascope.report.formats import estimate, interval, p_value, score, signed
+from diascope.report.modes import fails_in_evaluation
 
-MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "not shown": "○", "shortcut": "✗"}  # told apart without colour
+MARKS = {  # told apart without colour
+    **{"better": "▲", "worse": "▼", "equivalent": "=", "not shown": "○"},
+    **{"shortcut": "✗", "evaluation": "✗"},
+}
 LEADS = ("balanced_accuracy", "auroc")  # with unequal classes
 MOST_BESIDE = 5  # arms whose further scores the answer names
 NOTHING = "No run has finished yet, so there is nothing to compare."
@@ -22,7 +26,9 @@ def answer(summary: dict[str, Any]) -> str:
     if not any(_is_done(run) for arm in summary["arms"].values() for run in arm["runs"]):
         return NOTHING
     if len(comparisons) == 1:
-        return str(comparisons[0]["sentence"])
+        (found,) = verdicts(summary)
+        doubt = f" But {found['title']}." if found["verdict"] == "evaluation" else ""
+        return f"{comparisons[0]['sentence']}{doubt}"
     if not comparisons:
         return "\n".join(_of_arm(summary, name) for name in summary["arms"])
     return "\n".join([f"{head(summary)}:", *(f"{found['mark']} {found['text']}" for found in verdicts(summary))])
@@ -74,19 +80,23 @@ def measured(summary: dict[str, Any]) -> str:
 def verdicts(summary: dict[str, Any]) -> list[dict[str, str]]:
     """Of every pair: the verdict, its mark, a title such as `dropout is better than baseline`, and a short line.
 
-    An arm in which probes found a shortcut is never called better: it scores higher.
+    An arm in which probes found a shortcut is never called better: it scores higher. Nor is one that fails in
+    evaluation mode ever called worse.
     """
+    failing = {name for name, arm in summary["arms"].items() if fails_in_evaluation(arm)}
     cheating = {probed["arm"] for probed in summary["probes"] if probed["verdict"] == "shortcut found"}
-    return [_verdict(found, summary["primary"]["margin"], cheating) for found in summary["comparisons"]]
+    return [_verdict(found, summary["primary"]["margin"], cheating, failing) for found in summary["comparisons"]]
 
 
-def _verdict(found: dict[str, Any], margin: float | None, cheating: set[str]) -> dict[str, str]:
+def _verdict(found: dict[str, Any], margin: float | None, cheating: set[str], failing: set[str]) -> dict[str, str]:
     verdict, title = found["verdict"], _title(found, margin)
     higher, lower = found["arm"], found["against"]
     if verdict == "worse":
         higher, lower = lower, higher
     if verdict in ("better", "worse") and higher in cheating:
         verdict, title = "shortcut", f"{higher} scores higher than {lower}, but has a shortcut"
+    elif verdict in ("better", "worse") and lower in failing:
+        verdict, title = "evaluation", f"{lower} scores lower than {higher}, but fails in evaluation mode"
     text = title if found["difference"] is None else f"{title}: {_numbers(found)}"
     return {"verdict": verdict, "mark": MARKS[verdict], "title": title, "text": text}
 
