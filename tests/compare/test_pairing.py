@@ -4,18 +4,17 @@ import pytest
 from ruamel.yaml import YAML
 from study_folders import MakeStudy
 
-from diascope.compare.pairing import pairs_of
 from diascope.runs.record import StudyRecord
 
 ARMS: dict[str, dict[str, object]] = {"a": {}, "b": {"model.dropout": 0.2}, "c": {"model.dropout": 0.4}}
 
 
 def test_every_arm_is_compared_with_the_first(make_study: MakeStudy) -> None:
-    assert pairs_of(StudyRecord(make_study(arms=ARMS, seeds=1)).study) == (("b", "a"), ("c", "a"))
+    assert StudyRecord(make_study(arms=ARMS, seeds=1)).study.pairs == (("b", "a"), ("c", "a"))
 
 
 def test_a_single_arm_has_nothing_to_be_compared_with(make_study: MakeStudy) -> None:
-    assert pairs_of(StudyRecord(make_study(arms={"a": {}}, seeds=1)).study) == ()
+    assert StudyRecord(make_study(arms={"a": {}}, seeds=1)).study.pairs == ()
 
 
 @pytest.mark.parametrize("pairs", [[["c", "b"]], [["b", "c"], ["a", "b"]]])
@@ -25,4 +24,4 @@ def test_a_study_s_own_pairs_stand_in_their_order(make_study: MakeStudy, pairs: 
     tree["compare"] = {"pairs": pairs}
     with (folder / "study.yaml").open("w") as file:
         YAML().dump(tree, file)
-    assert pairs_of(StudyRecord(folder).study) == tuple((arm, against) for arm, against in pairs)
+    assert StudyRecord(folder).study.pairs == tuple((arm, against) for arm, against in pairs)

@@ -124,6 +124,20 @@ def test_one_training_side_is_judged_over_seeds_and_images(make_study: MakeStudy
     assert "for this training set" in pair.sentence
 
 
+def test_weights_chosen_on_validation_images_in_one_arm_are_judged_by_others(make_study: MakeStudy) -> None:
+    """On the validation side such a pair gets no p; the test side chose nothing."""
+    right = {name: drawn(seed, rate)[:1] for name, seed, rate in (("baseline", 3, 0.5), ("dropout", 4, 0.95))}
+    chosen: dict[str, dict[str, object]] = {
+        "baseline": {},
+        "dropout": {"training.early_stopping": {"patience": 1, "restore_best": True}},
+    }
+    record = judged(make_study(seeds=SEEDS, test=IMAGES, epochs=3, arms=chosen), right)
+    assert [pair.p for pair in compare_arms(record, "accuracy")] == [None]
+    (pair,) = compare_arms(record, "accuracy", TEST)
+    assert pair.p is not None
+    assert pair.low is not None
+
+
 def test_all_right_counts_an_image_once(make_study: MakeStudy) -> None:
     right = {name: np.ones((FOLDS, SEEDS, IMAGES), dtype=bool) for name in ("baseline", "dropout")}
     record = judged(make_study(folds=FOLDS, seeds=SEEDS, test=IMAGES, per_class=[100, 100], epochs=3), right)

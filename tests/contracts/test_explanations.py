@@ -50,7 +50,7 @@ def build(name: str, channels: int, outputs: int, folder: Path) -> nn.Module:
     model = build_model(config, channels=channels, classes=outputs, image_size=(size, size), seed=0)
     with torch.no_grad():
         for weight in model.parameters():
-            if not weight.any():  # residual branches begin with a scale of 0, behind which nothing can be seen
+            if not weight.any() or (name == "convnext-all" and weight.ndim == 1):  # so that branches differ in strength
                 weight.normal_(0, 0.5, generator=torch.Generator().manual_seed(1))
     return model
 

@@ -79,7 +79,7 @@ def _leave_one_epoch(run: Path) -> None:
     ],
 )
 def test_weights_are_told_by_where_they_come_from(keys: dict[str, Any], words: str) -> None:
-    assert weights_words(_model(VGG | keys)) == words
+    assert weights_words(_model(VGG | keys)).startswith(words)
     assert "/home/me" not in weights_words(_model(VGG | keys))
 
 

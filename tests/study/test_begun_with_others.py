@@ -89,7 +89,7 @@ def test_a_head_that_learned_behind_drawn_weights_goes_on_behind_the_same_ones(t
     (tmp_path / "first/folds.json").write_text(json.dumps({"folds": [{"training": paths}]}))
     arms = f"{{tuned: {{model.mode: finetune, training.start_from: {first.folder}}}}}"
     assert len(cells_of(tmp_path / "same", arms)) == 1
-    with pytest.raises(RunError, match=r'model\.weights "random 0", not "random 1"'):
+    with pytest.raises(RunError, match=r'model\.weights "random, version 2, seed 0", not "random, version 2, seed 1"'):
         cells_of(tmp_path / "other", arms, "seeds=2")
 
 

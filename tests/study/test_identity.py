@@ -20,6 +20,7 @@ SAME_IMAGES = {
     "data.group": ["data.group=image"],
     "data.where": ["data.where={label: [a, b]}"],
     "data.classes": ["data.classes=[a, b]"],
+    "data.bits": ["data.bits=12"],
     "data.phantom": ["data.phantom.images=80"],
     "data.positive": ["data.positive=a"],
     "data.allow": ["data.allow=[leak-duplicates]"],

@@ -176,16 +176,19 @@ def test_features_are_made_anew_when_an_image_or_its_size_changes_and_only_then(
         assert isinstance(cell.task.data.features, FeatureSource)
         return cell.task.data.features.key()
 
-    first = key()
-    assert key("training.epochs=9", "model.dense=[4]", "split.seed=1") == first
-    assert key("data.image_size=33") != first
-    assert key("data.resize=pad") != first
+    assert key("split.seed=1") != key()  # random weights are fitted to the training side
+    make_weights(tmp_path / "w.safetensors", 0)
+    file = f"model.weights={tmp_path}/w.safetensors"
+    first = key(file)
+    assert key(file, "training.epochs=9", "model.dense=[4]", "split.seed=1") == first
+    assert key(file, "data.image_size=33") != first
+    assert key(file, "data.resize=pad") != first
     (tmp_path / "03.png").rename(tmp_path / "renamed.png")
     names = [f"{number:02}.png" if number != 3 else "renamed.png" for number in range(12)]
-    assert key(names=names) == first
+    assert key(file, names=names) == first
     images[3, 0, 0, 0] ^= 128
     Image.fromarray(images[3]).save(tmp_path / "renamed.png")
-    assert key(names=names) != first
+    assert key(file, names=names) != first
 
 
 def test_a_logistic_regression_judges_as_scikit_learn_does_even_on_features_of_bf16(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from diascope.compare.estimate import LEVEL, holm
 from diascope.compare.jackknife import PseudoValues
 from diascope.compare.looks import KEPT, Looking, complete_seeds, looking_at
 from diascope.compare.needs import Needs, resampled_needs, two_way_needs, two_way_needs_of_cases
-from diascope.compare.pairing import pairs_of
 from diascope.compare.pairs import Key, ScoredRuns, differences, score_runs
 from diascope.compare.refusals import nothing_to_compare, one_chose_its_weights
 from diascope.compare.scoring import VALIDATION, Place
@@ -79,7 +78,7 @@ class _Draft:
 
 def compare_arms(record: StudyRecord, metric: str, place: Place = VALIDATION) -> list[Comparison]:
     """Every pair of the study, by default last epoch, validation side; RunError if a finished run cannot be read."""
-    pairs = pairs_of(record.study)
+    pairs = record.study.pairs
     scored = {
         arm: _of_complete_looks(record, score_runs(record, arm, metric, place))
         for arm in record.arms

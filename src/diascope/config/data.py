@@ -80,6 +80,11 @@ class DataConfig(Section):
     image_size: ImageSize = Field((128, 128), description="pixels: one number, or [height, width]")
     resize: Literal["stretch", "pad", "crop"] = Field("stretch", description="what to do with another aspect ratio")
     channels: Literal[1, 3] = Field(1, description="1: gray, 3: colour")
+    bits: Literal["auto", 8, 10, 12, 14, 16] = Field(
+        "auto",
+        description="bits that gray PNG, TIFF and npz images of 16 bits use, such as 12: auto: those that the largest "
+        "value of all images needs",
+    )
     normalize: Literal["none", "standard", "imagenet"] = Field(
         "none",
         description="none: pixels from 0 to 1; standard: minus the mean and divided by the SD of the training "

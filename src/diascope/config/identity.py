@@ -14,10 +14,10 @@ from diascope.config.study import RunConfig
 from diascope.config.training import TrainingConfig
 
 SEEN_IN_CONTENT = {
-    "data": {"source", "label", "group", "where", "classes", "phantom"},
+    "data": {"source", "label", "group", "where", "classes", "bits", "phantom"},
     "training": {"start_from"},
 }
-"""Keys whose effect the digest of a run's content holds: the images, labels, sides and weights that they lead to."""
+"""Keys whose effect the digest of a run's content holds: the pixels, labels, sides and weights that they lead to."""
 
 BEFORE = {"training": {"evaluation_statistics": "moving"}}
 """What was done before a key existed, where that is not its default: older folders and identities do not name it."""

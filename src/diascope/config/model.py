@@ -103,7 +103,7 @@ class ModelConfig(Section):
         "hub",
         min_length=1,
         description="pretrained: hub: those that timm publishes; a .safetensors or PyTorch file; random: drawn anew by "
-        "every run, for comparison",
+        "every run and fitted to its training images, for comparison",
     )
     mode: Literal["features", "finetune"] = Field(
         "features",

@@ -6,7 +6,7 @@ no part in it, so that renamed or relabelled images are not decoded again.
 
 import csv
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
@@ -18,8 +18,9 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 
 from diascope.data import store
-from diascope.data.digests import file_digests
-from diascope.data.index import Arrays, ImageIndex, Phantoms
+from diascope.data.gray_depth import gray_depth
+from diascope.data.identities import identify
+from diascope.data.index import ImageIndex
 from diascope.data.prepare import prepared_images
 from diascope.data.readers import READS, VERSION
 from diascope.errors import DataError
@@ -87,6 +88,7 @@ def load_images(
     steps = Steps(progress)
     identities, reasons = identify(index, workers, steps)
     candidates = [row for row, identity in enumerate(identities) if identity is not None]
+    config = config.model_copy(update={"bits": gray_depth(index, config, identities).bits})
     settings = _settings(config)
     key = _digest(settings, [identities[row] for row in candidates])[:32]
 
@@ -120,33 +122,14 @@ class Steps:
 
 
 def _settings(config: "DataConfig") -> str:
+    """What decides the pixels beside the files; `config.bits` is resolved. What changes nothing is left out."""
     frame = () if config.frame is None else (config.frame,)
-    return repr((_FORMAT, VERSION, config.height, config.width, config.resize, config.channels, *frame))
+    bits = () if config.bits == 16 else (f"{config.bits} bits",)
+    return repr((_FORMAT, VERSION, config.height, config.width, config.resize, config.channels, *frame, *bits))
 
 
 def _digest(settings: str, identities: list[str | None]) -> str:
     return sha256("\n".join([settings, *map(str, identities)]).encode()).hexdigest()
-
-
-def identify(index: ImageIndex, jobs: int, progress: Progress) -> tuple[list[str | None], dict[int, str]]:
-    """What decides each image's pixels, as text; None, and a reason by row, for files that cannot be opened."""
-    if isinstance(index.origin, Phantoms):
-        return list(_phantom_identities(index, index.origin)), {}
-    if isinstance(index.origin, Arrays):
-        (digest,), reasons = file_digests([str(index.origin.file)], index.source, 1, lambda done, total: None)
-        if reasons:
-            raise DataError(reasons[0], where=str(index.origin.file), remedy="check the file")
-        return [f"{digest}/{number}" for number in index.numbers.tolist()], {}
-    files = [os.path.join(index.origin.root, path) for path in index.paths]
-    return file_digests(files, index.source, jobs, progress)
-
-
-def _phantom_identities(index: ImageIndex, origin: Phantoms) -> Iterator[str]:
-    from diascope.data import phantoms
-
-    drawn = origin.config.model_dump_json(exclude={"images"})  # a larger set holds the same first images
-    for number in index.numbers.tolist():
-        yield f"{phantoms.VERSION}/{origin.kind}/{drawn}/{number}"
 
 
 def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig", jobs: int, steps: Steps) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.data.gray_depth import gray_depth
 from diascope.data.index import Arrays, ImageIndex, PhantomNumber
 from diascope.data.npz import npz_rows
-from diascope.data.readers import MissingCodecError, Pixels, decode, os_reason, with_channels
+from diascope.data.readers import MissingCodecError, Pixels, decode, os_reason, spread_over_16, with_channels
 from diascope.data.resize import resize
 from diascope.data.threads import in_threads
 from diascope.errors import DataError
@@ -30,9 +31,15 @@ class Prepared:
 
 
 def prepared_images(index: ImageIndex, rows: list[int], config: "DataConfig", jobs: int) -> Iterator[Prepared | str]:
-    """The images of these rows, which must ascend, or the reason why one cannot be read, by `jobs` threads."""
+    """The images of these rows, which must ascend, or the reason why one cannot be read, by `jobs` threads.
+
+    Where data.bits is auto, it is the depth of all images of the index.
+    """
+    if config.bits == "auto":
+        config = config.model_copy(update={"bits": gray_depth(index, config).bits})
     if isinstance(index.origin, Arrays):
-        for pixels in npz_rows(index.origin.file, index.origin.counts, index.numbers[rows].tolist()):
+        for stored in npz_rows(index.origin.file, index.origin.counts, index.numbers[rows].tolist()):
+            pixels = spread_over_16(stored, _bits(config))
             yield _fit(pixels, "RGB" if pixels.shape[2] == 3 else "L", config)
         return
     yield from in_threads(lambda row: _prepare(index, row, config), rows, jobs)
@@ -42,7 +49,7 @@ def _prepare(index: ImageIndex, row: int, config: "DataConfig") -> Prepared | st
     location = index.locate(row)
     try:
         if isinstance(location, Path):
-            image = decode(location.read_bytes(), config.channels, config.frame)
+            image = decode(location.read_bytes(), config.channels, config.frame, _bits(config))
             return _fit(image.pixels, image.mode, config)
         assert isinstance(location, PhantomNumber)
         return _draw(location, config)
@@ -52,6 +59,11 @@ def _prepare(index: ImageIndex, row: int, config: "DataConfig") -> Prepared | st
         raise MissingCodecError(error.transfer_syntax, where=str(location)) from error
     except DataError as error:
         return str(error)  # with the remedy, where one is known
+
+
+def _bits(config: "DataConfig") -> int:
+    assert config.bits != "auto"
+    return config.bits
 
 
 def _draw(location: PhantomNumber, config: "DataConfig") -> Prepared:

@@ -39,6 +39,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_PNG = b"\x89PNG\r\n\x1a\n"
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 
 Pixels = NDArray[np.uint8 | np.uint16]
@@ -64,18 +65,19 @@ class MissingCodecError(DataError):
         super().__init__(what, where=where, remedy="pip install 'diascope[dicom]'")
 
 
-def read_image(source: str | Path | bytes, channels: int, frame: int | None = None) -> Pixels:
+def read_image(source: str | Path | bytes, channels: int, frame: int | None = None, bits: int = 16) -> Pixels:
     """Pixels (H, W, channels), uint8, or uint16 where a gray file has 16 bits. `channels` is 1 or 3.
 
     Colour of 16 bits comes with the upper 8, as Pillow decodes it; of DICOM with all 16. `frame`, counted from 1,
-    chooses one of a DICOM file that holds several.
+    chooses one of a DICOM file that holds several. `bits` is how many of the 16 of a gray PNG or TIFF are used: their
+    highest value becomes 65535, and what lies above is cut off.
 
     Raises DataError, with the file's path as its place, for whatever cannot be read.
     """
     if isinstance(source, bytes):
-        return decode(source, channels, frame).pixels
+        return decode(source, channels, frame, bits).pixels
     try:
-        return decode(Path(source).read_bytes(), channels, frame).pixels
+        return decode(Path(source).read_bytes(), channels, frame, bits).pixels
     except OSError as error:
         raise DataError(os_reason(error), where=str(source), remedy=_REMEDY) from error
     except MissingCodecError as error:
@@ -84,7 +86,7 @@ def read_image(source: str | Path | bytes, channels: int, frame: int | None = No
         raise DataError(error.what, where=str(source), remedy=error.remedy or _REMEDY) from error
 
 
-def decode(data: bytes, channels: int, frame: int | None = None) -> Decoded:
+def decode(data: bytes, channels: int, frame: int | None = None, bits: int = 16) -> Decoded:
     """As read_image, from the bytes of a file."""
     if is_dicom(data):
         from diascope.data.dicom import decode_dicom  # whoever has no DICOM does not wait for pydicom
@@ -92,19 +94,39 @@ def decode(data: bytes, channels: int, frame: int | None = None) -> Decoded:
         return decode_dicom(data, channels, frame)
     if frame is not None and frame > 1:
         raise DataError(f"data.frame asks for frame {frame:,}, but only DICOM files can hold several")
-    image = _open(data)
+    image = _loaded(data)
     mode = image.mode
-    refuse_bomb(image.width, image.height)
-    try:
-        _refuse_several_frames(image)
-        image.load()
-    except DataError:
-        raise
-    except Exception as error:  # damaged data raise nearly any exception from Pillow's decoders
-        raise DataError(_damage(error, len(data))) from error
     deep = mode.startswith("I;16")
-    pixels = _deep_pixels(image, channels) if deep else _shallow_pixels(image, channels)
+    pixels = _deep_pixels(image, channels, bits) if deep else _shallow_pixels(image, channels)
     return Decoded(np.ascontiguousarray(pixels), mode)
+
+
+def is_deep(beginning: bytes) -> bool:
+    """Whether a file that begins so may be gray with 16 bits: a PNG that says so; a TIFF says it elsewhere."""
+    if beginning.startswith(_PNG):
+        return beginning[24:26] == b"\x10\x00"  # 16 bits, gray
+    return beginning.startswith((b"II*\0", b"MM\0*"))
+
+
+def stored_gray(data: bytes) -> tuple[NDArray[np.uint16], int | None] | None:
+    """The values (H, W) of a gray PNG or TIFF of 16 bits as they are stored, and how many bits a PNG says are used.
+
+    None for any other file. Raises DataError as decode does.
+    """
+    image = _loaded(data)
+    if not image.mode.startswith("I;16"):
+        return None
+    place = data.find(b"sBIT", 0, data.find(b"IDAT")) if data.startswith(_PNG) else -1
+    return np.asarray(image).astype(np.uint16), data[place + 4] if place >= 0 else None
+
+
+def spread_over_16(pixels: Pixels, bits: int) -> Pixels:
+    """Values of so many bits over the whole range of 16, those above cut off; 8-bit pixels stay as they are."""
+    if bits == 16 or pixels.dtype == np.uint8:
+        return pixels
+    top = 2**bits - 1
+    spread: NDArray[np.float64] = np.rint(np.minimum(pixels, top) * (65535 / top))
+    return spread.astype(np.uint16)
 
 
 def is_dicom(beginning: bytes) -> bool:
@@ -134,6 +156,20 @@ SHRINK = "shrink it"
 """How the reason ends why an image of too many pixels is not read."""
 
 
+def _loaded(data: bytes) -> Image.Image:
+    """The image that Pillow makes of the file, its pixels decoded."""
+    image = _open(data)
+    refuse_bomb(image.width, image.height)
+    try:
+        _refuse_several_frames(image)
+        image.load()
+    except DataError:
+        raise
+    except Exception as error:  # damaged data raise nearly any exception from Pillow's decoders
+        raise DataError(_damage(error, len(data))) from error
+    return image
+
+
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise DataError("empty file (0 bytes)")
@@ -151,7 +187,7 @@ def _open(data: bytes) -> Image.Image:
 
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
-    b"\x89PNG\r\n\x1a\n": "PNG",
+    _PNG: "PNG",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
     b"BM": "BMP",
@@ -228,13 +264,13 @@ def _over_black(image: Image.Image) -> Image.Image:
     return black
 
 
-def _deep_pixels(image: Image.Image, channels: int) -> NDArray[np.uint16]:
+def _deep_pixels(image: Image.Image, channels: int, used: int) -> Pixels:
     """16-bit gray; Pillow leaves two things of TIFF undone: fewer bits in 16, and white stored as zero."""
     tags = getattr(image, "tag_v2", {})
     bits = tags.get(_BITS_PER_SAMPLE, (16,))[0]
     if bits != 16:
         raise DataError(f"{bits} bits a pixel; save it with 8 or 16")
-    pixels = np.asarray(_upright(image)).astype(np.uint16)
+    pixels = spread_over_16(np.asarray(_upright(image)).astype(np.uint16), used)
     if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         pixels = 65535 - pixels
     return np.repeat(pixels[:, :, None], channels, axis=2)

@@ -123,6 +123,7 @@ def clear() -> tuple[int, list[str]]:
                 busy.append(key)
     if not busy:
         shutil.rmtree(cache_root() / "digests", ignore_errors=True)
+        shutil.rmtree(cache_root() / "depth", ignore_errors=True)
         shutil.rmtree(cache_root() / "text", ignore_errors=True)
     return freed, busy
 

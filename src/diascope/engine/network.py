@@ -9,10 +9,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from diascope.config import RunConfig
+from diascope.data.batches import as_inputs
 from diascope.data.statistics import pixel_statistics
 from diascope.engine.task import RunTask, open_pixels, run_seed
 from diascope.errors import RunError
-from diascope.features import open_features
+from diascope.features import FeatureSource, open_features
 from diascope.models import build_model, output_count
 from diascope.models.pretrained import (
     Frozen,
@@ -21,8 +22,10 @@ from diascope.models.pretrained import (
     Tail,
     build_head,
     build_pretrained,
+    random_statistics,
     weights_identity,
 )
+from diascope.models.random_backbone import Statistics, sample_rows
 from diascope.models.scaling import imagenet_statistics, scaled
 from diascope.runs.folder import RunFolder
 
@@ -37,7 +40,7 @@ def new_network(task: RunTask) -> nn.Module:
     if config.model.mode == "features" and data.features is not None:
         model: nn.Module = build_head(config.model, open_features(data.features).shape[1], outputs, run_seed(config))
     else:
-        model = trained_part(_build(config, len(data.classes), scale_of(task)))
+        model = trained_part(_build(config, len(data.classes), scale_of(task), statistics_of(task)))
     if task.start is not None:
         _begin_with(model, read_weights(RunFolder(task.start).best))
     return model
@@ -45,7 +48,7 @@ def new_network(task: RunTask) -> nn.Module:
 
 def frozen_part(task: RunTask) -> Frozen:
     """What stands between the images and the network that is trained, of a pretrained one."""
-    network = _build(task.config, len(task.data.classes), scale_of(task))
+    network = _build(task.config, len(task.data.classes), scale_of(task), statistics_of(task))
     assert isinstance(network, Pretrained)
     return network.frozen
 
@@ -61,6 +64,24 @@ def scale_of(task: RunTask) -> Scale | None:
     return torch.from_numpy(mean).float(), torch.from_numpy(sd).float()
 
 
+def statistics_of(task: RunTask) -> Statistics | None:
+    """What a backbone with random weights is fitted with, from the training side; None for any other network.
+
+    As the run's folder or the features have it, else computed, which takes some seconds.
+    """
+    model, data, folder = task.config.model, task.data, RunFolder(task.folder)
+    if model.kind != "pretrained" or model.weights != "random":
+        return None
+    if folder.statistics.exists() and folder.run_id() in (task.run_id, task.continues):
+        return read_weights(folder.statistics)
+    if isinstance(data.features, FeatureSource):
+        return data.features.statistics()
+    pixels = open_pixels(data.pixels)
+    rows = sample_rows(data.training, (pixels.shape[1], pixels.shape[2]))
+    images = as_inputs(torch.from_numpy(pixels[rows]))
+    return random_statistics(model, run_seed(task.config), images, scale_of(task))
+
+
 def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
     """The trained network of a finished run, in evaluation mode on the CPU; checkpoint "best" or "last".
 
@@ -74,7 +95,9 @@ def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
     tree = json.loads(run.config.read_text(encoding="utf-8"))
     config = RunConfig.model_validate_json(json.dumps(tree["config"]), strict=True)
     _refuse_other_weights(config, tree, run.config)
-    model = _build(config, len(tree["classes"]), _saved_scale(config, tree))
+    fitted = config.model.kind == "pretrained" and config.model.weights == "random"
+    statistics = read_weights(run.statistics) if fitted else None
+    model = _build(config, len(tree["classes"]), _saved_scale(config, tree), statistics)
     trained_part(model).load_state_dict(read_weights(run.best if checkpoint == "best" else run.last))
     return model.eval()
 
@@ -113,7 +136,11 @@ def _refuse_other_weights(config: RunConfig, tree: dict[str, Any], file: Path) -
     """The part that was not trained comes from the file of the weights, which must be what it was."""
     if config.model.kind == "pretrained" and weights_identity(config.model) != tree.get("weights"):
         what = f"{config.model.weights} holds other weights than this run was trained behind"
-        raise RunError(what, where=str(file), remedy="put the file of the weights back as it was")
+        remedy = "put the file of the weights back as it was"
+        if config.model.weights == "random":
+            what = "an earlier version of Diascope drew the random weights that this run was trained behind"
+            remedy = "run the study again with --retrain"
+        raise RunError(what, where=str(file), remedy=remedy)
 
 
 def trained_part(model: nn.Module) -> nn.Module:
@@ -130,10 +157,11 @@ def _begin_with(model: nn.Module, weights: dict[str, Tensor]) -> None:
     model.load_state_dict(weights)
 
 
-def _build(config: RunConfig, classes: int, scale: Scale | None) -> nn.Module:
+def _build(config: RunConfig, classes: int, scale: Scale | None, statistics: Statistics | None = None) -> nn.Module:
     """The whole network, which takes images; with data.normalize standard, weights to be loaded may hold its scale."""
     channels, size = config.data.channels, (config.data.height, config.data.width)
     if config.model.kind == "pretrained":
-        return build_pretrained(config.model, channels, output_count(classes), size, run_seed(config), scale)
+        outputs, seed = output_count(classes), run_seed(config)
+        return build_pretrained(config.model, channels, outputs, size, seed, scale, statistics=statistics)
     model = build_model(config.model, channels=channels, classes=classes, image_size=size, seed=run_seed(config))
     return model if scale is None else scaled(model, *scale)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from diascope.engine.checkpoint import read_checkpoint, save_checkpoint
 from diascope.engine.device import pick_device
-from diascope.engine.network import load_model, new_network, recorded, trained_part
+from diascope.engine.network import load_model, new_network, recorded, statistics_of, trained_part
 from diascope.engine.sides import Sides, evaluation_batches, evaluation_inputs
 from diascope.engine.task import RunData, RunTask, run_seed
 from diascope.errors import RunError
@@ -166,6 +166,9 @@ def _write_origin(folder: RunFolder, task: RunTask, device: torch.device, epoch:
     training = task.config.training
     now_here = provenance(device=_device_name(device), threads=training.threads, precision=training.precision)
     origin = continued(folder.provenance, now_here, epoch) if epoch else now_here
+    statistics = statistics_of(task)
+    if statistics is not None:
+        write_atomic(folder.statistics, save(dict(statistics)))
     write_json(
         folder.config,
         {

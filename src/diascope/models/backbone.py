@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from diascope.errors import ConfigError
 from diascope.models.fitted_weights import fitted_weights, trunk_of
 from diascope.models.hub import hub_file
+from diascope.models.random_backbone import open_branches
 from diascope.models.weight_files import given_file, stated_input, weights_digest
 
 __all__ = ["ExpectedInput", "check_backbone_name", "expected_input", "load_backbone", "weights_digest", "weights_file"]
@@ -82,15 +83,17 @@ def load_backbone(backbone: str, file: Path | None, *, channels: int, image_size
     """The network on the CPU, in evaluation mode; without a classifier, its `forward_features` is for use.
 
     `channels` is 3, or 1 for a first layer that is adapted as timm does it: its weights are summed over the colours.
-    Without a file the weights are timm's own initial ones, drawn from `seed` alone. Every tensor that
-    forward_features needs has to be in the file with its shape. Raises ConfigError.
+    Without a file the weights are timm's own initial ones, drawn from `seed` alone, but with no branch shut off. Every
+    tensor that forward_features needs has to be in the file with its shape. Raises ConfigError.
     """
     expected = expected_input(backbone, file)
     _check_fixed_size(backbone, expected, image_size)
     blank = _blank(backbone, expected, channels)
     used = _used_children(backbone, blank, expected, channels, image_size)
     if file is None:
-        return _without_classifier(_drawn(backbone, expected, channels, seed), used)
+        network = _without_classifier(_drawn(backbone, expected, channels, seed), used)
+        open_branches(network)
+        return network
     in_colour = blank if channels == 3 else _blank(backbone, expected, 3)
     weights = fitted_weights(file, backbone, in_colour, used)
     if channels != 3:

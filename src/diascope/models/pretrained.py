@@ -13,6 +13,7 @@ from diascope.models.backbone import ExpectedInput, expected_input, load_backbon
 from diascope.models.cutting import Blocks, blocks_of, cut, last_maps
 from diascope.models.layers import dense_layers
 from diascope.models.own import with_streams
+from diascope.models.random_backbone import VERSION, Statistics, apply_statistics, fit_statistics
 from diascope.models.weights import glorot_uniform
 from diascope.seeding import stream_seed
 
@@ -164,26 +165,25 @@ def build_pretrained(
     scale: Scale | None = None,
     *,
     keep_maps: bool = True,
+    statistics: Statistics | None = None,
 ) -> Pretrained:
     """The whole network; `scale` is for model.preprocessing none: mean and SD (channels,), default 0 and 1.
 
     With `keep_maps` no ReLU writes over what a convolution gave, of which activation maps are made; without it timm's
     layers do, which is a tenth faster.
-    Weights come from their file, or, if they are random, from the stream "init" of `seed`, as those of the head do.
+    Weights come from their file, or, if they are random, from the stream "init" of `seed`, as those of the head do, and
+    `statistics` are what `random_statistics` found for them.
     Raises ConfigError for a backbone, a file or a size of the images that does not do.
     """
     assert config.backbone is not None
-    file = weights_file(config.backbone, config.weights)
-    wide = 1 if channels == 1 and config.gray == "adapt" else 3
-    start = stream_seed(seed, "init", 1)
-    backbone = load_backbone(config.backbone, file, channels=wide, image_size=image_size, seed=start)
+    backbone, scaling = _scaled_backbone(config, channels, image_size, seed, scale)
+    apply_statistics(backbone, statistics or {})
     if keep_maps:
         _write_nothing_over(backbone)
     blocks = blocks_of(backbone)
     learning = blocks[len(blocks) - _learning(config, len(blocks)) :]
     before, after = cut(backbone, [name for block in learning for name in block])
     pool = _pooling(config, backbone)
-    scaling = _scale(expected_input(config.backbone, file), config, wide, scale)
     if config.mode == "features":
         if before is None:
             what = f"{config.backbone} gives no single tensor between its blocks {config.layer} and the next"
@@ -194,6 +194,24 @@ def build_pretrained(
     inputs = _width(nn.Sequential(frozen, after, pool), channels, image_size)
     head = build_head(config, inputs, outputs, seed)
     return Pretrained(frozen, Tail(with_streams(after, config.backbone), pool, head, learning[::-1], config))
+
+
+def random_statistics(config: ModelConfig, seed: int, images: Tensor, scale: Scale | None = None) -> Statistics:
+    """What a backbone with random weights holds of training images (B, C, H, W) in [0, 1]; for build_pretrained."""
+    backbone, (mean, sd) = _scaled_backbone(config, images.shape[1], (images.shape[2], images.shape[3]), seed, scale)
+    return fit_statistics(backbone, (images - mean.view(1, -1, 1, 1)) / sd.view(1, -1, 1, 1))
+
+
+def _scaled_backbone(
+    config: ModelConfig, channels: int, image_size: tuple[int, int], seed: int, scale: Scale | None
+) -> tuple[nn.Module, Scale]:
+    """The whole backbone, and the mean and SD by which its images are scaled."""
+    assert config.backbone is not None
+    file = weights_file(config.backbone, config.weights)
+    wide = 1 if channels == 1 and config.gray == "adapt" else 3
+    start = stream_seed(seed, "init", 1)
+    backbone = load_backbone(config.backbone, file, channels=wide, image_size=image_size, seed=start)
+    return backbone, _scale(expected_input(config.backbone, file), config, wide, scale)
 
 
 @cache
@@ -267,13 +285,13 @@ def expected_size(config: ModelConfig) -> tuple[int, int]:
 
 
 def weights_identity(config: ModelConfig) -> str:
-    """A digest of the weights and of the input that they expect; nothing for random ones.
+    """A digest of the weights and of the input that they expect; of random ones, how they are drawn.
 
     Fetches weights of timm's hub that are not there yet. Raises ConfigError where that cannot be done.
     """
     assert config.backbone is not None
     file = weights_file(config.backbone, config.weights)
     if file is None:
-        return ""
+        return VERSION
     expected = expected_input(config.backbone, file)
     return sha256(f"{weights_digest(file)} {expected.mean} {expected.sd}".encode()).hexdigest()

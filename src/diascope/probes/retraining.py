@@ -40,7 +40,7 @@ def _hidden_task(probed: Probed, hidden: Mask, folder: Path) -> RunTask:
     data: RunData = replace(task.data, pixels=pixels, features=None, copies=None)
     config = task.config
     if task.data.features is not None:
-        data = replace(data, features=_features(replace(task, data=data), probed))
+        data = replace(data, features=_features(replace(task, data=data, folder=folder / "run"), probed))
         if task.data.copies is not None:  # augmented copies are not made anew
             config = config.model_copy(update={"augmentation": AugmentationConfig()})
     return replace(task, config=config, data=data, folder=folder / "run", continues=None, after=None)

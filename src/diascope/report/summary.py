@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from diascope.compare.arms import ArmInterval
 from diascope.compare.curve_sentences import curve_sentences
 from diascope.compare.curves import pair_readings
-from diascope.compare.pairing import pairs_of
 from diascope.compare.primary import Primary, leading_metrics, primary_of
 from diascope.compare.subgroups import Subgroup, subgroups
 from diascope.compare.verdict import Comparison, compare_arms
@@ -98,7 +97,7 @@ def _comparison(found: Comparison) -> dict[str, Any]:
 def _curves(record: StudyRecord, arms: dict[str, Any]) -> dict[str, Any]:
     """Two kinds of arms are left out of the sentences: arms that are fitted at once, whose one epoch is not a curve,
     and arms that fail in evaluation mode, whose losses and gaps show that fault alone."""
-    pairs = [pair_readings(record, arm, against) for arm, against in pairs_of(record.study)]
+    pairs = [pair_readings(record, arm, against) for arm, against in record.study.pairs]
     fitted = [name for name, arm in arms.items() if fitted_at_once(arm["config"]) and arm["readings"]["runs"]]
     failing = [name for name, arm in arms.items() if fails_in_evaluation(arm)]
     curved = {

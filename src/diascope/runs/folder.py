@@ -64,12 +64,14 @@ class RunFolder:
         self.history, self.predictions = path / "history.csv", path / "predictions.csv"
         self.checkpoint, self.previous = path / "checkpoint.pt", path / "checkpoint.previous.pt"
         self.last, self.best = path / "last.safetensors", path / "best.safetensors"
+        self.statistics = path / "statistics.safetensors"  # of a backbone with random weights
         self.error, self.done = path / "error.txt", path / "done.json"
 
     def clear(self) -> None:
         """Remove the files of an earlier run: first the mark that it is done, last what tells whose run it was."""
         checkpoints, results = (self.checkpoint, self.previous), (self.history, self.predictions, self.last, self.best)
-        for file in (self.done, *checkpoints, *results, self.error, self.provenance, self.config):
+        origin = (self.statistics, self.provenance, self.config)
+        for file in (self.done, *checkpoints, *results, self.error, *origin):
             file.unlink(missing_ok=True)
 
     def sweep(self) -> None:

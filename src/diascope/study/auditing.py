@@ -12,6 +12,7 @@ from diascope.data.audit.checks import Watch, audit
 from diascope.data.audit.facts import Audited
 from diascope.data.audit.measure import measure
 from diascope.data.audit.output import write_findings, write_manifest
+from diascope.data.gray_depth import gray_depth
 from diascope.data.index import ImageIndex, Phantoms, open_index
 from diascope.data.split import Folds, make_folds
 from diascope.errors import DataError
@@ -34,7 +35,8 @@ def audit_source(study: Study, out: Path, *, all_text: bool, display: Display) -
     """Audit the images and the split of a study that is not run; findings.json, files.csv and more go to `out`."""
     config = study.arms[0].data
     index = open_index(config)
-    measured = measure(index, frame=config.frame, progress=partial(display.audited, "measuring images"))
+    told = partial(display.audited, "measuring images")
+    measured = measure(index, frame=config.frame, bits=gray_depth(index, config).bits, progress=told)
     folds, problems = _planned_folds(study, measured.index)
     shutil.rmtree(out / "pictures", ignore_errors=True)  # of an audit before this one
     cost = reading_cost(Audited(measured.index, measured.facts, config, all_text=all_text))

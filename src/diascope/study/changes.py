@@ -30,7 +30,12 @@ def what_changed(folder: RunFolder, config: RunConfig) -> str:
     named = [f"{key} was {json.dumps(before[key])} and is {json.dumps(now.get(key))}" for key in keys[:MOST]]
     rest = f" and {len(keys) - MOST} more" if len(keys) > MOST else ""
     if not named and config.model.kind == "pretrained" and tree.get("weights") != weights_identity(config.model):
-        return f"{config.model.weights} holds other weights than it did"
+        drawn = config.model.weights == "random"
+        return (
+            "random weights are drawn in another way"
+            if drawn
+            else f"{config.model.weights} holds other weights than it did"
+        )
     return ", ".join(named) + rest if named else _FILES
 
 

@@ -263,7 +263,8 @@ def _network(config: RunConfig, classes: int, weights: str) -> dict[str, Any]:
     """What must be equal of two runs for one to begin with the other's weights; `weights` are those of a backbone."""
     data, model = config.data, config.model
     own = {*OF_FINETUNING, "mode", "augmented_copies", "feature_precision", "weights"}  # a head goes on in another mode
-    of_backbone = {"model.weights": f"digest {weights[:12]}" if weights else f"random {run_seed(config)}"}
+    random = model.weights == "random"
+    of_backbone = {"model.weights": f"{weights}, seed {run_seed(config)}" if random else f"digest {weights[:12]}"}
     return {
         "model.name": model.identity().get("name", model.name),
         **{f"model.{key}": value for key, value in model.filled().items() if key not in own},

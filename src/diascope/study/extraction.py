@@ -12,6 +12,7 @@ from diascope.engine.network import scale_of
 from diascope.engine.task import run_seed
 from diascope.features import FeatureSource, is_there, obtain
 from diascope.models.pretrained import has_frozen_part
+from diascope.models.random_backbone import sample_rows
 from diascope.training.process import prepare_process
 
 Progress = Callable[[int, int], None]
@@ -27,6 +28,7 @@ def with_features(task: RunTask, content: str) -> RunData:
     if config.model.kind != "pretrained" or not has_frozen_part(config.model, config.data.channels, size):
         return data
     scale = scale_of(task) if config.model.preprocessing == "none" else None
+    fitted = config.model.weights == "random"
     features = FeatureSource(
         Path(str(data.pixels)),
         content,
@@ -34,6 +36,7 @@ def with_features(task: RunTask, content: str) -> RunData:
         run_seed(config),
         config.training.precision,
         None if scale is None else (tuple(scale[0].tolist()), tuple(scale[1].tolist())),
+        sample=tuple(sample_rows(data.training, size).tolist()) if fitted else (),
     )
     copied = config.augmentation.changes and config.model.augmented_copies > 0
     return replace(

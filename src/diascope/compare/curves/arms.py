@@ -12,7 +12,6 @@ import numpy as np
 from diascope.compare.aggregate import DDOF, aggregate
 from diascope.compare.curves.reading import Reading, read_curves
 from diascope.compare.estimate import Estimate
-from diascope.compare.pairing import pairs_of
 from diascope.compare.pairs import validation_share
 from diascope.compare.resampled import corrected_resampled, pooled_variance
 from diascope.config import TrainingConfig
@@ -40,7 +39,7 @@ def study_readings(record: StudyRecord) -> dict[str, Any]:
     """{"arms": [arm_readings, ...], "pairs": [pair_readings, ...]} in the study's order."""
     return {
         "arms": [arm_readings(record, arm) for arm in record.arms],
-        "pairs": [pair_readings(record, arm, against) for arm, against in pairs_of(record.study)],
+        "pairs": [pair_readings(record, arm, against) for arm, against in record.study.pairs],
     }
 
 

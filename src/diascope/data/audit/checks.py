@@ -18,6 +18,7 @@ from diascope.data.audit.near_duplicates import near_duplicates
 from diascope.data.audit.predictors import BEFORE_A_STUDY, PREDICTORS
 from diascope.data.audit.regions import regions_of_no_image
 from diascope.data.audit.unreadable_files import incomplete_pictures, unreadable_files
+from diascope.data.gray_depth import gray_depth
 from diascope.data.index import ImageIndex, Phantoms
 from diascope.findings import Finding
 
@@ -61,7 +62,9 @@ def audit(
     `progress(what, done, total)` is told what is being done. Raises DataError as `measure` does.
     """
     told = progress and partial(progress, "measuring images")
-    measured = measure(index, frame=config.frame, pixels=pixels, jobs=jobs, progress=told)
+    measured = measure(
+        index, frame=config.frame, bits=gray_depth(index, config).bits, pixels=pixels, jobs=jobs, progress=told
+    )
     if not isinstance(index.origin, Phantoms):  # here, once, where it can say how far it is
         find_duplicates(measured.facts, progress and partial(progress, "comparing images"))
     missing = (unreadable or {}) | measured.unreadable

@@ -20,10 +20,11 @@ from diascope.data import store
 from diascope.data.audit.facts import CORNER, THUMBNAIL, Facts
 from diascope.data.audit.header import Header, read_header
 from diascope.data.audit.numbers import Numbers, numbers_of
-from diascope.data.cache import Steps, identify
+from diascope.data.cache import Steps
+from diascope.data.identities import identify
 from diascope.data.index import Arrays, Files, ImageIndex, PhantomNumber
 from diascope.data.npz import npz_rows
-from diascope.data.readers import VERSION, MissingCodecError, Pixels, decode, os_reason
+from diascope.data.readers import VERSION, MissingCodecError, Pixels, decode, os_reason, spread_over_16
 from diascope.data.threads import in_threads
 from diascope.errors import DataError
 
@@ -55,25 +56,27 @@ def measure(
     index: ImageIndex,
     *,
     frame: int | None = None,
+    bits: int = 16,
     pixels: NDArray[np.uint8] | None = None,
     jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Measured:
     """Measure the images of an index by `jobs` threads (default: one a core), unless the cache holds it already.
 
-    `frame` is data.frame. `pixels` (N, H, W, C) are measured in place of drawn images, which cost more to draw again.
+    `frame` is data.frame, `bits` the depth of gray images (see GrayDepth). `pixels` (N, H, W, C) are measured in place
+    of drawn images, which cost more to draw again.
     Raises DataError where no image can be read, or the disk of the cache does not do.
     """
     workers, steps = jobs or cpu_count(), Steps(progress)
     identities, reasons = identify(index, workers, steps)
     rows = [row for row, identity in enumerate(identities) if identity is not None]
     shown = repr(frame or "") if pixels is None else repr(pixels.shape[1:])
-    settings = repr((_FORMAT, VERSION, THUMBNAIL, CORNER, shown))
+    settings = repr((_FORMAT, VERSION, THUMBNAIL, CORNER, shown, *(() if bits == 16 else (bits,))))
     key = sha256("\n".join([settings, *(str(identities[row]) for row in rows)]).encode()).hexdigest()[:32]
 
     def build(folder: Path) -> None:
         steps.next()
-        _build(folder, index, {row: identities[row] or "" for row in rows}, frame, pixels, workers, steps)
+        _build(folder, index, {row: identities[row] or "" for row in rows}, frame, bits, pixels, workers, steps)
 
     folder, _ = store.obtain("audit", key, _is_whole, build)
     manifest = store.read_manifest(folder) or {}
@@ -90,6 +93,7 @@ def _build(
     index: ImageIndex,
     identities: dict[int, str],
     frame: int | None,
+    bits: int,
     pixels: NDArray[np.uint8] | None,
     jobs: int,
     steps: Callable[[int, int], None],
@@ -104,7 +108,7 @@ def _build(
         streams = {"thumbnails": thumbnails, "corners": corners}
         for name, stream in streams.items():
             _write_header(stream, 0, name)
-        for place, one in enumerate(_each(index, rows, frame, pixels, jobs)):
+        for place, one in enumerate(_each(index, rows, frame, bits, pixels, jobs)):
             if isinstance(one, str):
                 unreadable[str(place)] = one
             else:
@@ -152,21 +156,22 @@ def _append(found: dict[str, list[Any]], one: _One, digest: str) -> None:
 
 
 def _each(
-    index: ImageIndex, rows: list[int], frame: int | None, pixels: NDArray[np.uint8] | None, jobs: int
+    index: ImageIndex, rows: list[int], frame: int | None, bits: int, pixels: NDArray[np.uint8] | None, jobs: int
 ) -> Iterator[_One | str]:
     """The images of these rows in order, or the reason why one cannot be read."""
     if isinstance(index.origin, Arrays):
-        yield from map(_of_pixels, npz_rows(index.origin.file, index.origin.counts, index.numbers[rows].tolist()))
+        for stored in npz_rows(index.origin.file, index.origin.counts, index.numbers[rows].tolist()):
+            yield _of_pixels(spread_over_16(stored, bits))
         return
-    yield from in_threads(lambda row: _one(index, row, frame, pixels), rows, jobs)
+    yield from in_threads(lambda row: _one(index, row, frame, bits, pixels), rows, jobs)
 
 
-def _one(index: ImageIndex, row: int, frame: int | None, pixels: NDArray[np.uint8] | None) -> _One | str:
+def _one(index: ImageIndex, row: int, frame: int | None, bits: int, pixels: NDArray[np.uint8] | None) -> _One | str:
     location = index.locate(row)
     try:
         if isinstance(location, Path):
             data = location.read_bytes()
-            image = decode(data, 3, frame)
+            image = decode(data, 3, frame, bits)
             return _One(len(data), read_header(data), image.mode, numbers_of(image.pixels))
         assert isinstance(location, PhantomNumber)
         return _of_pixels(_draw(location) if pixels is None else pixels[row])

@@ -7,6 +7,7 @@ from diascope.data.audit.burned_in import burned_in_text, remembered_text
 from diascope.data.audit.colour import colour_made_gray
 from diascope.data.audit.columns import column_predicts_label
 from diascope.data.audit.corners import corners_predict_label
+from diascope.data.audit.deep_gray import deep_gray
 from diascope.data.audit.facts import Audited
 from diascope.data.audit.metadata import metadata_predicts_label
 from diascope.data.audit.quality import blank_images, blurred_images, dark_images, saturated_images
@@ -23,6 +24,7 @@ PREDICTORS: dict[str, Check] = {
     "dark-images": dark_images,
     "blurred-images": blurred_images,
     "colour-made-gray": colour_made_gray,
+    "deep-gray": deep_gray,
     "metadata-predicts-label": metadata_predicts_label,  # with codes of its own: size-predicts-label ...
     "thumbnails-predict-label": thumbnails_predict_label,
     "corners-predict-label": corners_predict_label,

@@ -22,7 +22,10 @@ def weights_words(model: Section) -> str:
     """Where the weights of the backbone come from."""
     backbone, weights = model["backbone"], model["weights"]
     if weights == "random":
-        return f"random weights of {backbone} by timm's own rules, drawn anew by every run"
+        return (
+            f"random weights of {backbone} by timm's own rules, drawn anew by every run, with no branch shut off and "
+            "normalization (without any, the convolutions) fitted to training images"
+        )
     if weights == "hub":
         return f"the weights that timm publishes for {backbone} (its hub)"
     return f"the weights for {backbone} in the file {PurePath(weights).name}"
