@@ -6,7 +6,7 @@
 Studies come from `simulated.py`; verdicts, levels and the seeds that are asked for come from Diascope as shipped
 (compare_arms, looking_at, asked_seeds), with the log of looks kept in memory. A study is drawn once with 30 seeds; its
 looks are at the first 3, 5, 8, ... of them. POWER and KEPT of diascope.compare.looks were chosen on other worlds (run
-SD .005 with 200 images, .05 with 400, and 3 folds of 300) and other random numbers.
+SD .005 with 200 images, .05 with 400, and 3 folds with 300 in all) and other random numbers.
 """
 
 import argparse
@@ -46,7 +46,9 @@ class Case:
 CASES = (
     Case("200 images, small seed variance", World(seeds=30, run_sd=0.01)),
     Case("400 images, strong seed variance", World(seeds=30, images=400, run_sd=0.04)),
-    Case("3 folds of 300 images", World(kind="kfold", folds=3, seeds=30, images=300, run_sd=0.02, training_sd=0.01)),
+    Case(
+        "3 folds, 300 images in all", World(kind="kfold", folds=3, seeds=30, images=300, run_sd=0.02, training_sd=0.01)
+    ),
     Case("200 images in unequal groups", World(seeds=30, groups="unequal", run_sd=0.02)),
     Case(
         "500 images, 10% positive, balanced accuracy",
@@ -213,7 +215,7 @@ in turn. Called different by any of them, in per cent:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=2_000, help="of equal arms")
-    parser.add_argument("--power-studies", type=int, default=500, help="of each difference")
+    parser.add_argument("--power-studies", type=int, default=300, help="of each difference")
     parser.add_argument("--partial", type=Path, help="JSON file that keeps finished rows, to go on from")
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
