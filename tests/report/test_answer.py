@@ -119,7 +119,7 @@ def test_a_short_line_claims_no_more_than_there_is() -> None:
     ],
 )
 def test_an_arm_with_a_shortcut_is_not_called_better(verdict: str, arm: str, title: str) -> None:
-    summary = {"comparisons": [_found(verdict)], "primary": {"metric": "accuracy", "margin": 0.02}}
+    summary = {"comparisons": [_found(verdict)], "primary": {"metric": "accuracy", "margin": 0.02}, "arms": {}}
     (found,) = verdicts(summary | {"probes": [{"arm": arm, "verdict": "shortcut found"}]})
     assert found["title"] == title
     assert (found["verdict"] == "shortcut") == ("shortcut" in title)

@@ -16,7 +16,7 @@ from diascope.study.plan import plan, read_images
 from diascope.studyfile import load_study, parse_study
 
 STUDY = """name: short
-data: {source: images/manifest.csv, group: group, classes: [nevus, melanoma], image_size: 28}
+data: {source: images/manifest.csv, group: group, classes: [nevus, melanoma], image_size: 28, channels: 1}
 split: {kind: holdout, validation: 0.3}
 model: {base_channels: 4, normalization: batch}
 training: {epochs: 8, learning_rate: 3e-3}

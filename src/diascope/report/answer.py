@@ -11,10 +11,8 @@ from diascope.metrics import REGISTRY
 from diascope.report.formats import estimate, interval, p_value, score, signed
 from diascope.report.modes import fails_in_evaluation
 
-MARKS = {  # told apart without colour
-    **{"better": "▲", "worse": "▼", "equivalent": "=", "not shown": "○"},
-    **{"shortcut": "✗", "evaluation": "✗"},
-}
+# Told apart without colour.
+MARKS = {"better": "▲", "worse": "▼", "equivalent": "=", "not shown": "○", "shortcut": "✗", "evaluation": "✗"}
 LEADS = ("balanced_accuracy", "auroc")  # with unequal classes
 MOST_BESIDE = 5  # arms whose further scores the answer names
 NOTHING = "No run has finished yet, so there is nothing to compare."
