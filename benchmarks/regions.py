@@ -22,7 +22,7 @@ from torch import nn
 from diascope.config import ModelConfig, PhantomConfig
 from diascope.data import phantoms
 from diascope.explain import attribute
-from diascope.explain.regions import SIGNIFICANT, measure_regions
+from diascope.explain.regions import measure_regions
 from diascope.metrics.proportions import wilson
 from diascope.models import build_model
 
@@ -44,10 +44,10 @@ class Pool:
         self.images = torch.from_numpy(np.stack(images)).float()[:, None] / 255
         self.regions, self.labels, self.groups = np.stack(regions), np.array(labels), np.array(groups)
 
-    def draw(self, random: np.random.Generator) -> NDArray[np.int64]:
-        """60 images of groups drawn at random, whole groups one after the other."""
-        rows = [np.flatnonzero(self.groups == group) for group in random.permutation(np.unique(self.groups))[:IMAGES]]
-        return np.concatenate(rows)[:IMAGES]
+    def draw(self, random: np.random.Generator, images: int) -> NDArray[np.int64]:
+        """Images of groups drawn at random, whole groups one after the other."""
+        rows = [np.flatnonzero(self.groups == group) for group in random.permutation(np.unique(self.groups))]
+        return np.concatenate(rows)[:images]
 
 
 def of_phantoms(seed: int = 0) -> Pool:
@@ -120,11 +120,12 @@ def world(
     others: bool,
     make=maps_of,
     first: int = 0,
+    images: int = IMAGES,
 ) -> None:
     more = less = by_area = told = 0
     for seed in range(first, first + cases):
         random = np.random.default_rng(seed)
-        rows = pool.draw(random)
+        rows = pool.draw(random, images)
         maps, right = make(networks(seed), pool, rows)
         regions = pool.regions[rows]
         if others:  # of images that the maps were not made of
@@ -134,9 +135,8 @@ def world(
         if found["p"] is None:
             continue
         told += 1
-        significant = found["p"] < SIGNIFICANT
-        more += significant and found["beyond"]["value"] > 0
-        less += significant and found["beyond"]["value"] < 0
+        more += found["verdict"] == "more"
+        less += found["verdict"] == "less"
         by_area += found["excess"]["low"] > 0 or found["excess"]["high"] < 0
     share = (more + less) / max(1, told)
     low, high = wilson(share, max(1, told), 1.96)
@@ -163,22 +163,10 @@ def main(folder: Path | None) -> None:
     world("phantoms, blob in the middle, own regions", drawn, untrained, OWN, others=False, make=blob, first=3000)
     learned = of_phantoms(seed=1)
     networks = [trained(learned, seed) for seed in range(TRAINED)]
-    world(
-        "phantoms, trained, own regions",
-        drawn,
-        lambda seed: networks[seed % TRAINED],
-        4 * TRAINED,
-        others=False,
-        first=4000,
-    )
-    world(
-        "phantoms, trained, regions of others",
-        drawn,
-        lambda seed: networks[seed % TRAINED],
-        OTHERS,
-        others=True,
-        first=5000,
-    )
+    again: Callable[[int], nn.Module] = lambda seed: networks[seed % TRAINED]  # noqa: E731
+    world("phantoms, trained, own regions, 300 images", drawn, again, 4 * TRAINED, others=False, first=8000, images=300)
+    world("phantoms, trained, own regions", drawn, again, 4 * TRAINED, others=False, first=4000)
+    world("phantoms, trained, regions of others", drawn, again, OTHERS, others=True, first=5000)
     world("phantoms, untrained, own regions", drawn, untrained, OWN, others=False, first=6000)
     if folder is not None:
         world("skin, untrained, own regions", skin, untrained, OWN, others=False, first=7000)

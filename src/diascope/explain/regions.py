@@ -46,7 +46,8 @@ def measure_regions(
     means of area (the region's share of the image), energy, excess (energy minus area), pointing, others (energy inside
     the regions of images of other groups) and beyond (energy minus others), with 95% intervals of the studentized
     bootstrap over groups, None for fewer than ten groups; "overlap", the mean intersection over union of regions of
-    different groups; and for "all" p, two-sided, of the same maps with the regions dealt out anew among the groups.
+    different groups; and for "all" p, two-sided, of the same maps with the regions dealt out anew among the groups, and
+    the verdict that it allows.
     "sentence" says what may be said of them.
 
     A map that lies in the middle of every image lies inside most regions, whatever the network saw. So it is not the
@@ -75,9 +76,9 @@ def measure_regions(
             **_against_others(crossed[np.ix_(rows, rows)], overlap[np.ix_(rows, rows)], numbers[rows], units, seed),
         }
     told = found["all"]
-    told["p"] = None
-    if told["beyond"]["low"] is not None:
-        told["p"] = _permutation_p(crossed[np.ix_(drawn, drawn)], numbers[drawn], seed)
+    enough = told["beyond"]["low"] is not None
+    told["p"] = _permutation_p(crossed[np.ix_(drawn, drawn)], numbers[drawn], seed) if enough else None
+    told["verdict"] = _verdict(told)
     return found | {"sentence": _sentence(told)}
 
 
@@ -128,6 +129,15 @@ def _permutation_p(energy: Floats, groups: Counts, seed: int) -> float:
     return float(min(1.0, 2 * (1 + min(above, below)) / DRAWS))
 
 
+def _verdict(row: dict[str, Any]) -> str | None:
+    """more, less, not shown or cannot be told, by the permutation test; None for too few images."""
+    if row["p"] is None:
+        return None
+    if row["p"] < SIGNIFICANT:
+        return "more" if row["beyond"]["value"] > 0 else "less"
+    return "cannot be told" if row["overlap"] > ALIKE else "not shown"
+
+
 def _mean(values: Floats, units: Units, seed: int, *, least: float) -> dict[str, float | None]:
     """Mean and limits of values between `least` and 1."""
     if len(values) == 0:
@@ -150,15 +160,12 @@ def _sentence(row: dict[str, Any]) -> str:
     if row["p"] is None:
         return f"{said}; these are too few images, or groups of them, to compare with the regions of other images."
     said += f", and {row['others']:.1%} inside the regions of other images"
-    limits = (
-        f"difference {_signed(beyond['value'])}, 95% interval {_signed(beyond['low'])} to {_signed(beyond['high'])}, "
-        f"{_p_words(row['p'])} by permutation"
-    )
-    if row["p"] < SIGNIFICANT and beyond["value"] > 0:
+    limits = f"difference {_signed(beyond['value'])}, {_p_words(row['p'])} by permutation"
+    if row["verdict"] == "more":
         return f"{said} ({limits}): the network looks there more than with the regions of other images."
-    if row["p"] < SIGNIFICANT:
+    if row["verdict"] == "less":
         return f"{said} ({limits}): less than with the regions of other images; the network looks elsewhere."
-    if row["overlap"] > ALIKE:
+    if row["verdict"] == "cannot be told":
         return (
             f"{said} ({limits}): whether the network looks there cannot be told, since the regions of different images "
             f"are nearly the same (they share {row['overlap']:.0%} of their union)."
