@@ -1,7 +1,9 @@
 """Fixtures that several test files share: a small task on a learnable array, and a cache folder of the test's own."""
 
+import multiprocessing
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the user's cache."""
     monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _workers_share_their_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes fork from one that has imported PyTorch, which takes seconds, once for all tests.
+
+    Commands that tests start in a process of their own spawn theirs as they do for a user.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["diascope.engine", "torch._dynamo"])
+    found = SimpleNamespace(get_context=lambda kind: context)
+    monkeypatch.setattr("diascope.study.executors.processes.multiprocessing", found)
 
 
 @pytest.fixture(autouse=True)
