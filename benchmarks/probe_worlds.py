@@ -143,7 +143,7 @@ def written(pixels: Pixels, text: str, tall: float, place: tuple[float, float]) 
     return np.rint(pixels + (250 - pixels) * cover).astype(np.uint8)
 
 
-def real(seed: int, kind: str, rate: float | None) -> World:
+def real(seed: int, kind: str, rate: float | None, *, gray: bool = False) -> World:
     """400 images of the skin or bone set, in colour or gray; with a rate, R or L is written into a corner of each."""
     random = np.random.default_rng([seed, 3])
     paths, all_labels, all_groups = _listed(kind)
@@ -151,7 +151,7 @@ def real(seed: int, kind: str, rate: float | None) -> World:
         [random.permutation(np.flatnonzero(all_labels == label))[: REAL_IMAGES // 2] for label in (0, 1)]
     )
     labels = all_labels[chosen]
-    pixels = np.stack([_decoded(paths[number], kind) for number in chosen.tolist()])
+    pixels = np.stack([_decoded(paths[number], kind == "skin" and not gray) for number in chosen.tolist()])
     if rate is not None:
         agrees = random.random(len(labels)) < rate
         for number, right in enumerate((labels == 1) == agrees):
@@ -177,8 +177,8 @@ def _listed(kind: str) -> tuple[list[Path], NDArray[np.int64], list[str]]:
 
 
 @cache
-def _decoded(path: Path, kind: str) -> Pixels:
-    image = Image.open(path).convert("RGB" if kind == "skin" else "L")
+def _decoded(path: Path, colour: bool) -> Pixels:
+    image = Image.open(path).convert("RGB" if colour else "L")
     pixels = np.asarray(image.resize((REAL_SIZE, REAL_SIZE), Image.Resampling.BILINEAR))
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
@@ -198,6 +198,7 @@ WORLDS: dict[str, Callable[[int], World]] = {
     "words 0.5": lambda seed: text_phantoms(seed, 0.5),
     "skin": lambda seed: real(seed, "skin", None),
     "skin, letters 0.9": lambda seed: real(seed, "skin", 0.9),
+    "gray skin, letters 0.9": lambda seed: real(seed, "skin", 0.9, gray=True),
     "bone": lambda seed: real(seed, "bone", None),
     "bone, letters 0.9": lambda seed: real(seed, "bone", 0.9),
 }

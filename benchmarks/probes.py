@@ -38,6 +38,7 @@ TRAINING = {  # by the first word of the world: epochs and learning rate, with w
     "textures": (10, 1e-3),
     "close-ups": (15, 5e-4),
     "skin": (15, 5e-4),
+    "gray": (20, 1e-3),
     "bone": (15, 5e-4),
 }
 PHANTOMS = (12, 1e-3)
@@ -54,7 +55,7 @@ LIMITS = {  # of studies in which a shortcut is found: at least or at most, of h
     "bone": ("at most", 1, 10),
     "bone, letters 0.9": ("at least", 9, 10),
 }
-STUDIES = {world: 10 if world.startswith(("skin", "bone")) else 60 for world in WORLDS}
+STUDIES = {world: 10 if world.startswith(("skin", "gray", "bone")) else 60 for world in WORLDS}
 STUDIES |= {"letters 0.7": 30, "size 0.9": 30, "words 0.9": 12, "words 0.5": 12}
 SPECTRUM = ("textures", "close-ups", "textures, advanced cases at A")  # whose sites differ in their cases alone
 FOLDER = Path(__file__).parent / "results"
