@@ -52,6 +52,7 @@ LIMITS = {  # of studies in which a shortcut is found: at least or at most, of h
     "clean": ("at most", 3, 60),
     "skin": ("at most", 1, 10),
     "skin, letters 0.9": ("at least", 9, 10),
+    "gray skin, letters 0.9": ("at least", 9, 10),
     "bone": ("at most", 1, 10),
     "bone, letters 0.9": ("at least", 9, 10),
 }
