@@ -119,19 +119,19 @@ def phantoms(seed: int, shortcut: str, rate: float) -> World:
 
 
 def text_phantoms(seed: int, rate: float) -> World:
-    """Phantoms of 96 pixels in which a word is burned in, anywhere: which one agrees with the class at this rate."""
+    """Phantoms of 96 pixels with a word below the lesion: which one agrees with the class at this rate."""
     from diascope.config import PhantomConfig
     from diascope.data.phantoms import draw, phantom_table
 
-    random, config = np.random.default_rng([seed, 4]), PhantomConfig(images=200, size=96, difficulty=0.5, seed=seed)
+    random, config = np.random.default_rng([seed, 4]), PhantomConfig(images=260, size=96, difficulty=0.3, seed=seed)
     rows = phantom_table("skin", config)
     labels = np.array([int(row["label"] == "melanoma") for row in rows])
     pixels = []
     for number, label in enumerate(labels.tolist()):
         gray = np.rint(draw("skin", config, number).pixels.mean(axis=2, keepdims=True)).astype(np.uint8)
         first = label if random.random() < rate else 1 - label
-        place = random.uniform(0.3, 0.7) * 96, random.uniform(0.12, 0.88) * 96
-        pixels.append(written(gray, ("WARD 3", "CLINIC")[first], 10, place))
+        place = random.uniform(0.47, 0.53) * 96, random.uniform(0.84, 0.88) * 96
+        pixels.append(written(gray, ("WARD", "CLINIC 12")[first], 10, place))
     return World(np.stack(pixels), labels, [row["group"] for row in rows])
 
 
