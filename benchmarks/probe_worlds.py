@@ -119,19 +119,19 @@ def phantoms(seed: int, shortcut: str, rate: float) -> World:
 
 
 def text_phantoms(seed: int, rate: float) -> World:
-    """Phantoms of 96 pixels in which a word is burned in, anywhere: which one agrees with the class at this rate."""
+    """Phantoms of 96 pixels with a word below the lesion: which one agrees with the class at this rate."""
     from diascope.config import PhantomConfig
     from diascope.data.phantoms import draw, phantom_table
 
-    random, config = np.random.default_rng([seed, 4]), PhantomConfig(images=200, size=96, difficulty=0.5, seed=seed)
+    random, config = np.random.default_rng([seed, 4]), PhantomConfig(images=260, size=96, difficulty=0.3, seed=seed)
     rows = phantom_table("skin", config)
     labels = np.array([int(row["label"] == "melanoma") for row in rows])
     pixels = []
     for number, label in enumerate(labels.tolist()):
         gray = np.rint(draw("skin", config, number).pixels.mean(axis=2, keepdims=True)).astype(np.uint8)
         first = label if random.random() < rate else 1 - label
-        place = random.uniform(0.3, 0.7) * 96, random.uniform(0.12, 0.88) * 96
-        pixels.append(written(gray, ("WARD 3", "CLINIC")[first], 10, place))
+        place = random.uniform(0.47, 0.53) * 96, random.uniform(0.84, 0.88) * 96
+        pixels.append(written(gray, ("WARD", "CLINIC 12")[first], 10, place))
     return World(np.stack(pixels), labels, [row["group"] for row in rows])
 
 
@@ -143,7 +143,7 @@ def written(pixels: Pixels, text: str, tall: float, place: tuple[float, float]) 
     return np.rint(pixels + (250 - pixels) * cover).astype(np.uint8)
 
 
-def real(seed: int, kind: str, rate: float | None) -> World:
+def real(seed: int, kind: str, rate: float | None, *, gray: bool = False) -> World:
     """400 images of the skin or bone set, in colour or gray; with a rate, R or L is written into a corner of each."""
     random = np.random.default_rng([seed, 3])
     paths, all_labels, all_groups = _listed(kind)
@@ -151,7 +151,7 @@ def real(seed: int, kind: str, rate: float | None) -> World:
         [random.permutation(np.flatnonzero(all_labels == label))[: REAL_IMAGES // 2] for label in (0, 1)]
     )
     labels = all_labels[chosen]
-    pixels = np.stack([_decoded(paths[number], kind) for number in chosen.tolist()])
+    pixels = np.stack([_decoded(paths[number], kind == "skin" and not gray) for number in chosen.tolist()])
     if rate is not None:
         agrees = random.random(len(labels)) < rate
         for number, right in enumerate((labels == 1) == agrees):
@@ -177,8 +177,8 @@ def _listed(kind: str) -> tuple[list[Path], NDArray[np.int64], list[str]]:
 
 
 @cache
-def _decoded(path: Path, kind: str) -> Pixels:
-    image = Image.open(path).convert("RGB" if kind == "skin" else "L")
+def _decoded(path: Path, colour: bool) -> Pixels:
+    image = Image.open(path).convert("RGB" if colour else "L")
     pixels = np.asarray(image.resize((REAL_SIZE, REAL_SIZE), Image.Resampling.BILINEAR))
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
@@ -198,6 +198,7 @@ WORLDS: dict[str, Callable[[int], World]] = {
     "words 0.5": lambda seed: text_phantoms(seed, 0.5),
     "skin": lambda seed: real(seed, "skin", None),
     "skin, letters 0.9": lambda seed: real(seed, "skin", 0.9),
+    "gray skin, letters 0.9": lambda seed: real(seed, "skin", 0.9, gray=True),
     "bone": lambda seed: real(seed, "bone", None),
     "bone, letters 0.9": lambda seed: real(seed, "bone", 0.9),
 }

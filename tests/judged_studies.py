@@ -9,7 +9,7 @@ from diascope.studyfile import parse_study
 
 SIZE = 28
 STUDY = """name: judged
-data: {source: images/manifest.csv, group: group, classes: [nevus, melanoma], image_size: 28}
+data: {source: images/manifest.csv, group: group, classes: [nevus, melanoma], image_size: 28, channels: 1}
 split: {kind: holdout, validation: 0.25, test: 0.25}
 model: {base_channels: 2}
 training: {epochs: 2, learning_rate: 3e-3}

@@ -143,7 +143,7 @@ def test_the_stem_leaves_a_map_of_its_size(stem, side):
 def test_normalization_has_the_usual_numbers():
     norms = [module for module in build(depth=8).modules() if isinstance(module, BatchNorm)]
     assert norms
-    assert {(norm.eps, norm.share) for norm in norms} == {(1e-5, 0.1)}
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-5, 0.1)}
 
 
 def test_dropout_stands_before_the_output():

@@ -119,6 +119,21 @@ def test_what_is_everywhere_is_no_shortcut() -> None:
     assert {finding.evidence["verdict"] for finding in judged(found)} == {"not found"}
 
 
+def test_a_sign_that_reaches_the_edge_all_around_is_not_one_of_the_corners() -> None:
+    """Corners say more than their area does, and the mid-edges beside them as much."""
+    edge = ring(SIZE, SIZE, 0, 0.2)
+
+    class Edge(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return 60 * (images[:, :, torch.from_numpy(edge)].mean(dim=(1, 2)) - 0.47)[:, None]
+
+    pixels = signs(LABELS, corner=0.5, middle=0.5)
+    pixels[:, edge] = np.where(LABELS, 140, 100)[:, None, None]
+    found = swapping.probe(with_model(Edge(), pixels, LABELS))[0]
+    assert found.evidence["share"] > found.evidence["area"] + 0.05
+    assert judged([found])[0].evidence["verdict"] == "not found"
+
+
 def test_swapping_needs_groups_of_each_class() -> None:
     few = LABELS[:8]
     found = swapping.probe(with_model(Looks(CORNER), signs(few, corner=1.0, middle=0.5), few))

@@ -197,9 +197,17 @@ def build_pretrained(
 
 
 def random_statistics(config: ModelConfig, seed: int, images: Tensor, scale: Scale | None = None) -> Statistics:
-    """What a backbone with random weights holds of training images (B, C, H, W) in [0, 1]; for build_pretrained."""
+    """What a backbone with random weights holds of training images (B, C, H, W) in [0, 1]; for build_pretrained.
+
+    By one thread, whoever asks: their number decides the last bits, and a worker elsewhere computes the same anew.
+    """
     backbone, (mean, sd) = _scaled_backbone(config, images.shape[1], (images.shape[2], images.shape[3]), seed, scale)
-    return fit_statistics(backbone, (images - mean.view(1, -1, 1, 1)) / sd.view(1, -1, 1, 1))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return fit_statistics(backbone, (images - mean.view(1, -1, 1, 1)) / sd.view(1, -1, 1, 1))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _scaled_backbone(

@@ -174,11 +174,12 @@ def test_an_arm_that_begins_with_another_cannot_be_searched(tmp_path: Path) -> N
 
 
 def test_trials_of_heads_share_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two poolings behind the random backbones of two inner folds: four extractions, however many rates are tried."""
+    """Two poolings behind random backbones of their own, fitted to the training side of two inner folds and of the study:
+    six extractions, however many rates are tried."""
     monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "cache"))
     network = ("model.name=pretrained", "model.backbone=test_resnet", "model.weights=random", "data.image_size=32")
     space = "{training.learning_rate: [1e-4, 1e-3, 1e-2], model.pooling: [average, flatten]}"
     tuned = search(tmp_path / "study", *network, "search.trials=6", space=space)
     assert not tuned.outcome.failed
     assert [result.state for result in tuned.found.results if result.state != "pruned"]
-    assert 2 <= len([entry for entry in entries() if entry.kind == "features"]) <= 4
+    assert 2 <= len([entry for entry in entries() if entry.kind == "features"]) <= 6
