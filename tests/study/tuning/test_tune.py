@@ -174,8 +174,8 @@ def test_an_arm_that_begins_with_another_cannot_be_searched(tmp_path: Path) -> N
 
 
 def test_trials_of_heads_share_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two poolings behind random backbones of their own, fitted to the training side of two inner folds and of the study:
-    six extractions, however many rates are tried."""
+    """Two poolings behind random backbones that are fitted to two inner training sides and to that of the study: six
+    extractions, however many rates are tried."""
     monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "cache"))
     network = ("model.name=pretrained", "model.backbone=test_resnet", "model.weights=random", "data.image_size=32")
     space = "{training.learning_rate: [1e-4, 1e-3, 1e-2], model.pooling: [average, flatten]}"
