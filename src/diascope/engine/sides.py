@@ -70,7 +70,7 @@ class Sides:
         return evaluation_batches(self._watched, self._task.data.labels, self._mixed(self._subset), self._device)
 
     def _mixed(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The rows in random order: files come class by class, and one class is not what a batch of the training holds."""
+        """The rows in random order: files come class by class, and a batch of one class is not one of the training."""
         return stream(run_seed(self._task.config), "statistics").permutation(rows)
 
     def in_order(self) -> EvaluationBatches:
