@@ -18,6 +18,7 @@ StreamName = Literal[
     "fold",
     "split",
     "subset",
+    "statistics",
     "phantom",
     "search",
     "mixup",

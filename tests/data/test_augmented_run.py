@@ -27,6 +27,18 @@ def test_validation_and_the_watched_part_of_training_are_never_augmented(make_ta
     assert not any((pixels == image).all(axis=(1, 2, 3)).any() for image in trained)
 
 
+def test_normalization_is_judged_on_batches_of_all_classes_though_files_come_class_by_class(make_task):
+    labels = np.repeat([0, 1], [100, 100])
+    random = np.random.default_rng(0)
+    task = make_task(labels=labels, training=np.arange(180), validation=np.arange(80, 180))
+    np.save(task.data.pixels, random.integers(0, 255, (200, 16, 16, 1), dtype=np.uint8))
+    sides = Sides(task, torch.device("cpu"))
+    for batches in (sides.statistics, sides.subset_as_in_training()):
+        assert all(0.2 < classes.float().mean() < 0.8 for _, classes in batches if len(classes) == 32)
+    same = [np.unique(side(batches), axis=0) for batches in (sides.subset, sides.subset_as_in_training())]
+    np.testing.assert_array_equal(*same)
+
+
 @pytest.mark.parametrize("sampler", ["shuffle", "balanced"])
 def test_a_run_that_was_cut_ends_with_the_same_weights(make_task, sampler):
     settings = (*SETTINGS, f"training.sampler={sampler}")

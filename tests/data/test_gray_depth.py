@@ -147,7 +147,14 @@ def test_a_single_new_image_is_read_with_the_depth_of_the_study(tmp_path: Path) 
     Image.fromarray(ramp(500)).save(tmp_path / "new.png")
     found = StudyImages(config(source)).from_disk(tmp_path / "new.png")
     assert abs(int(found.max()) - 500 / 4095 * 255) <= 0.51
-    assert (StudyImages(config(source)).pixels(["a.png"])[0] == loaded(source).pixels[0]).all()
+    trained = loaded(source).pixels[0]
+    assert (StudyImages(config(source)).pixels(["a.png"])[0] == trained).all()
+
+    write(tmp_path, {"a.png": ramp(3203), "b.png": ramp(3000), "later.png": ramp(60000)})
+    for whole in (False, True):
+        of_study = StudyImages(config(source), whole=whole, paths={"a.png", "b.png"})
+        assert (of_study.from_disk(tmp_path / "new.png") == found).all()
+        assert (of_study.pixels(["a.png"])[0] == trained).all()
 
 
 @pytest.mark.parametrize(

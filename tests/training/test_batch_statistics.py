@@ -95,6 +95,12 @@ def test_what_does_not_learn_stays_as_it_is() -> None:
     assert score_both_modes(model, [(images, classes)], precision="fp32") is None
 
 
+def test_a_last_batch_of_one_image_is_left_out_where_it_cannot_be_normalized() -> None:
+    model, (images, classes) = own(), side(9)
+    modes = score_both_modes(model, [(images[:8], classes[:8]), (images[8:], classes[8:])], precision="fp32")
+    assert modes == score_both_modes(model, [(images[:8], classes[:8])], precision="fp32")
+
+
 def test_both_modes_are_scored_and_nothing_moves() -> None:
     model, (images, classes) = built("alexnet"), side(24)
     head = model.classifier.output

@@ -78,7 +78,7 @@ def explain(
         check_method(method, layer)
     labels = dict(zip(record.index["path"], record.index["label"], strict=True))
     named = find_images(images or [], labels, found.config["data"]["source"])
-    subject = open_subject(record, found, checkpoint, device, study_images(found, whole=regions))
+    subject = open_subject(record, found, checkpoint, device, study_images(record, found, whole=regions))
     if regions:
         require_regions(subject)
     for method in chosen:

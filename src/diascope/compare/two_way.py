@@ -31,7 +31,7 @@ def combine(ms_seed: Floats, ms_case: Floats, ms_residual: Floats, seeds: int, c
 def two_way(differences: Floats, case_df: float | None = None) -> Estimate:
     """The mean of a matrix (S, N), generalizing over seeds and cases; of one seed (S = 1) over cases only.
 
-    `case_df`: what the variance over cases is known with, where that is less than N - 1 (weights.py). Raises ValueError
+    `case_df`: what the variance over cases is known with, where that is less than N - 1 (Strata.df). Raises ValueError
     for fewer than two cases.
     """
     differences = np.asarray(differences, dtype=np.float64)

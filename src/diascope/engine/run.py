@@ -224,7 +224,7 @@ def _finish(folder: RunFolder, task: RunTask, state: TrainingState, sides: Sides
         probabilities = predict(state.model, sides.validation, precision=task.precision)
         rows += _prediction_rows(task.data, checkpoint, probabilities)
         if checkpoint == "last":
-            modes = score_both_modes(state.model, sides.subset, precision=task.precision)
+            modes = score_both_modes(state.model, sides.subset_as_in_training(), precision=task.precision)
     folder.write_predictions(task.data.classes, rows)
     finished = {"seconds": origin["seconds"], "finished": now()}
     write_json(folder.provenance, {**origin, **finished})

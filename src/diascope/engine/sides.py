@@ -16,6 +16,7 @@ from diascope.data.batches import EVALUATION_BATCH, Batch, EvaluationBatches, Th
 from diascope.engine.network import frozen_part
 from diascope.engine.task import RunTask, open_pixels, run_seed
 from diascope.features import compute, open_features
+from diascope.seeding import stream
 
 FEATURE_BATCH = 1024  # rows of features a batch in evaluation: they are small
 
@@ -51,18 +52,26 @@ class Sides:
             copies=learned.copies,
             through=learned.through,
         )
-        subset = subset_rows(data.training, len(data.validation), run_seed(config))
+        self._subset = subset_rows(data.training, len(data.validation), run_seed(config))
         self.validation = evaluation_batches(watched, data.labels, data.validation, device)
-        self.subset = evaluation_batches(watched, data.labels, subset, device)
+        self.subset = evaluation_batches(watched, data.labels, self._subset, device)
         self.statistics = self._for_statistics(config)
 
     def _for_statistics(self, config: RunConfig) -> Iterable[Batch]:
         """Training images that batch normalization gets its statistics from, in full batches; none: moving averages."""
         if config.training.evaluation_statistics == "moving":
             return ()
-        rows = subset_rows(self._task.data.training, STATISTICS_IMAGES, run_seed(config))
+        rows = self._mixed(subset_rows(self._task.data.training, STATISTICS_IMAGES, run_seed(config)))
         whole = len(rows) - len(rows) % EVALUATION_BATCH  # some networks cannot normalize a last batch of one image
         return evaluation_batches(self._watched, self._task.data.labels, rows[: whole or len(rows)], self._device)
+
+    def subset_as_in_training(self) -> EvaluationBatches:
+        """The images of `subset` in batches that hold all classes, as those of the training do."""
+        return evaluation_batches(self._watched, self._task.data.labels, self._mixed(self._subset), self._device)
+
+    def _mixed(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows in random order: files come class by class, and a batch of one class is not one of the training."""
+        return stream(run_seed(self._task.config), "statistics").permutation(rows)
 
     def in_order(self) -> EvaluationBatches:
         """The training side in order, each image once."""

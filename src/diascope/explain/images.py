@@ -1,5 +1,6 @@
 """The images that are explained: from the study's index or any file on disk, as the network sees them."""
 
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
@@ -27,10 +28,11 @@ class StudyImages:
     """The images of a study, as its networks see them.
 
     `whole`: all of them are decoded, or taken from the cache where that was done before; else only those asked for.
+    `paths`: the images of the study, where more may lie in the source by now; those decide how many bits are used.
     """
 
-    def __init__(self, config: DataConfig, *, whole: bool = False) -> None:
-        self.config, self._whole = config, whole
+    def __init__(self, config: DataConfig, *, whole: bool = False, paths: Collection[str] | None = None) -> None:
+        self.config, self._whole, self._paths = config, whole, paths
         self._regions: dict[str, Mask | None] = {}
 
     def pixels(self, paths: list[str]) -> Pixels:
@@ -65,7 +67,18 @@ class StudyImages:
     @cached_property
     def _bits(self) -> int:
         """How many bits the images of the study use, and with them any other that is shown to its networks."""
-        return gray_depth(self.index, self.config).bits
+        index, paths = self._source, self._paths
+        if paths is not None:
+            index = index.subset([row for row, path in enumerate(index.paths) if path in paths])
+        return gray_depth(index, self.config).bits
+
+    @cached_property
+    def _read_with(self) -> DataConfig:
+        return self.config.model_copy(update={"bits": self._bits})
+
+    @cached_property
+    def _source(self) -> ImageIndex:
+        return open_index(self.config)
 
     @property
     def index(self) -> ImageIndex:
@@ -79,10 +92,11 @@ class StudyImages:
 
     @cached_property
     def _opened(self) -> tuple[ImageIndex, ImageCache | None]:
-        index = open_index(self.config)
         if not self._whole:
-            return index, None
-        index, cache, _ = load_images(index, self.config, on_unreadable="skip")  # as the study may have been run
+            return self._source, None
+        index, cache, _ = load_images(
+            self._source, self._read_with, on_unreadable="skip"
+        )  # as the study may have been run
         return index, cache
 
     @cached_property
@@ -98,7 +112,7 @@ class StudyImages:
 
     def _prepared(self, rows: list[int]) -> dict[int, Prepared]:
         found: dict[int, Prepared] = {}
-        for row, image in zip(rows, prepared_images(self.index, rows, self.config, jobs=1), strict=True):
+        for row, image in zip(rows, prepared_images(self.index, rows, self._read_with, jobs=1), strict=True):
             if isinstance(image, str):
                 raise DataError(image, where=self.index.paths[row], remedy="put the image back as it was")
             found[row] = image

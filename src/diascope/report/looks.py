@@ -42,8 +42,10 @@ def _of_plan(looking: Looking, tests: int, *, decided: bool) -> str:
         f"Seeds are added at planned looks ({listed}) until every verdict is decided, with boundaries (alpha spending) "
         f"that hold the error over all looks at {100 * LEVEL:g}% or less."
     )
-    if not seeds or not tests:
+    if not seeds:
         return f"{plan} The first look is not complete yet."
+    if not tests:
+        return f"No pair could be tested with {seeds} of at most {most} seeds: see why in each sentence. {plan}"
     if decided:
         return f"Decided after {seeds} of at most {most} seeds, {looking.where}. {plan}"
     if seeds >= most:

@@ -26,7 +26,7 @@ def explain_study(folder: Path, warn: Callable[[str], None], device: str = "auto
         if run.state != "done" or explained_already(run, count):
             continue
         try:
-            images = study_images(run, whole=True)
+            images = study_images(record, run, whole=True)
             images = seen.setdefault(canonical_json(images.config), images)
             explain_cases(open_subject(record, run, "last", device, images), count)
         except Exception as error:  # a network of the user's own may raise anything; no study is lost for its pictures
@@ -51,6 +51,7 @@ def open_subject(
     )
 
 
-def study_images(run: RunRecord, *, whole: bool) -> StudyImages:
+def study_images(record: StudyRecord, run: RunRecord, *, whole: bool) -> StudyImages:
     """The images as the run's network sees them; `whole`: decode all at once, or take them from the cache."""
-    return StudyImages(DataConfig.model_validate_json(json.dumps(run.config["data"]), strict=True), whole=whole)
+    config = DataConfig.model_validate_json(json.dumps(run.config["data"]), strict=True)
+    return StudyImages(config, whole=whole, paths=frozenset(record.index["path"]))

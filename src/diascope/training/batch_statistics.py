@@ -43,17 +43,26 @@ def recompute(model: nn.Module, batches: Iterable[Batch], *, precision: str) -> 
 
 
 def score_both_modes(model: nn.Module, batches: Iterable[Batch], *, precision: str) -> ModeScores | None:
-    """None for a model without batch normalization that learns. Dropout is off in both; the model stays as it is."""
+    """None for a model without batch normalization that learns. Dropout is off in both; the model stays as it is.
+
+    Some networks cannot normalize a last batch of one image: it is left out of both.
+    """
     with _normalizing_by_batch(model) as layers:
         if not layers:
             return None
         shares = [layer.momentum for layer in layers]
         for layer in layers:
             layer.momentum = 0.0  # the statistics stay
-        by_batch = validation_scores(*forward(model, batches, precision))
+        by_batch = validation_scores(*forward(model, _of_several(batches), precision))
         for layer, share in zip(layers, shares, strict=True):
             layer.momentum = share
-    return ModeScores(by_batch, validation_scores(*forward(model, batches, precision)))
+    return ModeScores(by_batch, validation_scores(*forward(model, _of_several(batches), precision)))
+
+
+def _of_several(batches: Iterable[Batch]) -> Iterator[Batch]:
+    for number, (images, classes) in enumerate(batches):
+        if number == 0 or len(images) > 1:
+            yield images, classes
 
 
 @contextmanager
