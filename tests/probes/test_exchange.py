@@ -6,7 +6,7 @@ import torch
 from probes.probing_cases import CORNER, MIDDLE, SIZE, Looks, signs, with_model
 from torch import Tensor, nn
 
-from diascope.probes import Probed, brightness, swapping
+from diascope.probes import Probed, brightness, erasing, swapping
 from diascope.probes.exchange import Exchange, within
 from diascope.probes.judging import judged
 from diascope.probes.regions import corners, edge_middles, ring
@@ -95,12 +95,14 @@ def test_a_null_moves_p_and_not_the_value() -> None:
 
 
 def test_swapped_corners_take_the_answer_along() -> None:
-    found, frame = swapping.probe(with_model(Looks(CORNER), signs(LABELS, corner=1.0, middle=0.5), LABELS))
+    probed = with_model(Looks(CORNER), signs(LABELS, corner=1.0, middle=0.5), LABELS)
+    found, frame = swapping.probe(probed)
     assert found.effect is not None
     assert found.evidence["other_class"] == 1.0
     assert found.evidence["same_class"] == 0.0
     assert found.effect.value == pytest.approx(1.0, abs=0.05)
-    assert judged([found, frame])[0].evidence["verdict"] == "found"
+    assert judged([found, frame])[0].evidence["verdict"] == "possible"  # an exchange alone
+    assert judged([found, frame, *erasing.probe(probed)])[0].evidence["verdict"] == "found"
 
 
 def test_swapped_corners_that_no_one_looks_at() -> None:

@@ -38,6 +38,13 @@ def test_p_is_adjusted_over_the_probes() -> None:
     assert beside[0].evidence["p_holm"] == pytest.approx(0.06)
 
 
+def test_found_needs_what_another_probe_must_show() -> None:
+    alone = Measured("a", "A", "it is so", effect=Effect(0.3, 0.1, 0.5, 0.001, 40), much=True, some=True, needs="b")
+    assert verdicts(judged([alone])) == ["possible"]
+    assert verdicts(judged([alone, measured(0.5, much=True, some=True, code="b")])) == ["possible", "not found"]
+    assert verdicts(judged([alone, measured(0.001, some=True, code="b")])) == ["found", "possible"]
+
+
 def test_what_could_not_be_measured_is_not_counted() -> None:
     skipped = Measured("b", "B", "no reader", outcome="skipped")
     found = judged([measured(0.04, much=True), skipped])

@@ -29,11 +29,15 @@ _LEADS: dict[Verdict, str] = {
 def judged(measured: Sequence[Measured]) -> list[Finding]:
     """One finding a measurement, in the same order. Its evidence holds effect, low, high, null, p, p_holm, verdict."""
     adjusted = holm([found.effect.p if found.effect else None for found in measured])
-    return [_finding(found, p) for found, p in zip(measured, adjusted, strict=True)]
+    verdicts = [_verdict(found, p) for found, p in zip(measured, adjusted, strict=True)]
+    shown = {found.code for found, verdict in zip(measured, verdicts, strict=True) if verdict in _SEVERITY}
+    return [
+        _finding(found, p, "possible" if verdict == "found" and not {found.needs} <= {"", *shown} else verdict)
+        for found, p, verdict in zip(measured, adjusted, verdicts, strict=True)
+    ]
 
 
-def _finding(found: Measured, p_holm: float | None) -> Finding:
-    verdict = _verdict(found, p_holm)
+def _finding(found: Measured, p_holm: float | None, verdict: Verdict) -> Finding:
     evidence: dict[str, Any] = {"verdict": verdict, "title": found.title, "claim": found.claim, **found.evidence}
     if found.effect is not None:
         numbers = asdict(found.effect)

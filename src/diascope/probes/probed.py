@@ -41,8 +41,9 @@ class Measured:
     """What one probe found out, before it is judged beside the others.
 
     `facts` is the sentence without its judgement, `claim` what it comes to where there is a shortcut. `much`, `some`:
-    whether the effect is large enough to be called found, or possible, should it not be chance. `pictures`, by caption,
-    are rows of images that show what was done.
+    whether the effect is large enough to be called found, or possible, should it not be chance. `needs` is the code of
+    another probe of the run that must show the same for this one to be called found. `pictures`, by caption, are rows
+    of images that show what was done.
     """
 
     code: str
@@ -56,6 +57,7 @@ class Measured:
     null_words: str = ""
     much: bool = False
     some: bool = False
+    needs: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)
     pictures: dict[str, list[Pixels]] = field(default_factory=dict)
 

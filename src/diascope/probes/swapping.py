@@ -87,6 +87,7 @@ def _measured(probed: Probed, part: Part) -> Measured:
         null_words=f"beyond {part.control_words}",
         much=effect.value >= MUCH and beyond_area,
         some=effect.value >= SOME and beyond_area,
+        needs=f"erased-{part.title.lower()}",  # a donor's edge also brings its skin tone and a seam along
         evidence={
             "images": len(exchange.donors),
             "area": area,
