@@ -44,6 +44,12 @@ def test_a_report_logs_its_look_and_is_the_same_when_it_is_written_again(make_st
     assert "This is look 2 at the verdicts of this study" in page
     assert len(json.loads((folder / "look_log.json").read_text())) == 2
 
+    change(folder, seeds=3, compare={})  # what was seen in between is not forgotten
+    (warning,) = summarize(StudyRecord(folder))["looks"]["warnings"]
+    assert warning.startswith(
+        "Verdicts under other settings were seen after those of this look (look 2: compare.metric"
+    )
+
 
 def test_the_sentence_on_a_plan_says_how_far_it_is(make_study: MakeStudy) -> None:
     plan = {"from": 3, "until": "decided", "at_most": 5}

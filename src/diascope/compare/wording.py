@@ -169,7 +169,8 @@ def _without_interval(facts: Facts) -> str:
     between = f"between {facts.arm} and {facts.against}"
     if facts.difference is None and facts.looking is not None and facts.looking.planned and not facts.planned:
         first = facts.looking.planned[0]
-        return f"Nothing can be said yet of {facts.name} {between}: the first look, at {first} seeds, is not complete."
+        pair = f"{facts.arm} with {facts.against} in {facts.name}"
+        return f"Cannot compare {pair} yet: the first look, at {first} seeds, is not complete."
     if facts.difference is None:
         return f"Cannot compare {facts.arm} with {facts.against} in {facts.name}: {facts.reason}."
     return (

@@ -25,7 +25,7 @@ def summarize_looks(record: StudyRecord, metric: str, comparisons: Sequence[Comp
         "decided": decided,
         "log": [_logged(look) for look in seen],
         "sentence": (_of_plan if looking.planned else _of_number)(looking, tests, decided=decided),
-        "warnings": _changes(seen),
+        "warnings": [*_changes(seen), *_seen_since(looking, record.looks[looking.number :] if tests else ())],
     }
 
 
@@ -80,7 +80,22 @@ def _changes(looks: Sequence[VerdictLook]) -> list[str]:
     return found
 
 
-def _changed(before: Settings, after: Settings) -> list[str]:
+def _seen_since(looking: Looking, later: Sequence[VerdictLook]) -> list[str]:
+    """Whoever goes back to settings of before has seen what others say: a sentence on them."""
+    others = [
+        f"look {number}: {'; '.join(words)}"
+        for number, look in enumerate(later, start=looking.number + 1)
+        if (words := _changed(looking.look.settings, look.settings, "{0} was {2}"))
+    ]
+    if not others:
+        return []
+    return [
+        f"Verdicts under other settings were seen after those of this look ({', '.join(others)}). Choosing how to "
+        "compare by what was seen makes results optimistic; the boundary of p counts the look, not the choice."
+    ]
+
+
+def _changed(before: Settings, after: Settings, form: str = "{0} was {1} and is {2}") -> list[str]:
     pairs = [", ".join(f"{arm} with {against}" for arm, against in settings.pairs) for settings in (before, after)]
     changes = {
         "compare.metric": (REGISTRY[before.metric].label, REGISTRY[after.metric].label),
@@ -88,4 +103,4 @@ def _changed(before: Settings, after: Settings) -> list[str]:
         "compare.margin": tuple("none" if m is None else f"{m:g}" for m in (before.margin, after.margin)),
         "the pairs compared": (pairs[0] or "none", pairs[1] or "none"),
     }
-    return [f"{key} was {old} and is {new}" for key, (old, new) in changes.items() if old != new]
+    return [form.format(key, old, new) for key, (old, new) in changes.items() if old != new]
