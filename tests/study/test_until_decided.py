@@ -118,3 +118,12 @@ def test_a_plan_without_a_pair_is_refused(tmp_path: Path) -> None:
     text = STUDY.replace("arms: {plain: {}, dropout: {model.dropout: 0.4}}\n", "")
     with pytest.raises(ConfigError, match="needs a pair of arms"):
         parse_study(text, [], where="study.yaml", folder=tmp_path)
+
+
+def test_a_pair_that_no_number_of_seeds_decides_is_refused(tmp_path: Path) -> None:
+    text = STUDY.replace("{model.dropout: 0.4}", "{training.early_stopping: {restore_best: true}}")
+    with pytest.raises(
+        ConfigError, match="no number of seeds decides between dropout and plain: one of them alone ends"
+    ):
+        parse_study(text, [], where="study.yaml", folder=tmp_path)
+    parse_study(text, ["training.early_stopping={restore_best: true}"], where="study.yaml", folder=tmp_path)

@@ -4,7 +4,6 @@ from diascope.compare.pairs import ScoredRuns
 from diascope.compare.scoring import Place
 from diascope.metrics import REGISTRY
 from diascope.runs.record import StudyRecord
-from diascope.studyfile import Arm
 
 
 def nothing_to_compare(metric: str, arm: ScoredRuns, against: ScoredRuns, names: tuple[str, str]) -> str:
@@ -22,7 +21,7 @@ def one_chose_its_weights(record: StudyRecord, pair: tuple[str, str], place: Pla
     """Where one arm is judged by weights that were chosen on these very images, and the other is not."""
     if place.side != "validation":
         return ""
-    chose = {arm.name: _chooses(arm) for arm in record.arm_configs}
+    chose = {arm.name: arm.training.restores_best for arm in record.arm_configs}
     if chose[pair[0]] == chose[pair[1]]:
         return ""
     one, other = pair if chose[pair[0]] else (pair[1], pair[0])
@@ -30,8 +29,3 @@ def one_chose_its_weights(record: StudyRecord, pair: tuple[str, str], place: Pla
         f"the weights of {one} were chosen on these validation images (training.early_stopping.restore_best) and those "
         f"of {other} were not. Judge both on a test side, or set restore_best alike in both"
     )
-
-
-def _chooses(arm: Arm) -> bool:
-    stopping = arm.training.early_stopping
-    return stopping is not None and stopping.restore_best

@@ -142,6 +142,11 @@ class TrainingConfig(Section):
         return self
 
     @property
+    def restores_best(self) -> bool:
+        """Whether a run ends with the weights of its best epoch, which the validation side chose."""
+        return self.early_stopping is not None and self.early_stopping.restore_best
+
+    @property
     def has_horizon(self) -> bool:
         """Whether what happens in an epoch depends on how many there will be."""
         return self.schedule.kind in HORIZON

@@ -212,8 +212,7 @@ def _history_row(epoch: Epoch) -> dict[str, float]:
 
 def _finish(folder: RunFolder, task: RunTask, state: TrainingState, sides: Sides, origin: dict[str, Any]) -> None:
     """Weights, predictions and, last of all, the mark that the run is done."""
-    stopping = task.config.training.early_stopping
-    restored = stopping is not None and stopping.restore_best
+    restored = task.config.training.restores_best
     last = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
     weights = {"last": state.best_weights if restored else last, "best": state.best_weights}
     rows: list[list[object]] = []

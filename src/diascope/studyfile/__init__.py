@@ -1,7 +1,7 @@
 """A study file: YAML 1.2 in, a StudyConfig and its arms out, and errors that name the line and the nearest key."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import combinations, product
@@ -16,6 +16,7 @@ from diascope.config import (
     AugmentationConfig,
     DataConfig,
     ModelConfig,
+    SeedsUntilDecided,
     Space,
     SplitConfig,
     StudyConfig,
@@ -112,6 +113,7 @@ def parse_study(text: str, settings: list[str], *, where: str, folder: Path, rec
     config = _validate(StudyConfig, tree, lines)
     arms = tuple(_resolve_arm(name, overrides, tree, lines) for name, overrides in config.arms.items())
     _check_spaces(config, tree, lines)
+    _check_decision(config, arms, lines)
     return Study(config, arms)
 
 
@@ -226,6 +228,19 @@ def _resolve_arm(name: str, overrides: Tree, tree: Tree, lines: Lines) -> Arm:
     arm_lines.set_by = {**lines.set_by, **places}
     config = _validate(StudyConfig, merged, arm_lines, prefix=f"arm {name!r}: ")
     return Arm(name, config.data, config.model, config.augmentation, config.training)
+
+
+def _check_decision(config: StudyConfig, arms: Sequence[Arm], lines: Lines) -> None:
+    """Seeds would be added to the limit for a pair that is never tested on the validation side."""
+    restored = {arm.name: arm.training.restores_best for arm in arms}
+    for pair in config.pairs if isinstance(config.seeds, SeedsUntilDecided) else ():
+        if restored[pair[0]] != restored[pair[1]]:
+            what = (
+                f"no number of seeds decides between {pair[0]} and {pair[1]}: one of them alone ends with the weights "
+                "of its best epoch, which the validation images chose"
+            )
+            remedy = "set training.early_stopping.restore_best alike in both, or give a number of seeds"
+            raise ConfigError(what, where=lines.place(("seeds",)), remedy=remedy)
 
 
 def _check_spaces(config: StudyConfig, tree: Tree, lines: Lines) -> None:
