@@ -221,7 +221,7 @@ def table_of_columns(lines: list[dict[str, Any]]) -> str:
             alarms = said(of_world, "levels-", "found", "possible")
             found = said(of_world, "levels-", "found")
             rows.append(
-                [world, f"{compared} of {len(of_world)}", f"{found}", f"{alarms}", limits(alarms, len(of_world))]
+                [world, f"{compared} of {len(of_world)}", f"{found}", f"{alarms}", limits(alarms, compared)]
             )
     return _markdown(rows)
 
@@ -282,6 +282,8 @@ Studies in which a probe said "found", and + those in which it said "possible".
 In textures and close-ups, site A has mostly positive and easy cases, site B mostly negative and hard ones ("advanced
 cases at A": only the positive ones differ), and nothing in the image says which site it is from: every alarm is false.
 In the other worlds the column says which mark was planted, and an alarm is right where the network reads the mark.
+Intervals are of the studies in which the column could be compared: values with fewer than five validation images of a
+class are not.
 
 {table_of_columns(lines)}
 """
