@@ -255,7 +255,7 @@ def page(lines: list[dict[str, Any]]) -> str:
     return f"""# How often shortcut probes are right
 
 Written by `python benchmarks/probes.py`. Every study draws its own images ([probe_worlds.py](../probe_worlds.py)),
-trains an AlexNet with 8 base channels on 60% of the groups (10 to 15 epochs) and calls
+trains an AlexNet with 8 base channels on 60% of the groups (10 to 20 epochs) and calls
 `probe_run`. Thresholds were chosen on other seeds (0, and from {TUNING} on). Intervals: Clopper and Pearson, 95%.
 
 {verdict}
