@@ -220,9 +220,7 @@ def table_of_columns(lines: list[dict[str, Any]]) -> str:
         if compared:
             alarms = said(of_world, "levels-", "found", "possible")
             found = said(of_world, "levels-", "found")
-            rows.append(
-                [world, f"{compared} of {len(of_world)}", f"{found}", f"{alarms}", limits(alarms, compared)]
-            )
+            rows.append([world, f"{compared} of {len(of_world)}", f"{found}", f"{alarms}", limits(alarms, compared)])
     return _markdown(rows)
 
 
