@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from compare.test_verdict import plant
 from ruamel.yaml import YAML
 
