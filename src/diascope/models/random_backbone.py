@@ -3,7 +3,7 @@
 What a network begins with is meant for its training: timm sets the last normalization of each residual block to zero,
 and normalization to the mean 0 and the variance 1 that no image has given it. A network that stays as it is would hand
 on next to nothing. Here the scales of branches are 1, normalization holds the statistics of training images, and a
-network without any has each convolution scaled to outputs of size 1 (Mishkin and Matas 2016).
+network without any has each convolution scaled to outputs of size 1 (Krähenbühl et al. 2016; Mishkin and Matas 2016).
 """
 
 from collections.abc import Callable, Mapping
