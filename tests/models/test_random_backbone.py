@@ -60,6 +60,21 @@ def test_every_kernel_moves_features_of_a_usual_size(name: str) -> None:
     assert 0.05 < float(frozen(images).detach().std(0).median()) < 2
 
 
+def test_the_number_of_threads_decides_no_bit_of_what_is_fitted() -> None:
+    """Features are extracted by all processors, and a worker elsewhere fits the same backbone anew by one."""
+    config = ModelConfig(name="pretrained", backbone="test_resnet", weights="random")
+    images = torch.rand(64, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(random_statistics(config, 0, images))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(found[0][name], value) for name, value in found[1].items())
+
+
 def test_timm_s_own_initial_weights_shut_most_of_a_resnet_off() -> None:
     """What the test above would miss if it could not fail."""
     with torch.random.fork_rng(devices=[]):

@@ -109,6 +109,17 @@ def test_sites_whose_cases_differ_raise_no_alarm(severe: bool) -> None:
     assert verdict(found) == "not found"
 
 
+def test_a_lean_that_is_sure_but_small_in_one_class_raises_no_alarm() -> None:
+    site = (SITE - 0.5) * np.where(CASES == 1, 0.1, 1.5)
+    found = of_column(site + 3 * (CASES - 0.5) + 0.02 * NOISE, CASES, SITE)
+    assert found.effect is not None
+    assert found.effect.p < 0.001
+    assert found.evidence["leans"] == sorted(found.evidence["leans"], reverse=True)
+    assert found.evidence["leans"][0] > 0.2
+    assert 0 < found.evidence["leans"][1] < 0.05
+    assert verdict(found) == "not found"
+
+
 def test_values_with_the_same_mix_of_classes_say_nothing() -> None:
     found = of_column(3 * (CASES - 0.5) + NOISE, CASES, np.arange(240) // 4 % 2)
     assert found.outcome == "not applicable"
