@@ -22,12 +22,16 @@ Pixels = NDArray[np.uint8]  # (N, H, W, C)
 
 @dataclass(frozen=True)
 class World:
-    """Images with their classes (0 or 1), their groups, and columns of a manifest."""
+    """Images with their classes (0 or 1), their groups, and columns of a manifest.
+
+    `marked`: the same images with the mark of class 0, and with that of class 1, where marks are planted.
+    """
 
     pixels: Pixels
     labels: NDArray[np.int64]
     groups: list[str]
     columns: dict[str, list[str]] = field(default_factory=dict)
+    marked: tuple[Pixels, Pixels] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,12 +114,21 @@ def phantoms(seed: int, shortcut: str, rate: float) -> World:
     config = PhantomConfig(
         images=IMAGES, size=SIZE, difficulty=0.3, shortcut=shortcut, rate=rate, seed=seed, images_per_group=2
     )
-    drawn = [draw("skin", config, number) for number in range(IMAGES)]
     rows = phantom_table("skin", config)
-    labels = np.array([int(row["label"] == "melanoma") for row in rows])
-    pixels = np.rint(np.stack([one.pixels for one in drawn]).mean(axis=3, keepdims=True)).astype(np.uint8)
-    columns = {"mark": [row["mark"] for row in rows]} if shortcut != "none" else {}
-    return World(pixels, labels, [row["group"] for row in rows], columns)
+    labels, groups = np.array([int(row["label"] == "melanoma") for row in rows]), [row["group"] for row in rows]
+
+    def drawn(agreeing: float) -> Pixels:
+        of_rate = config.model_copy(update={"rate": agreeing})
+        images = np.stack([draw("skin", of_rate, number).pixels for number in range(IMAGES)])
+        return np.rint(images.mean(axis=3, keepdims=True)).astype(np.uint8)
+
+    if shortcut == "none":
+        return World(drawn(rate), labels, groups)
+    marks = [row["mark"] for row in rows]
+    against, agreeing = drawn(0.0), drawn(1.0)
+    of_mark = [np.where((labels == mark)[:, None, None, None], agreeing, against) for mark in (0, 1)]
+    pixels = np.where(np.array(marks)[:, None, None, None] == "melanoma", of_mark[1], of_mark[0])
+    return World(pixels, labels, groups, {"mark": marks}, (of_mark[0], of_mark[1]))
 
 
 def text_phantoms(seed: int, rate: float) -> World:
@@ -126,13 +139,18 @@ def text_phantoms(seed: int, rate: float) -> World:
     random, config = np.random.default_rng([seed, 4]), PhantomConfig(images=260, size=96, difficulty=0.3, seed=seed)
     rows = phantom_table("skin", config)
     labels = np.array([int(row["label"] == "melanoma") for row in rows])
-    pixels = []
+    marked, marks = [], []
     for number, label in enumerate(labels.tolist()):
         gray = np.rint(draw("skin", config, number).pixels.mean(axis=2, keepdims=True)).astype(np.uint8)
-        first = label if random.random() < rate else 1 - label
+        marks.append(label if random.random() < rate else 1 - label)
         place = random.uniform(0.47, 0.53) * 96, random.uniform(0.84, 0.88) * 96
-        pixels.append(written(gray, ("WARD", "CLINIC 12")[first], 10, place))
-    return World(np.stack(pixels), labels, [row["group"] for row in rows])
+        marked.append([written(gray, word, 10, place) for word in ("WARD", "CLINIC 12")])
+    return of_marks(np.array(marked), np.array(marks), labels, [row["group"] for row in rows])
+
+
+def of_marks(marked: Pixels, marks: NDArray[np.int64], labels: NDArray[np.int64], groups: list[str]) -> World:
+    """Of images (N, 2, H, W, C) with the mark of either class, those with the marks (N,) that they have."""
+    return World(marked[np.arange(len(marks)), marks], labels, groups, {}, (marked[:, 0], marked[:, 1]))
 
 
 def written(pixels: Pixels, text: str, tall: float, place: tuple[float, float]) -> Pixels:
@@ -151,13 +169,16 @@ def real(seed: int, kind: str, rate: float | None, *, gray: bool = False) -> Wor
         [random.permutation(np.flatnonzero(all_labels == label))[: REAL_IMAGES // 2] for label in (0, 1)]
     )
     labels = all_labels[chosen]
+    groups = [all_groups[number] for number in chosen.tolist()]
     pixels = np.stack([_decoded(paths[number], kind == "skin" and not gray) for number in chosen.tolist()])
-    if rate is not None:
-        agrees = random.random(len(labels)) < rate
-        for number, right in enumerate((labels == 1) == agrees):
-            place = REAL_SIZE * random.uniform(0.86, 0.90), REAL_SIZE * random.uniform(0.10, 0.14)
-            pixels[number] = written(pixels[number], "R" if right else "L", 0.13 * REAL_SIZE, place)
-    return World(pixels, labels, [all_groups[number] for number in chosen.tolist()])
+    if rate is None:
+        return World(pixels, labels, groups)
+    marks = np.where(random.random(len(labels)) < rate, labels, 1 - labels)
+    marked = []
+    for image in pixels:
+        place = REAL_SIZE * random.uniform(0.86, 0.90), REAL_SIZE * random.uniform(0.10, 0.14)
+        marked.append([written(image, letter, 0.13 * REAL_SIZE, place) for letter in "LR"])
+    return of_marks(np.array(marked), marks, labels, groups)
 
 
 @cache

@@ -27,6 +27,7 @@ from probe_worlds import WORLDS, World
 
 if TYPE_CHECKING:
     from diascope.engine import RunTask
+    from diascope.probes import Probed
 
 STUDY = """
 name: probes
@@ -71,7 +72,7 @@ def study(world: str, seed: int) -> dict[str, Any]:
     import torch
 
     from diascope.engine import execute
-    from diascope.probes import Options
+    from diascope.probes import Options, Probed
     from diascope.probes.probing import probe_run
 
     started, drawn = perf_counter(), WORLDS[world](seed)
@@ -80,13 +81,15 @@ def study(world: str, seed: int) -> dict[str, Any]:
         task = task_of(drawn, seed, training, Path(folder) / "run")
         for _ in execute(task, device="cpu"):
             pass
-        options = Options(text=world.startswith("words"))
-        found = probe_run(task, drawn.columns, 1, device=torch.device("cpu"), options=options)
+        options, device = Options(text=world.startswith("words")), torch.device("cpu")
+        found = probe_run(task, drawn.columns, 1, device=device, options=options)
+        reads = how_far_it_reads(drawn, Probed(task, {}, 1, device, options, lambda what, done, total: None))
     return {
         "world": world,
         "seed": seed,
         "settings": settings(),
         "verdict": found["verdict"],
+        "reads": reads,
         "accuracy": found["model"]["balanced_accuracy"]["value"],
         "probes": {
             probe["code"]: {key: probe["evidence"].get(key) for key in ("verdict", "effect", "low", "p", "p_holm")}
@@ -94,6 +97,21 @@ def study(world: str, seed: int) -> dict[str, Any]:
         },
         "seconds": round(perf_counter() - started, 1),
     }
+
+
+def how_far_it_reads(drawn: World, probed: "Probed") -> float | None:
+    """The truth that probes are to find: how far the log odds go with the mark, were it the other class's.
+
+    Of all validation images, as a share of the distance between the classes; None where nothing is planted.
+    """
+    if drawn.marked is None:
+        return None
+    from diascope.probes.exchange import log_probabilities
+
+    odds = log_probabilities(probed.probabilities) @ [-1, 1]
+    distance = odds[probed.labels == 1].mean() - odds[probed.labels == 0].mean()
+    negative, positive = (log_probabilities(probed.predict(pixels[probed.rows])) @ [-1, 1] for pixels in drawn.marked)
+    return float((positive - negative).mean() / distance)
 
 
 def task_of(drawn: World, seed: int, training: tuple[int, float], folder: Path) -> "RunTask":
