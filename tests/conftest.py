@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from diascope.config import RunConfig, run_id
+from diascope.data.store import write_manifest
 from diascope.engine import RunData, RunTask
 from diascope.studyfile import parse_study
 
@@ -56,6 +57,7 @@ def make_task(tmp_path: Path) -> Callable[..., RunTask]:
     labels = np.arange(IMAGES) % 2
     pixels = (random.integers(0, 100, (IMAGES, SIZE, SIZE, 1)) + labels[:, None, None, None] * 100).astype(np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
+    write_manifest(tmp_path, {"source": "drawn", "images": len(pixels)}, ["pixels.npy"])
     data = RunData(
         pixels=tmp_path / "pixels.npy",
         paths=[f"{number}.png" for number in range(IMAGES)],

@@ -40,6 +40,7 @@ def model(**keys: object) -> ModelConfig:
 def source(tmp_path: Path) -> FeatureSource:
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE, 3)).astype(np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
+    store.write_manifest(tmp_path, {"source": "drawn", "images": IMAGES}, ["pixels.npy"])
     return FeatureSource(tmp_path / "pixels.npy", "content", model(), 0, "fp32", sample=tuple(range(IMAGES)))
 
 
@@ -292,13 +293,13 @@ def test_damaged_features_are_computed_anew(source: FeatureSource, damage: str) 
 
 
 def test_missing_features_are_named(source: FeatureSource) -> None:
-    with pytest.raises(RunError, match="the features are gone from the cache; run the same command again"):
+    with pytest.raises(DataError, match="is gone from the cache; run the same command again"):
         open_features(source)
 
 
 def test_decoded_images_that_are_gone_are_told_as_such(source: FeatureSource) -> None:
     source.pixels.unlink()
-    with pytest.raises(DataError, match=r"pixels\.npy: the decoded images cannot be read: No such file.*same command"):
+    with pytest.raises(DataError, match=r"pixels\.npy: is gone from the cache, or cannot be read \(.*same command"):
         obtain(source, CPU)
 
 

@@ -25,7 +25,7 @@ from diascope.config import AugmentationConfig, ModelConfig, canonical_json
 from diascope.data import store
 from diascope.data.augment import build_augmentation
 from diascope.data.batches import as_inputs
-from diascope.errors import DataError, RunError
+from diascope.errors import RunError
 from diascope.models.pretrained import Frozen, Scale, build_pretrained, random_statistics, weights_identity
 from diascope.models.random_backbone import Statistics
 
@@ -98,15 +98,10 @@ class FeatureSource:
 
 
 def open_features(source: FeatureSource | NDArray[Any]) -> NDArray[Any]:
-    """The features, memory-mapped. Raises RunError where they are gone."""
+    """The features, memory-mapped. Raises DataError where they are gone or were changed."""
     if not isinstance(source, FeatureSource):
         return source
-    try:
-        features: NDArray[Any] = np.load(source.file(), mmap_mode="r")
-    except FileNotFoundError as error:
-        what, remedy = "the features are gone from the cache", "run the same command again: it computes them anew"
-        raise RunError(what, where=str(source.file()), remedy=remedy) from error
-    return features
+    return store.open_array(source.file())
 
 
 def is_there(source: FeatureSource) -> bool:
@@ -146,12 +141,7 @@ def frozen_part(source: FeatureSource, device: torch.device, statistics: Statist
 
 
 def _images_of(source: FeatureSource) -> NDArray[np.uint8]:
-    try:
-        images: NDArray[np.uint8] = np.load(source.pixels, mmap_mode="r")
-    except OSError as error:
-        what = f"the decoded images cannot be read: {error.strerror}"
-        raise DataError(what, where=str(source.pixels), remedy="run the same command again") from error
-    return images
+    return store.open_array(source.pixels)
 
 
 @torch.no_grad()
@@ -189,7 +179,8 @@ class _Extraction:
                     synced = perf_counter()
                 progress(first + len(images), self._rows)
             self._sync(stream.fileno(), stream.flush, self._rows)
-        store.write_manifest(self._folder, self._manifest(shape))
+        files = [self._file.name] + [_STATISTICS] * (self._folder / _STATISTICS).exists()
+        store.write_manifest(self._folder, self._manifest(shape), files)
         self._progress.unlink()
 
     def _statistics(self) -> Statistics | None:
@@ -275,5 +266,5 @@ def _is_whole(folder: Path) -> bool:
     manifest = store.read_manifest(folder)
     if manifest is None:
         return False
-    found = np.load(folder / "features.npy", mmap_mode="r")
+    found = store.open_array(folder / "features.npy")
     return bool(list(found.shape) == manifest["shape"] and str(found.dtype) == manifest["dtype"])

@@ -274,7 +274,9 @@ def test_phantoms_are_cached_and_a_larger_set_is_another(monkeypatch: pytest.Mon
 # Builds that are cut short, damaged, or run at once
 
 
-DAMAGES = "truncate lengthen header brackets empty folder manifest count missing originals unmeasured".split()
+DAMAGES = (
+    "truncate lengthen header inverted undigested brackets empty folder manifest count missing originals unmeasured"
+).split()
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -289,6 +291,12 @@ def test_a_damaged_cache_is_built_again(source: Path, damage: str) -> None:
             array.write_bytes(data + b"x")
         case "header":
             array.write_bytes(b"x" * len(data))
+        case "inverted":
+            array.write_bytes(data[:128] + bytes(255 - value for value in data[128:]))
+        case "undigested":
+            manifest = json.loads((folder / "manifest.json").read_text())
+            del manifest["sha256"]
+            (folder / "manifest.json").write_text(json.dumps(manifest))
         case "brackets":
             array.write_bytes(data[:10] + b"{[(" * 40)
         case "empty":

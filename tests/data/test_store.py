@@ -32,7 +32,7 @@ def is_whole(folder: Path) -> bool:
 
 def build(folder: Path) -> None:
     (folder / "text").write_text("whole")
-    store.write_manifest(folder, {"source": "a test", "images": 3})
+    store.write_manifest(folder, {"source": "a test", "images": 3}, ["text"])
 
 
 def make(kind: str = "features", how: Callable[[Path], None] = build) -> store.State:
@@ -164,3 +164,25 @@ def test_a_set_without_a_readable_image_is_told_as_such(tmp_path: Path) -> None:
         (planted.folder / row["path"]).write_bytes(b"")
     with pytest.raises(DataError, match="no image can be read"):
         planted.audited(split=False)
+
+
+def write_numbers(folder: Path) -> None:
+    np.save(folder / "numbers.npy", np.arange(6))
+    store.write_manifest(folder, {"source": "a test", "images": 6}, ["numbers.npy"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_result_of_which_a_byte_has_changed_is_made_anew(kind: str) -> None:
+    folder, _ = store.obtain(kind, KEY, Path.is_dir, write_numbers)
+    whole = (folder / "numbers.npy").read_bytes()
+    (folder / "numbers.npy").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert store.obtain(kind, KEY, Path.is_dir, write_numbers)[1] == "rebuilt"
+    assert (folder / "numbers.npy").read_bytes() == whole
+
+
+def test_an_array_that_has_changed_since_is_not_opened() -> None:
+    folder, _ = store.obtain("images", KEY, Path.is_dir, write_numbers)
+    assert store.open_array(folder / "numbers.npy").tolist() == [0, 1, 2, 3, 4, 5]
+    np.save(folder / "numbers.npy", np.arange(6)[::-1])
+    with pytest.raises(DataError, match="was changed in the cache; run the same command again: it makes the file anew"):
+        store.open_array(folder / "numbers.npy")

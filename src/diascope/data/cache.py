@@ -102,7 +102,7 @@ def load_images(
     content = _digest(settings, [identity for row, identity in enumerate(identities) if row not in reasons])
     if state == "rebuilt":
         findings.append(_rebuilt(folder))
-    return index, ImageCache(np.load(folder / "pixels.npy", mmap_mode="r"), folder, content), findings
+    return index, ImageCache(store.open_array(folder / "pixels.npy"), folder, content), findings
 
 
 class Steps:
@@ -153,7 +153,8 @@ def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig
         stream.flush()
         os.fsync(stream.fileno())
     _write_originals(folder / "originals.csv", originals)
-    store.write_manifest(folder, _manifest(index, config, len(originals), unreadable))
+    manifest = _manifest(index, config, len(originals), unreadable)
+    store.write_manifest(folder, manifest, ("pixels.npy", "originals.csv"))
 
 
 def _manifest(index: ImageIndex, config: "DataConfig", images: int, unreadable: dict[int, str]) -> dict[str, object]:
@@ -240,7 +241,7 @@ def _rebuilt(folder: Path) -> Finding:
         code="cache-rebuilt",
         severity="info",
         outcome="issue",
-        sentence="The cached images were damaged, or some of them could not be read by an earlier version; they have "
-        "been decoded again.",
+        sentence="The cached images were damaged or changed, or written by an earlier version that kept no digests or "
+        "could not read some of them; they have been decoded again.",
         evidence={"folder": str(folder)},
     )

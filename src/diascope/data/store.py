@@ -13,16 +13,19 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from errno import EDQUOT, EEXIST, EFBIG, EISDIR, ENOSPC, ENOTDIR, ENOTEMPTY
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from diascope.errors import DataError
+from diascope.file_digest import file_digest
 
 MANIFEST = "manifest.json"
 _KINDS = ("images", "features", "audit")
@@ -154,10 +157,14 @@ def remembered(file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def write_manifest(folder: Path, content: dict[str, Any]) -> None:
-    """Write manifest.json, which holds at least `source` and `images`, and have the disk keep it."""
+def write_manifest(folder: Path, content: dict[str, Any], files: Sequence[str]) -> None:
+    """Write manifest.json with the digests of these files, whose result is whole then, and have the disk keep it.
+
+    `content` holds at least `source` and `images`.
+    """
+    digests = {name: file_digest(folder / name) for name in files}
     with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1)
+        json.dump({**content, "sha256": digests}, stream, indent=1)
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -169,6 +176,24 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) and isinstance(content.get("images"), int) else None
+
+
+def open_array(file: Path) -> NDArray[Any]:
+    """An array of the cache, memory-mapped, read-only. Raises DataError where it is gone or not as it was written."""
+    try:
+        if _is_as_written(file.parent):
+            array: NDArray[Any] = np.load(file, mmap_mode="r")
+            return array
+        what = "was changed in the cache" if file.exists() else "is gone from the cache"
+    except (OSError, ValueError) as error:
+        what = f"is gone from the cache, or cannot be read ({error})"
+    raise DataError(what, where=str(file), remedy="run the same command again: it makes the file anew")
+
+
+def _is_as_written(folder: Path) -> bool:
+    """Whether every file of a result still has the digest that its manifest says. Raises OSError where one is gone."""
+    digests = (read_manifest(folder) or {}).get("sha256")
+    return isinstance(digests, dict) and all(file_digest(folder / name) == digest for name, digest in digests.items())
 
 
 def require_space(folder: Path, size: int, what: str, smaller: str) -> None:
@@ -208,7 +233,7 @@ def _build(folder: Path, is_whole: Callable[[Path], bool], build: Callable[[Path
 
 def _passes(is_whole: Callable[[Path], bool], folder: Path) -> bool:
     try:
-        return is_whole(folder)
+        return _is_as_written(folder) and is_whole(folder)
     except Exception:  # NumPy, zipfile and their like raise a dozen kinds of errors over damaged files
         return False
 

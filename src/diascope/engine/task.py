@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.config import RunConfig
-from diascope.errors import RunError
+from diascope.data.store import open_array
 from diascope.features import FeatureSource
 from diascope.seeding import stream_seed
 
@@ -92,12 +92,5 @@ class RunTask:
 
 
 def open_pixels(source: Path | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The decoded images (N, H, W, C), memory-mapped. Raises RunError if their file is gone."""
-    if not isinstance(source, Path):
-        return source
-    try:
-        pixels: NDArray[np.uint8] = np.load(source, mmap_mode="r")
-    except FileNotFoundError as error:
-        what, remedy = "the decoded images are gone from the cache", "run the same command again: it decodes them anew"
-        raise RunError(what, where=str(source), remedy=remedy) from error
-    return pixels
+    """The decoded images (N, H, W, C), memory-mapped. Raises DataError where they are gone or were changed."""
+    return open_array(source) if isinstance(source, Path) else source

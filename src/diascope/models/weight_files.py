@@ -2,8 +2,6 @@
 
 import argparse
 from collections.abc import Mapping
-from functools import lru_cache
-from hashlib import file_digest
 from math import isfinite
 from pathlib import Path
 from pickle import UnpicklingError
@@ -14,6 +12,7 @@ import torch
 from torch import Tensor
 
 from diascope.errors import ConfigError
+from diascope.file_digest import file_digest
 
 # Under which of its keys a checkpoint may hold the weights: averaged ones first, as timm does it.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
@@ -36,15 +35,8 @@ def place(file: Path) -> str:
 
 def weights_digest(file: Path) -> str:
     """SHA-256 of the bytes, hexadecimal. A file that has not changed since is not read again. Raises ConfigError."""
-    state = given_file(file).stat()
-    return _digest(file.resolve(), state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(maxsize=64)
-def _digest(file: Path, size: int, modified: int) -> str:
     try:
-        with file.open("rb") as stream:
-            return file_digest(stream, "sha256").hexdigest()
+        return file_digest(given_file(file))
     except OSError as error:
         raise _unreadable(file, error) from error
 

@@ -46,8 +46,8 @@ def _hidden_task(probed: Probed, hidden: Mask, folder: Path) -> RunTask:
     return replace(task, config=config, data=data, folder=folder / "run", continues=None, after=None)
 
 
-def _write_hidden(source: Path | Pixels, hidden: Mask, file: Path) -> Path:
-    """All images with the hidden part black, on disk: they need not fit into memory."""
+def _write_hidden(source: Path | Pixels, hidden: Mask, file: Path) -> Pixels:
+    """All images with the hidden part black, memory-mapped: they need not fit into memory."""
     images = open_pixels(source)
     target = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=images.shape)
     for first in range(0, len(images), _AT_ONCE):
@@ -55,7 +55,7 @@ def _write_hidden(source: Path | Pixels, hidden: Mask, file: Path) -> Path:
         part[:, hidden] = 0
         target[first : first + _AT_ONCE] = part
     target.flush()
-    return file
+    return target
 
 
 def _features(task: RunTask, probed: Probed) -> NDArray[Any]:

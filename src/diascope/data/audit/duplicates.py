@@ -61,7 +61,7 @@ def find_duplicates(facts: Facts, progress: Callable[[int, int], None] | None = 
         pairs, agree, blank, found = _search(facts, progress)
         counts = np.array([blank, found.compared, len(found.first)])
         np.savez(folder / _FILE, pairs=pairs, agreement=agree, counts=counts)
-        store.write_manifest(folder, {"source": "near-duplicates of an audit", "images": len(facts)})
+        store.write_manifest(folder, {"source": "near-duplicates of an audit", "images": len(facts)}, (_FILE,))
 
     folder, _ = store.obtain("audit", key, _is_whole, build)
     with np.load(folder / _FILE) as kept:

@@ -127,9 +127,8 @@ def _build(
     }
     numbers["means"] = numbers["means"].reshape(-1, 3)
     np.savez(folder / "numbers.npz", **numbers)
-    store.write_manifest(
-        folder, {"source": index.source, "images": len(numbers["bytes"]), "reader": VERSION, "unreadable": unreadable}
-    )
+    manifest = {"source": index.source, "images": len(numbers["bytes"]), "reader": VERSION, "unreadable": unreadable}
+    store.write_manifest(folder, manifest, ("columns.json", "numbers.npz", *(f"{name}.npy" for name in _ARRAYS)))
 
 
 def _append(found: dict[str, list[Any]], one: _One, digest: str) -> None:
