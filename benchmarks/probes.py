@@ -315,12 +315,7 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     most, first = (given.studies or 3, TUNING) if given.quick else (given.studies or 60, FIRST)
     file = Path(tempfile.gettempdir()) / "diascope-probes.jsonl" if given.quick else FOLDER / "probes.jsonl"
-    wanted = [
-        (world, number + first)
-        for number in range(most)
-        for world in given.worlds
-        if number < STUDIES[world]
-    ]
+    wanted = [(world, number + first) for number in range(most) for world in given.worlds if number < STUDIES[world]]
     if not given.table:
         run(wanted, given.jobs, file)
     lines = [line for one, line in known_lines(file).items() if not given.quick or one in wanted]

@@ -52,6 +52,20 @@ def test_a_report_logs_its_look_and_is_the_same_when_it_is_written_again(make_st
     )
 
 
+def test_a_look_that_was_removed_from_the_log_is_missed(make_study: MakeStudy) -> None:
+    folder = make_study(seeds=5)
+    plant(folder, EQUAL)
+    for seeds in (3, 4, 5):
+        change(folder, seeds=seeds)
+        write_report(folder)
+    log = json.loads((folder / "look_log.json").read_text())
+    assert len(log) == 3
+    assert summarize(StudyRecord(folder))["looks"]["warnings"] == []
+    (folder / "look_log.json").write_text(json.dumps(log[1:]))
+    (warning,) = summarize(StudyRecord(folder))["looks"]["warnings"]
+    assert warning.startswith("look_log.json was changed by hand: some of the looks that it held are gone")
+
+
 def test_the_sentence_on_a_plan_says_how_far_it_is(make_study: MakeStudy) -> None:
     plan = {"from": 3, "until": "decided", "at_most": 5}
     folder = make_study(seeds=3, per_class=[200, 200], more={"seeds": plan})

@@ -77,6 +77,15 @@ def judged(make_study: MakeStudy) -> Path:
     return folder
 
 
+def test_a_look_that_was_removed_from_the_log_is_missed(judged: Path) -> None:
+    look_at(judged)
+    assert not any("changed by hand" in sentence for sentence in summary_of(judged)["test"]["warnings"])
+    log = json.loads((judged / "test_log.json").read_text())
+    (judged / "test_log.json").write_text(json.dumps(log[1:]))
+    (found,) = [sentence for sentence in summary_of(judged)["test"]["warnings"] if "changed by hand" in sentence]
+    assert found.startswith(f"test_log.json was changed by hand: what it says before the judgement of {LATER} is not")
+
+
 def test_scores_are_those_of_scikit_learn(once: Once) -> None:
     judged, _, summary = once
     for arm in summary["arms"].values():

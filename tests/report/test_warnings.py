@@ -8,7 +8,9 @@ from study_folders import MakeStudy
 
 from diascope.report.page import render
 from diascope.report.summary import summarize
+from diascope.runs.folder import RunFolder
 from diascope.runs.record import StudyRecord
+from diascope.runs.seal import KEY, digests
 
 CORNER = "The upper left corner alone tells the classes apart: AUROC 0.99. Look at the mean corners."
 LEAK = "3 pictures (6 images) lie on two sides of the split, such as a.png and b.png: known by heart. Remove them."
@@ -70,3 +72,19 @@ def test_probabilities_that_are_surely_wrong_are_named(make_study: MakeStudy) ->
     (warning,) = summarize(StudyRecord(folder))["warnings"]
     assert warning.startswith(f"Far too sure: the validation loss at the last epoch is dropout {np.mean(losses):.3f}")
     assert f"the same probability would have {np.log(2):.3f}." in warning
+
+
+def test_files_that_are_not_what_a_run_wrote_are_named_at_the_top_and_in_the_provenance(make_study: MakeStudy) -> None:
+    folder = make_study(epochs=2, seeds=2)
+    for run in StudyRecord(folder).runs:
+        if run.arm == "dropout":
+            done = json.loads((run.folder / "done.json").read_text())
+            (run.folder / "done.json").write_text(json.dumps({**done, KEY: digests(RunFolder(run.folder))}))
+    assert summarize(StudyRecord(folder))["integrity"] == {"verified": 2, "without_digests": 2, "changed": {}}
+    file = folder / "runs" / "dropout" / "fold0-seed1" / "predictions.csv"
+    file.write_text(file.read_text().replace("0.9", "0.8", 1))
+    summary = summarize(StudyRecord(folder))
+    assert summary["warnings"][0].startswith("Changed, or damaged, after the run ended: dropout fold0-seed1: predic")
+    page = render(summary)
+    assert "verified for 1 run (SHA-256" in page
+    assert "cannot be verified for 2 of an earlier version; changed: dropout fold0-seed1 (predictions.csv)" in page

@@ -165,6 +165,14 @@ def test_without_a_log_that_can_be_read_nothing_is_judged(study: Path) -> None:
     assert all(row["side"] == "validation" for run in runs_of(study) for row in rows_of(run))
 
 
+def test_changed_weights_are_not_judged_and_no_look_is_logged(study: Path) -> None:
+    weights = study / "runs" / "plain" / "fold0-seed1" / "best.safetensors"
+    shutil.copy(study / "runs" / "plain" / "fold0-seed0" / "best.safetensors", weights)
+    with pytest.raises(RunError, match=r"best\.safetensors: was changed, or damaged, after the run ended"):
+        judge(study)
+    assert not (study / "test_log.json").exists()
+
+
 def test_what_is_not_finished_is_named_and_left_out(study: Path) -> None:
     (study / "runs" / "plain" / "fold0-seed1" / "done.json").unlink()
     shutil.rmtree(study / "runs" / "dropout" / "fold0-seed0")

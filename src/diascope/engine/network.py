@@ -28,6 +28,7 @@ from diascope.models.pretrained import (
 from diascope.models.random_backbone import Statistics, sample_rows
 from diascope.models.scaling import imagenet_statistics, scaled
 from diascope.runs.folder import RunFolder
+from diascope.runs.seal import refuse_changed
 
 
 def new_network(task: RunTask) -> nn.Module:
@@ -42,7 +43,9 @@ def new_network(task: RunTask) -> nn.Module:
     else:
         model = trained_part(_build(config, len(data.classes), scale_of(task), statistics_of(task)))
     if task.start is not None:
-        _begin_with(model, read_weights(RunFolder(task.start).best))
+        start = RunFolder(task.start)
+        refuse_changed(start, start.best)
+        _begin_with(model, read_weights(start.best))
     return model
 
 
@@ -85,7 +88,8 @@ def statistics_of(task: RunTask) -> Statistics | None:
 def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
     """The trained network of a finished run, in evaluation mode on the CPU; checkpoint "best" or "last".
 
-    It takes images (B, C, H, W) with values from 0 to 1, whatever data.normalize is.
+    It takes images (B, C, H, W) with values from 0 to 1, whatever data.normalize is. Raises RunError where there is no
+    such run, or its files are not as they were written.
     """
     run = RunFolder(folder)
     if checkpoint not in ("best", "last"):
@@ -96,9 +100,11 @@ def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
     config = RunConfig.model_validate_json(json.dumps(tree["config"]), strict=True)
     _refuse_other_weights(config, tree, run.config)
     fitted = config.model.kind == "pretrained" and config.model.weights == "random"
+    weights = run.best if checkpoint == "best" else run.last
+    refuse_changed(run, run.config, weights, *([run.statistics] if fitted else []))
     statistics = read_weights(run.statistics) if fitted else None
     model = _build(config, len(tree["classes"]), _saved_scale(config, tree), statistics)
-    trained_part(model).load_state_dict(read_weights(run.best if checkpoint == "best" else run.last))
+    trained_part(model).load_state_dict(read_weights(weights))
     return model.eval()
 
 

@@ -18,6 +18,7 @@ from diascope.engine.network import load_model, new_network, recorded, statistic
 from diascope.engine.sides import Sides, evaluation_batches, evaluation_inputs
 from diascope.engine.task import RunData, RunTask, run_seed
 from diascope.errors import RunError
+from diascope.runs import seal
 from diascope.runs.folder import RunFolder, write_atomic, write_json
 from diascope.runs.provenance import continued, now, provenance
 from diascope.training.batch_statistics import score_both_modes
@@ -232,7 +233,7 @@ def _finish(folder: RunFolder, task: RunTask, state: TrainingState, sides: Sides
         done["training_images"] = {mode: _finite(scores) for mode, scores in asdict(modes).items()}
     if task.config.training.early_stopping is not None:
         done |= {"stopped_early": state.epoch < task.config.training.epochs, "restored_best": restored}
-    write_json(folder.done, {**done, **finished})
+    write_json(folder.done, {**done, **finished, seal.KEY: seal.digests(folder)})
     folder.previous.unlink(missing_ok=True)
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from diascope.compare.scoring import tested
+from diascope.runs.chain import missing_before
 from diascope.runs.folder import RunFolder
 from diascope.runs.record import RunRecord, StudyRecord
 from diascope.runs.test_log import Look
@@ -16,9 +17,20 @@ def look_warnings(record: StudyRecord) -> list[str]:
     log = record.test_log
     found = [_unlogged(record, log)]
     if log:
-        found += [_several(log), _unfinished(log), _new_arms(record, log), _removed_arms(record, log),
+        found += [_taken_out(log), _several(log), _unfinished(log), _new_arms(record, log), _removed_arms(record, log),
                   _trained_later(record, log), _checkpoints(log)]  # fmt: skip
     return [sentence for sentence in found if sentence]
+
+
+def _taken_out(log: tuple[Look, ...]) -> str:
+    places = missing_before(log)
+    if not places:
+        return ""
+    named = _listed([log[place].begun for place in places])
+    return (
+        f"test_log.json was changed by hand: what it says before the judgement of {named} is not what was written. The "
+        "test side may have been judged more often than it says."
+    )
 
 
 def _several(log: tuple[Look, ...]) -> str:

@@ -8,6 +8,7 @@ from diascope.compare.estimate import LEVEL
 from diascope.compare.looks import KEPT, Looking, looking_at
 from diascope.compare.verdict import Comparison
 from diascope.metrics import REGISTRY
+from diascope.runs.chain import missing_before
 from diascope.runs.look_log import Settings, VerdictLook
 from diascope.runs.record import StudyRecord
 
@@ -25,7 +26,11 @@ def summarize_looks(record: StudyRecord, metric: str, comparisons: Sequence[Comp
         "decided": decided,
         "log": [_logged(look) for look in seen],
         "sentence": (_of_plan if looking.planned else _of_number)(looking, tests, decided=decided),
-        "warnings": [*_changes(seen), *_seen_since(looking, record.looks[looking.number :] if tests else ())],
+        "warnings": [
+            *_taken_out(record.looks),
+            *_changes(seen),
+            *_seen_since(looking, record.looks[looking.number :] if tests else ()),
+        ],
     }
 
 
@@ -65,6 +70,16 @@ def _of_number(looking: Looking, tests: int, *, decided: bool) -> str:
         f"study it takes p ≤ {KEPT * LEVEL:.2g}. To add seeds until a decision without this loss, plan it: "
         "seeds: {from: 3, until: decided, at_most: 20}."
     )
+
+
+def _taken_out(log: Sequence[VerdictLook]) -> list[str]:
+    """Looks that were removed would make the boundary of p too kind."""
+    if not missing_before(log):
+        return []
+    return [
+        "look_log.json was changed by hand: some of the looks that it held are gone or not what was written. The "
+        "verdicts may have been seen more often than it says, and p may have to be smaller than the boundary says."
+    ]
 
 
 def _changes(looks: Sequence[VerdictLook]) -> list[str]:

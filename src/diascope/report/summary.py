@@ -20,7 +20,9 @@ from diascope.report.probes import probe_warnings, summarize_probes
 from diascope.report.search import search_warnings, summarize_search
 from diascope.report.test_side import add_test_scores, judged_place, summarize_test_side
 from diascope.report.warnings import warnings
+from diascope.runs.folder import RunFolder
 from diascope.runs.record import StudyRecord
+from diascope.runs.seal import changed_files
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -62,6 +64,7 @@ def summarize(record: StudyRecord) -> dict[str, Any]:
         "findings": [finding.model_dump(mode="json") for finding in record.findings],
         "probes": summarize_probes(record),
         "provenance": _provenance(record),
+        "integrity": _integrity(record),
         "strays": [path.relative_to(record.folder).as_posix() for path in record.strays],
     }
     warned = warnings(summary) + summary["looks"]["warnings"] + search_warnings(summary) + probe_warnings(summary)
@@ -191,4 +194,15 @@ def _provenance(record: StudyRecord) -> dict[str, Any]:
         "started": min(started, default=None),
         "finished": max(finished, default=None),
         "seconds": sum(float(origin.get("seconds") or 0) for origin in found),
+    }
+
+
+def _integrity(record: StudyRecord) -> dict[str, Any]:
+    """Runs whose results are as they were written; without digests, by an earlier version; with changed files."""
+    finished = [run for run in record.runs if run.state == "done"]
+    found = [(f"{run.arm} {run.name}", changed_files(RunFolder(run.folder))) for run in finished]
+    return {
+        "verified": sum(files == () for _, files in found),
+        "without_digests": sum(files is None for _, files in found),
+        "changed": {name: list(files) for name, files in found if files},
     }

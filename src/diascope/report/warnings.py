@@ -15,7 +15,7 @@ _TELLING = ("-predicts-label", "-predict-label")  # ends of the codes of what te
 def warnings(summary: dict[str, Any]) -> list[str]:
     """Sentences on everything that makes the numbers less than they seem."""
     found = [summary["primary"]["warning"]] if summary["primary"]["warning"] else []
-    found += mode_warnings(summary["arms"])
+    found += _changed_results(summary) + mode_warnings(summary["arms"])
     found += [restored] if (restored := restored_warning(summary["arms"])) else []
     found += _begun_with_best(summary)
     found += [*_known_before(summary), *_one_answer(summary), *_wild_losses(summary)]
@@ -38,6 +38,17 @@ def warnings(summary: dict[str, Any]) -> list[str]:
     if summary["strays"]:
         found.append(f"Not counted, since the study does not ask for them: {_listed(summary['strays'])}.")
     return found
+
+
+def _changed_results(summary: dict[str, Any]) -> list[str]:
+    """On files that are not what a run wrote when it ended."""
+    changed = [f"{run}: {', '.join(files)}" for run, files in summary["integrity"]["changed"].items()]
+    if not changed:
+        return []
+    return [
+        f"Changed, or damaged, after the run ended: {_listed(changed)}. The numbers of such a run are not what its "
+        "training gave. Put back a copy, or delete the folder of the run and run the study again."
+    ]
 
 
 def _begun_with_best(summary: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from diascope.config import SeedsUntilDecided, StudyConfig
 from diascope.errors import RunError
+from diascope.runs.chain import Chained, following
 from diascope.runs.folder import write_json
 
 NAME = "look_log.json"
@@ -30,12 +31,10 @@ class Settings(BaseModel):
     most_runs: int
 
 
-class VerdictLook(BaseModel):
+class VerdictLook(Chained):
     """`runs`: by arm, the run_id of each finished run by its name. `spent`: share of the 5% that all looks up to this
     one may err together. `decided`: every pair has a verdict other than "not shown".
     """
-
-    model_config = ConfigDict(frozen=True)
 
     seen: str  # time
     diascope: str
@@ -76,7 +75,7 @@ def add_look(study: Path, look: VerdictLook) -> None:
         looks = read_look_log(study)
         if any(before.is_of(look.settings, look.runs) for before in looks):
             return
-        tree: list[dict[str, Any]] = [each.model_dump(mode="json") for each in (*looks, look)]
+        tree: list[dict[str, Any]] = [each.model_dump(mode="json") for each in (*looks, following(looks, look))]
         try:
             write_json(study / NAME, tree)
         except OSError as error:

@@ -7,12 +7,13 @@ stays there without `finished`.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from diascope.errors import RunError
+from diascope.runs.chain import Chained, following
 from diascope.runs.folder import write_json
 
 NAME = "test_log.json"
@@ -32,10 +33,10 @@ class LookedAt(BaseModel):
     predictions: str | None = None
 
 
-class Look(BaseModel):
+class Look(Chained):
     """One call of `diascope test`. `study_arms` are all arms that the study had then, `arms` those that were judged."""
 
-    model_config = ConfigDict(frozen=True)
+    LATER: ClassVar[Any] = {"finished": True, "runs": {"__all__": {"predictions"}}}
 
     begun: str  # time
     finished: str | None = None
@@ -68,7 +69,7 @@ def begin_look(study: Path, look: Look) -> int:
     """Add a look to the log, on disk when this returns; its number, counted from 0."""
     with FileLock(study / ".test.lock"):
         looks = read_test_log(study)
-        _write(study, [*looks, look])
+        _write(study, [*looks, following(looks, look)])
         return len(looks)
 
 
@@ -76,7 +77,7 @@ def end_look(study: Path, number: int, look: Look) -> None:
     """Replace a look by what is known at its end."""
     with FileLock(study / ".test.lock"):
         looks = list(read_test_log(study))
-        looks[number] = look
+        looks[number] = look.model_copy(update={"before": looks[number].before})
         _write(study, looks)
 
 

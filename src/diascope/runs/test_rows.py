@@ -34,6 +34,11 @@ def digest_of_test_rows(file: Path, checkpoint: str) -> str | None:
     return _digest("".join(rows)) if rows else None
 
 
+def digest_of_trained_rows(file: Path) -> str:
+    """A SHA-256 of all rows but those of the test side, and of the header: what a run has written when it ends."""
+    return _digest("".join(raw for fields, raw in _records(_text(file)) if fields[1:2] != ["test"]))
+
+
 def _is_of(fields: list[str], checkpoint: str) -> bool:
     return fields[:2] == [checkpoint, "test"]
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from diascope.data.split import Folds
 from diascope.engine import RunTask
 from diascope.engine.task import ARM, run_seed, start_folder
 from diascope.errors import ConfigError, DiascopeError, RunError
+from diascope.file_digest import file_digest
 from diascope.findings import Finding
 from diascope.models import check_model
 from diascope.models.pretrained import expected_size, weights_identity
@@ -117,7 +117,7 @@ def model_digest(config: ModelConfig) -> str:
     if own is None:
         return ""
     try:
-        return sha256(Path(own[0]).read_bytes()).hexdigest()
+        return file_digest(Path(own[0]))
     except OSError as error:
         raise ConfigError(f"cannot be read ({error.strerror})", where=own[0], remedy="check model.name") from error
 
@@ -185,7 +185,7 @@ class StartingWeights:
         _refuse_other_network(task, before, network, str(task.start))
         self._refuse_leak(task, task.start)
         if task.start not in self._digests:
-            self._digests[task.start] = sha256(RunFolder(task.start).best.read_bytes()).hexdigest()
+            self._digests[task.start] = file_digest(RunFolder(task.start).best)
         return self._digests[task.start]
 
     def _refuse_leak(self, task: RunTask, folder: Path) -> None:

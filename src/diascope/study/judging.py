@@ -5,7 +5,6 @@ Training never sees or writes the test side. Every call is written into test_log
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -17,10 +16,12 @@ import diascope
 from diascope.data.nearest import did_you_mean, shorten
 from diascope.engine import RunTask, pick_device, predict_rows
 from diascope.errors import RunError
+from diascope.file_digest import file_digest
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder
 from diascope.runs.provenance import command_line, now
 from diascope.runs.record import RunRecord, StudyRecord
+from diascope.runs.seal import refuse_changed
 from diascope.runs.test_log import Look, LookedAt, begin_look, end_look
 from diascope.runs.test_rows import write_test_rows
 from diascope.study.extraction import prepare_features
@@ -133,8 +134,9 @@ def _new_look(
 def _weights_digest(run: RunRecord, checkpoint: Checkpoint) -> str:
     folder = RunFolder(run.folder)
     file = folder.best if checkpoint == "best" else folder.last
+    refuse_changed(folder, folder.config, file)
     try:
-        return sha256(file.read_bytes()).hexdigest()
+        return file_digest(file)
     except OSError as error:
         remedy = f"delete the folder {run.folder} and run the study again: it trains what is missing"
         raise RunError(f"cannot be read ({error.strerror})", where=str(file), remedy=remedy) from error
