@@ -5,7 +5,6 @@ no part in it, so that renamed or relabelled images are not decoded again.
 """
 
 import csv
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -150,8 +149,6 @@ def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig
             steps(place + 1, len(rows))
         stream.seek(0)
         _write_header(stream, len(originals), config)
-        stream.flush()
-        os.fsync(stream.fileno())
     _write_originals(folder / "originals.csv", originals)
     manifest = _manifest(index, config, len(originals), unreadable)
     store.write_manifest(folder, manifest, ("pixels.npy", "originals.csv"))

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from diascope.errors import DataError
-from diascope.file_digest import file_digest
+from diascope.files import file_digest, make_folder, sync_files, sync_folder
 
 MANIFEST = "manifest.json"
 _KINDS = ("images", "features", "audit")
@@ -158,15 +158,12 @@ def remembered(file: Path) -> dict[str, Any]:
 
 
 def write_manifest(folder: Path, content: dict[str, Any], files: Sequence[str]) -> None:
-    """Write manifest.json with the digests of these files, whose result is whole then, and have the disk keep it.
+    """Write manifest.json with the digests of these files, whose result is whole then.
 
     `content` holds at least `source` and `images`.
     """
     digests = {name: file_digest(folder / name) for name in files}
-    with (folder / MANIFEST).open("w", encoding="utf-8") as stream:
-        json.dump({**content, "sha256": digests}, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
+    (folder / MANIFEST).write_text(json.dumps({**content, "sha256": digests}, indent=1), encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -225,7 +222,9 @@ def _build(folder: Path, is_whole: Callable[[Path], bool], build: Callable[[Path
             continued = False  # nothing to go on with
             remedy = "run the same command again; if that does not help, set DIASCOPE_CACHE to a folder on another disk"
             raise DataError("what was just written cannot be read back", where=str(building), remedy=remedy)
+        sync_files(building)
         building.rename(folder)
+        sync_folder(folder.parent)
     finally:
         if not continued:
             _remove(building)
@@ -269,7 +268,7 @@ def _locked(kind: str, key: str, *, wait: bool = True) -> Iterator[None]:
 
 def _make(folder: Path) -> None:
     with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
 
 
 @contextmanager

@@ -124,6 +124,7 @@ class Run:
     def finish(self) -> None:
         """Write the results; the folder is done then."""
         save_checkpoint(self.folder, self.task, self.state, self._history)
+        self.folder.write_history(self._history)  # of the rows that were added the disk may not have all
         self._origin["seconds"] = round(sum(row["seconds"] for row in self._history), 1)
         _finish(self.folder, self.task, self.state, self.sides, self._origin)
 

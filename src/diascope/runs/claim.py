@@ -21,6 +21,7 @@ from uuid import uuid4
 import psutil
 from filelock import FileLock
 
+from diascope.files import make_folder
 from diascope.runs.folder import write_atomic
 
 HEARTBEAT = 5.0  # seconds
@@ -55,7 +56,7 @@ class Claim:
         self._heart = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         with _lock(self._folder):
             if is_claimed(self._folder):
                 raise Taken(str(self._folder))

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from diascope.files import make_folder, sync_folder
+
 HISTORY_COLUMNS = (
     "epoch",
     "learning_rate",
@@ -35,7 +37,7 @@ def write_atomic(path: Path, content: str | bytes, *, keep: Path | None = None) 
 
     With `keep` the old content moves there first; after a crash one of the two files is whole.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -47,7 +49,7 @@ def write_atomic(path: Path, content: str | bytes, *, keep: Path | None = None) 
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_json(path: Path, tree: Any) -> None:
@@ -81,15 +83,11 @@ class RunFolder:
 
     def run_id(self) -> str | None:
         """The identity of the run that was begun here; None where there is none, or its file is damaged."""
-        try:
-            found = json.loads(self.config.read_text(encoding="utf-8")).get("run_id")
-        except (OSError, ValueError, AttributeError):
-            return None
-        return found if isinstance(found, str) else None
+        return _run_id(self.config)
 
     def is_done(self, run_id: str) -> bool:
         """Whether the run of this identity is finished here."""
-        return self.done.exists() and self.run_id() == run_id
+        return _run_id(self.done) == self.run_id() == run_id
 
     def append_history(self, row: Mapping[str, float]) -> None:
         """Add one epoch's row. The first row needs `write_history` before it.
@@ -110,17 +108,16 @@ class RunFolder:
         write_atomic(self.predictions, _csv_text([header, *rows]))
 
 
+def _run_id(file: Path) -> str | None:
+    """What config.json or done.json says; None where it does not."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")).get("run_id")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
 def _csv_text(rows: Iterable[Sequence[object]]) -> str:
     text = StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder; its renames are journalled
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

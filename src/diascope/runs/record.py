@@ -49,10 +49,13 @@ class RunRecord:
 
     @property
     def state(self) -> State:
-        """done.json is written last, so a run with it is complete; stale: of another configuration than planned."""
+        """done.json is written last, so a run with it is complete; stale: of another configuration than planned.
+
+        A power loss may bring back the done.json of an earlier run, which names that one.
+        """
         if not self.folder.is_dir():
             return "missing"
-        if not (self.folder / "done.json").exists():
+        if not self.done or self.done.get("run_id") != self.run_id:
             return "unfinished"
         return "stale" if self._is_stale() else "done"
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from diascope.errors import RunError
-from diascope.file_digest import file_digest
+from diascope.files import file_digest
 from diascope.runs.folder import RunFolder
 from diascope.runs.test_rows import digest_of_trained_rows
 

@@ -16,7 +16,7 @@ from diascope.data.split import Folds
 from diascope.engine import RunTask
 from diascope.engine.task import ARM, run_seed, start_folder
 from diascope.errors import ConfigError, DiascopeError, RunError
-from diascope.file_digest import file_digest
+from diascope.files import file_digest
 from diascope.findings import Finding
 from diascope.models import check_model
 from diascope.models.pretrained import expected_size, weights_identity

@@ -16,7 +16,7 @@ import diascope
 from diascope.data.nearest import did_you_mean, shorten
 from diascope.engine import RunTask, pick_device, predict_rows
 from diascope.errors import RunError
-from diascope.file_digest import file_digest
+from diascope.files import file_digest
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder
 from diascope.runs.provenance import command_line, now

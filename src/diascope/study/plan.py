@@ -19,6 +19,7 @@ from diascope.data.nearest import did_you_mean
 from diascope.data.split import Fold, Folds, make_folds
 from diascope.engine import RunData, RunTask
 from diascope.errors import ConfigError, RunError
+from diascope.files import make_folder
 from diascope.findings import Finding
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
@@ -143,7 +144,7 @@ def write_study(study: Study, images: Images, folder: Path, cells: Sequence[Cell
     RunError if another command is at work in the folder on another study, or on a stale cell.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with FileLock(folder / ".study.lock"):
             _refuse_other_study(study, folder, cells)
             for cell in cells:
@@ -266,7 +267,7 @@ def _state(folder: RunFolder, identity: str) -> State:
     found = folder.run_id()
     if found not in (None, identity):
         return "stale"
-    if found is not None and folder.done.exists():
+    if folder.is_done(identity):
         return "done"
     if is_claimed(folder.path):
         return "in training"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from filelock import FileLock
 
 from diascope.config import SearchConfig
+from diascope.files import make_folder, sync_folder
 from diascope.runs.claim import Claim, is_claimed
 from diascope.seeding import stream_seed
 from diascope.study.tuning.space import Values, decoded, distributions, encoded, listed, name_of
@@ -64,10 +65,11 @@ class Ledger:
         self._search, self._runs, self._first = search, folder / "trials", first
         self._distributions, self._listed = distributions(search), listed(search)
         self.wanted = min(search.trials, len(self._listed)) if self._listed else search.trials
-        self._runs.mkdir(parents=True, exist_ok=True)
+        make_folder(self._runs)
         self._lock = FileLock(folder / ".journal.lock")
         with self._lock:
             self._journal = _open_journal(folder / "journal.log", search, lower_is_better=lower_is_better)
+        sync_folder(folder)  # Optuna has the disk keep the lines of its file, and not the name
 
     # ---- what there is ----
 
@@ -185,9 +187,11 @@ class Ledger:
         for trial in trials:
             if trial.state is not TrialState.RUNNING or self._is_run(trial):
                 continue
-            if trial.params and trial.number not in again and not _crossed_out(trial):
-                self._journal.enqueue_trial(trial.params, user_attrs={"instead_of": trial.number})
-            self._cross_out(trial, "orphan" if trial.params else "never begun")
+            whole = set(trial.params) == set(self._search.space)  # else its command died while it was asked for
+            values = trial.params if whole else trial.system_attrs.get("fixed_params")
+            if values and trial.number not in again and not _crossed_out(trial):
+                self._journal.enqueue_trial(values, user_attrs={"instead_of": trial.number})
+            self._cross_out(trial, "orphan" if whole else "never begun")
 
     def _is_run(self, trial: "FrozenTrial") -> bool:
         if set(trial.params) != set(self._search.space):  # its command died while it was asked for

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from diascope.config import SearchConfig, canonical_json
 from diascope.errors import ConfigError, RunError
+from diascope.files import make_folder
 from diascope.runs.folder import write_atomic, write_json
 from diascope.study.auditing import audit_study
 from diascope.study.channels import following_images
@@ -140,7 +141,7 @@ def _check_identity(study: Study, search: SearchConfig, objective: Objective, fo
         "images and default configuration": sha256(canonical_json({"runs": runs}).encode()).hexdigest()[:16],
         **{f"search.{key}": value for key, value in tree.items()},
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with FileLock(folder / ".journal.lock"):
         file = folder / "identity.json"
         if not file.exists():
