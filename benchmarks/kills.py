@@ -60,7 +60,9 @@ COMMANDS = {
         (*RUN, "cache/features/*/features.npy"),
     ),
     "tune": Command(("tune", "search.yaml", *SERIAL), False, (*RUN, "study/tuned.yaml")),
-    "audit": Command(("audit", "images/few.csv", "--group", "group", "--out", "audit"), False, ("audit/*.json", "audit/*.csv")),
+    "audit": Command(
+        ("audit", "images/few.csv", "--group", "group", "--out", "audit"), False, ("audit/*.json", "audit/*.csv")
+    ),
     "test": Command(("test", "study"), True, RUN),
     "report": Command(("report", "study"), True, ("study/report.html", "study/summary.json", "study/report.md")),
     "probe": Command(("probe", "study", "--no-text"), True, ("study/runs/*/*/probes.json", "study/runs/*/*/probes/*")),
@@ -124,7 +126,9 @@ def killed(context: ForkServerContext, name: str, kills: int, world: Path, begin
     usual_code, usual = attempt(context, command, world, None)
     expected = results(command, world)
     if usual_code not in (0, 1) or not expected:  # an audit that finds errors ends with 1
-        raise SystemExit(f"{name} ends with {usual_code} when it is left alone: {(world / 'said.txt').read_text()[-2000:]}")
+        raise SystemExit(
+            f"{name} ends with {usual_code} when it is left alone: {(world / 'said.txt').read_text()[-2000:]}"
+        )
     while counted.kills < kills:
         lay_out(world, begin)
         code = -signal.SIGKILL

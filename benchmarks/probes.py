@@ -64,6 +64,7 @@ SPECTRUM = ("textures", "close-ups", "textures, advanced cases at A")  # whose s
 FOLDER = Path(__file__).parent / "results"
 FIRST, TUNING = 300, 1000  # seeds from here on: of the results; that were used to build the probes (as were 0 to 299)
 VALIDATION = 0.4  # of the groups
+READS = 0.10  # of the distance between the classes: how far a network that reads the mark goes with it
 
 
 def study(world: str, seed: int) -> dict[str, Any]:
@@ -198,7 +199,8 @@ def said(lines: Iterable[dict[str, Any]], code: str, *verdicts: str) -> int:
 
 def table(lines: list[dict[str, Any]]) -> str:
     """Markdown: by world, what the probes said over all."""
-    head = ["world", "accuracy", "shortcut found", "95% interval, %", "possible", "cannot tell", "limit", "s"]
+    head = ["world", "accuracy", "shortcut found", "95% interval, %", "possible", "cannot tell", "limit"]
+    head += ["read the mark", "of these found", "s"]
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for world, of_world in _by_world(lines):
         found, count = found_in(of_world), len(of_world)
@@ -209,8 +211,11 @@ def table(lines: list[dict[str, Any]]) -> str:
         seconds = sorted(line["seconds"] for line in of_world)[count // 2]
         side, number, of = LIMITS.get(world, ("", 0, 0))
         limit = f"{side} {number} of {of}" if side else ""
-        cells = [f"{found} of {count}", limits(found, count), f"{possible}", f"{untold}", limit, f"{seconds:.0f}"]
-        rows.append([world, f"{accuracy:.2f}", *cells])
+        cells = [f"{found} of {count}", limits(found, count), f"{possible}", f"{untold}", limit]
+        readers = [line for line in of_world if (line["reads"] or 0) >= READS]
+        planted = any(line["reads"] is not None for line in of_world)
+        cells += [f"{len(readers)}", f"{found_in(readers)}"] if planted else ["–", "–"]
+        rows.append([world, f"{accuracy:.2f}", *cells, f"{seconds:.0f}"])
     return _markdown(rows)
 
 
@@ -281,10 +286,9 @@ Accuracy: mean balanced accuracy of the probed networks. s: median seconds of a 
 "Cannot tell": the network's balanced accuracy is not above chance. In the worlds of letters, border and brightness the
 number says how often the mark agrees with the class. Words are burned in below the lesion, in images of 96 pixels, and
 read by RapidOCR; at 0.5 they say nothing. The size of the lesion lies in the centre and is what a network should look
-at, unless one knows better: no probe can find it. Letters that are not found are mostly letters that the network does
-not read: exchanged and erased they move its log odds by less than a tenth. Unchanged images of skin have seeds from 200
-on: with an exchange alone, two of seven networks on other seeds were said to have a shortcut, and the rule became that
-erasing must agree, which changed no verdict in any other world.
+at, unless one knows better: no probe can find it. "Read the mark" is the truth, which no probe knows: of how many
+networks the log odds go with the mark by at least {READS:.2f} of the distance between the classes, when every
+validation image is drawn anew with the mark of the other class.
 
 ## By probe
 
