@@ -25,14 +25,16 @@ def plan(
     from diascope.recipes import find_study
     from diascope.study.changes import same_arms
     from diascope.study.channels import following_images
+    from diascope.study.output import STUDY, refuse_foreign
     from diascope.study.plan import plan as plan_runs
     from diascope.study.plan import read_images, reasons_of
 
     found = find_study(study, settings)
     folder = out or Path(found.config.name)
+    refuse_foreign(folder, STUDY)
     found = following_images(found, folder)
     with RunDisplay() as display:
-        images = read_images(found, on_unreadable=on_unreadable, progress=display.decoded)
+        images = read_images(found, folder, on_unreadable=on_unreadable, progress=display.decoded)
     cells = plan_runs(found, images, folder)
     table = Table("arm", "fold", "seed", "run", "state", title=f"{found.config.name} in {folder}")
     looks = found.config.planned_looks

@@ -5,8 +5,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from diascope.errors import ConfigError
-
 Setting = Annotated[
     list[str] | None,
     typer.Option(
@@ -17,7 +15,10 @@ Setting = Annotated[
 ]
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a recipe.")]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", "-o", help="The study folder. Default: the study's name, in this folder.")
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="The study folder, new or of this study. Default: the study's name, in this folder."
+    ),
 ]
 
 OnUnreadableOption = Annotated[
@@ -65,7 +66,6 @@ def run(
 
     found = find_study(study, settings)
     folder = out or Path(found.config.name)
-    refuse_file(folder)
 
     from diascope.cli.display import RunDisplay, say_outcome, say_stopped
     from diascope.cli.probe_display import say_probed
@@ -100,9 +100,3 @@ def probe_study(folder: Path, device: str) -> dict[str, dict[str, Any]]:
     except Exception as error:
         say_failed(error, folder)
         return {}
-
-
-def refuse_file(folder: Path) -> None:
-    """A study folder cannot lie where a file is: ConfigError."""
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError("is a file, not a folder", where=f"--out {folder}", remedy="give another --out")

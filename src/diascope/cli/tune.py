@@ -16,7 +16,6 @@ from diascope.cli.run import (
     OutOption,
     Setting,
     StudyArgument,
-    refuse_file,
 )
 
 
@@ -59,7 +58,6 @@ def tune(
     asked = [f"search.trials={trials}"] if trials else []
     found = find_study(study, [*(settings or []), *asked])
     folder = out or Path(found.config.name)
-    refuse_file(folder)
     options = Options(executor, jobs, device, on_unreadable, retrain, Resources(address, cpus_per_run, gpus_per_run))
     try:
         with SearchDisplay() as display:

@@ -24,8 +24,9 @@ from diascope.config import (
     as_recorded,
     own_model,
 )
+from diascope.config.folder_names import folder_name_fault
 from diascope.errors import ConfigError
-from diascope.studyfile.problems import Lines, explain, known_keys, nearest, one_a_key
+from diascope.studyfile.problems import Lines, clipped, explain, known_keys, nearest, one_a_key
 
 Tree = dict[str, Any]
 ARM_SECTIONS = ("data", "model", "augmentation", "training")
@@ -43,6 +44,7 @@ STUDY_WIDE = (
     *("split", "seeds"),
 )
 
+OTHER_NAME = "give another name, of letters and digits, say"
 KINDS = ("kind", "name")  # keys that decide which others a section has: they are set first
 
 # Keys whose values may be paths, and when they are.
@@ -111,6 +113,8 @@ def parse_study(text: str, settings: list[str], *, where: str, folder: Path, rec
     if isinstance(tree.get("search"), dict) and isinstance(tree["search"].get("space"), dict):
         tree["search"]["space"] = dict(_spaces(tree["search"]["space"]))
     config = _validate(StudyConfig, tree, lines)
+    if not recorded:  # the folders of an older study have the names that they have
+        _check_names(config, lines)
     arms = tuple(_resolve_arm(name, overrides, tree, lines) for name, overrides in config.arms.items())
     _check_spaces(config, tree, lines)
     _check_decision(config, arms, lines)
@@ -228,6 +232,22 @@ def _resolve_arm(name: str, overrides: Tree, tree: Tree, lines: Lines) -> Arm:
     arm_lines.set_by = {**lines.set_by, **places}
     config = _validate(StudyConfig, merged, arm_lines, prefix=f"arm {name!r}: ")
     return Arm(name, config.data, config.model, config.augmentation, config.training)
+
+
+def _check_names(config: StudyConfig, lines: Lines) -> None:
+    """Study and arms name folders, which must be theirs on every file system."""
+    if fault := folder_name_fault(config.name):
+        raise ConfigError(f"name: {clipped(config.name)} {fault}", where=lines.place(("name",)), remedy=OTHER_NAME)
+    seen: dict[str, str] = {}
+    for arm in config.arms:
+        place = lines.place(("arms", arm))
+        if fault := folder_name_fault(arm):
+            raise ConfigError(f"the arm {clipped(arm)} {fault}", where=place, remedy=OTHER_NAME)
+        if (other := seen.setdefault(arm.casefold(), arm)) != arm:
+            what = (
+                f"the arms {other!r} and {arm!r} differ in upper and lower case only, which not every disk keeps apart"
+            )
+            raise ConfigError(what, where=place, remedy="rename one of them")
 
 
 def _check_decision(config: StudyConfig, arms: Sequence[Arm], lines: Lines) -> None:
