@@ -150,15 +150,6 @@ def in_order_of_start(arms: Sequence[Arm]) -> list[Arm]:
     return placed
 
 
-def starting_folder(arm: str, config: RunConfig, folder: Path) -> Path | None:
-    """The folder of the run whose weights the one in `folder` begins with. Raises ConfigError."""
-    try:
-        return start_folder(config, folder)
-    except (KeyError, IndexError, ValueError) as error:
-        what = f"training.start_from: {config.training.start_from!r} holds a placeholder that is none ({error})"
-        raise ConfigError(what, where=f"arm {arm}", remedy="there are {fold} and {seed}") from error
-
-
 class StartingWeights:
     """The runs that others begin with: whether they fit, what they learned from, and a digest of their weights."""
 

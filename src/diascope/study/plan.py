@@ -18,6 +18,7 @@ from diascope.data.index import ImageIndex, open_index
 from diascope.data.nearest import did_you_mean
 from diascope.data.split import Fold, Folds, make_folds
 from diascope.engine import RunData, RunTask
+from diascope.engine.task import start_folder
 from diascope.errors import ConfigError, RunError
 from diascope.findings import Finding
 from diascope.runs.claim import Claim, Taken, is_claimed
@@ -32,7 +33,6 @@ from diascope.study.checks import (
     first_arm,
     in_order_of_start,
     model_digest,
-    starting_folder,
 )
 from diascope.study.extraction import with_features
 from diascope.study.output import refuse_images
@@ -224,7 +224,7 @@ def _cell(
         training=fold.training,
         validation=fold.validation,
     )
-    start = starting_folder(arm, config, path)
+    start = start_folder(config, path)
     task = RunTask(arm, config, "", path, data, start=start, after=first.run_id if first else None)
     content = _content(index, cache, fold) + model_digest(config.model) + weights.digest(task, first)
     task = replace(task, run_id=run_id(config, content), data=with_features(task, cache.content))
