@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from diascope.cli.run import DeviceOption
+from diascope.cli.run import DeviceOption, TrustOption
 from diascope.errors import ConfigError
 
 
@@ -48,6 +48,7 @@ def explain(
         int, typer.Option(help="Images at most for --regions, spread over the validation side.", min=1)
     ] = 500,
     device: DeviceOption = "auto",
+    trust_code: TrustOption = False,
 ) -> None:
     """Show which parts of an image speak for a class, in the eyes of the network of a finished RUN.
 
@@ -81,7 +82,8 @@ def explain(
     if out is not None:
         refuse_images(out, found.config["data"]["source"], record.index["path"])
     named = find_images(images or [], labels, found.config["data"]["source"])
-    subject = open_subject(record, found, checkpoint, device, study_images(record, found, whole=regions))
+    seen = study_images(record, found, whole=regions)
+    subject = open_subject(record, found, checkpoint, device, seen, trust_code=trust_code)
     if regions:
         require_regions(subject)
     for method in chosen:

@@ -53,6 +53,16 @@ def check_trainable(model: nn.Module, name: str, *, channels: int, outputs: int,
         _check_logits(logits, (images, outputs), name)
 
 
+def code_digest(name: str) -> str:
+    """SHA-256 of the file that `file.py:function` names; not of what it imports. Raises ConfigError."""
+    named = own_model(name)
+    assert named is not None
+    try:
+        return sha256(Path(named[0]).read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror})", where=named[0], remedy="check model.name") from error
+
+
 def _load(name: str) -> Callable[..., Any]:
     """The function that `file.py:function` names. The file runs as a module of a private name, anew each time."""
     named = own_model(name)

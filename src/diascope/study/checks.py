@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from diascope.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, own_model
+from diascope.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from diascope.config.model import OF_FINETUNING
 from diascope.data.index import ImageIndex
 from diascope.data.nearest import did_you_mean
@@ -19,6 +19,7 @@ from diascope.engine.task import ARM, run_seed, start_folder
 from diascope.errors import ConfigError, DiascopeError, RunError
 from diascope.findings import Finding
 from diascope.models import check_model
+from diascope.models.own import code_digest
 from diascope.models.pretrained import expected_size, weights_identity
 from diascope.runs.folder import RunFolder
 from diascope.studyfile import Arm, Study
@@ -113,13 +114,7 @@ def model_digest(config: ModelConfig) -> str:
     """A digest of the code of a network of the user's own, or of pretrained weights; nothing for a built-in one."""
     if config.kind == "pretrained":
         return weights_identity(config)
-    own = own_model(config.name)
-    if own is None:
-        return ""
-    try:
-        return sha256(Path(own[0]).read_bytes()).hexdigest()
-    except OSError as error:
-        raise ConfigError(f"cannot be read ({error.strerror})", where=own[0], remedy="check model.name") from error
+    return code_digest(config.name) if config.kind == "own" else ""
 
 
 def first_arm(config: TrainingConfig) -> str | None:

@@ -29,6 +29,7 @@ from diascope.study.extraction import prepare_features
 from diascope.study.output import STUDY, refuse_foreign
 from diascope.study.plan import Cell, OnUnreadable, check_stale, plan, read_images, write_study
 from diascope.study.sharing import share
+from diascope.study.trust import networks_of, refuse_code
 from diascope.studyfile import Study
 
 
@@ -41,6 +42,7 @@ class Options:
     device: str = "auto"
     on_unreadable: OnUnreadable = "error"
     retrain: bool = False
+    trust_code: bool = False
     ray: Resources = field(default_factory=Resources)
 
 
@@ -73,6 +75,7 @@ class Outcome:
 def run_study(study: Study, folder: Path, options: Options, display: Display) -> Outcome:
     """Train every run of the study that `folder` does not hold yet, look by look where it says so."""
     refuse_foreign(folder, STUDY)
+    refuse_code(networks_of(study), trusted=options.trust_code)
     study = following_images(study, folder)
     executor = make_executor(study, options)
     images = read_images(study, folder, on_unreadable=options.on_unreadable, progress=display.decoded)

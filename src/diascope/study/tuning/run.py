@@ -22,6 +22,7 @@ from diascope.study.extraction import prepare_features
 from diascope.study.output import STUDY, refuse_foreign
 from diascope.study.plan import Images, read_images
 from diascope.study.run import Display, Options, Outcome, extraction_device, make_executor, run_study
+from diascope.study.trust import networks_of, refuse_code
 from diascope.study.tuning.ledger import Ledger, Result
 from diascope.study.tuning.objective import Objective
 from diascope.study.tuning.outcome import Found, conclude, tuned_study, write_search
@@ -57,6 +58,7 @@ def tune(study: Study, folder: Path, options: Options, display: TuneDisplay) -> 
     or RunError before any training if something cannot work.
     """
     refuse_foreign(folder, STUDY)
+    refuse_code(networks_of(study), trusted=options.trust_code)
     study = following_images(study, folder)
     search = _search_of(study)
     _refuse_first_arm(study)
