@@ -53,15 +53,15 @@ class Planted:
             writer.writerows(self.rows)
         return self.folder / "manifest.csv"
 
-    def audited(self, folder: Path | None = None, *, split: bool = True, **data: object) -> Audited:
+    def audited(self, pictures: dict[str, bytes] | None = None, *, split: bool = True, **data: object) -> Audited:
         config = DataConfig(source=str(self.manifest()), **data)  # type: ignore[arg-type]
         measured = measure(open_index(config), jobs=1)
         folds = make_folds(measured.index, SplitConfig()) if split else None
-        return Audited(measured.index, measured.facts, config, folds, measured.unreadable, folder=folder)
+        return Audited(measured.index, measured.facts, config, folds, measured.unreadable, pictures=pictures)
 
-    def check(self, code: str, folder: Path | None = None, **data: object) -> Finding:
+    def check(self, code: str, pictures: dict[str, bytes] | None = None, **data: object) -> Finding:
         """The only finding of one check."""
-        (finding,) = CHECKS[code](self.audited(folder, **data))  # type: ignore[arg-type]
+        (finding,) = CHECKS[code](self.audited(pictures, **data))  # type: ignore[arg-type]
         assert finding.code == code
         return finding
 

@@ -109,7 +109,7 @@ def test_paths_are_relative_to_the_file_and_in_settings_to_the_working_folder(
             "report: {subgroup: sex}",
             "x.yaml:6: unknown key report.subgroup; did you mean report.subgroups",
         ),
-        ("seeds: 3", "seeds: 2026-01-01", "neither text, number, list nor section"),
+        ("seeds: 3", "seeds: 2026-01-01", 'x.yaml:6: seeds is "2026-01-01": input should be'),
     ],
 )
 def test_errors_name_line_and_remedy(written: str, instead: str, said: str) -> None:

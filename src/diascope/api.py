@@ -1,6 +1,7 @@
 """Diascope from Python: run a study, open what it left, judge it on its test side."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,31 +14,47 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+@dataclass(frozen=True)
 class Run(RunRecord):
     """One run: what it was told, what it learned, and its network."""
 
-    def load_model(self, checkpoint: str = "best") -> "nn.Module":
+    trust_code: bool = False
+
+    def load_model(self, checkpoint: str = "best", *, trust_code: bool = False) -> "nn.Module":
         """The trained network in evaluation mode on the CPU: images (B, C, H, W) in [0, 1] to logits.
 
         `checkpoint` is "best" (lowest validation loss) or "last". Two classes: one logit (B, 1), of the second.
+        A network whose program lies in the study folder is refused (ConfigError) unless `trust_code`, here or in
+        `diascope.open`, says that it may run; one whose program has changed since the training always (RunError).
         """
         from diascope.engine import load_model
+        from diascope.study.trust import networks_of_runs, refuse_code
 
+        refuse_code(networks_of_runs([self]), trusted=trust_code or self.trust_code)
         return load_model(self.folder, checkpoint)
 
 
 class OpenStudy(StudyRecord):
     """A study folder for reading: `.study`, `.arms`, `.runs`, `.index`, `.folds`, `.findings`."""
 
+    def __init__(self, folder: Path, *, trust_code: bool = False) -> None:
+        super().__init__(folder)
+        self._trust_code = trust_code
+
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """Every run that the study asks for, with `.history`, `.predictions` (data frames) and `.load_model()`."""
-        return tuple(Run(run.arm, run.fold, run.seed, run.folder, run.planned) for run in super().runs)
+        return tuple(
+            Run(run.arm, run.fold, run.seed, run.folder, run.planned, self._trust_code) for run in super().runs
+        )
 
 
-def open(folder: str | Path) -> OpenStudy:  # noqa: A001  (diascope.open reads well)
-    """The study in a folder, for reading. Raises RunError if there is none."""
-    return OpenStudy(Path(folder))
+def open(folder: str | Path, *, trust_code: bool = False) -> OpenStudy:  # noqa: A001  (diascope.open reads well)
+    """The study in a folder, for reading. Raises RunError if there is none.
+
+    `trust_code`: `.load_model()` may run a program that lies in the study folder (`model.name: file.py:function`).
+    """
+    return OpenStudy(Path(folder), trust_code=trust_code)
 
 
 def run(
@@ -53,6 +70,7 @@ def run(
     device: str = "auto",
     on_unreadable: Literal["error", "skip"] = "error",
     retrain: bool = False,
+    trust_code: bool = False,
 ) -> OpenStudy:
     """Train what is missing of a study (a file or a recipe), write its report, and open it.
 
@@ -72,19 +90,19 @@ def run(
     from diascope.study.run import Options, run_study
 
     resources = Resources(address, cpus_per_run, gpus_per_run)
-    options = Options(executor, jobs, device, on_unreadable, retrain, resources)
+    options = Options(executor, jobs, device, on_unreadable, retrain, trust_code, resources)
     found = find_study(study, [f"{key}={dumps(value, default=str)}" for key, value in (settings or {}).items()])
     folder = Path(out or found.config.name)
     with RunDisplay() as display:
         outcome = run_study(found, folder, options, display)
-        explain_study(folder, display.warn, device)
+        explain_study(folder, display.warn, device, trust_code=trust_code)
     if found.config.report.probes:
-        probe_study(folder, device)
+        probe_study(folder, device, trust_code=trust_code)
     write_report(folder)
     if outcome.failed:
         names = ", ".join(f"{failure.task.name} ({failure.problem})" for failure in outcome.failed)
         raise RunError(f"{len(outcome.failed)} of {outcome.runs} runs failed: {names}", where=str(folder))
-    return open(folder)
+    return open(folder, trust_code=trust_code)
 
 
 def test(
@@ -93,6 +111,7 @@ def test(
     checkpoint: Literal["best", "last"] = "best",
     *,
     device: str = "auto",
+    trust_code: bool = False,
 ) -> OpenStudy:
     """Judge a study's finished runs on its test side, write its report anew, and open it.
 
@@ -104,6 +123,6 @@ def test(
     from diascope.study.judging import judge
 
     with JudgeDisplay() as display:
-        judge(Path(folder), display, arms=arms or (), checkpoint=checkpoint, device=device)
+        judge(Path(folder), display, arms=arms or (), checkpoint=checkpoint, device=device, trust_code=trust_code)
     write_report(Path(folder))
-    return open(folder)
+    return open(folder, trust_code=trust_code)

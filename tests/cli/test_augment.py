@@ -61,9 +61,11 @@ def test_a_study_gives_a_page_for_each_of_its_augmentations(tmp_path):
         "name: two\narms:\n  plain: {}\n  turned: {augmentation.rotation: 10}\n"
         "  turned-again: {augmentation.rotation: 10}\n  flipped: {augmentation.horizontal_flip: 0.5}\n"
     )
-    said = run("phantom:skin", "--study", str(study), "-o", str(tmp_path), "--images", "1", "--draws", "1", *SMALL)
+    said = run(
+        "phantom:skin", "--study", str(study), "-o", str(tmp_path / "new"), "--images", "1", "--draws", "1", *SMALL
+    )
     assert said.exit_code == 0
-    assert sorted(file.name for file in tmp_path.glob("*.png")) == [
+    assert sorted(file.name for file in (tmp_path / "new").glob("*.png")) == [
         "samples-flipped.png",
         "samples-turned.png",
         "transformations.png",

@@ -10,6 +10,7 @@ from time import sleep, time
 
 import pytest
 
+from diascope.errors import RunError
 from diascope.runs import claim
 from diascope.runs.claim import Claim, Taken, is_claimed
 
@@ -114,14 +115,6 @@ def test_an_owner_notices_that_it_lost_its_claim_and_leaves_the_new_one_alone(tm
     assert file.exists() == (not gone)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"token": 1}'])
-def test_a_damaged_claim_is_none(tmp_path: Path, content: str) -> None:
-    (tmp_path / "claim.json").write_text(content)
-    assert not is_claimed(tmp_path)
-    with Claim(tmp_path):
-        assert is_claimed(tmp_path)
-
-
 def test_of_many_at_once_one_gets_a_dead_owners_claim(tmp_path: Path) -> None:
     pretend(tmp_path, born=1.0)
     holders, start, leave = [], threading.Barrier(8), threading.Event()
@@ -144,3 +137,34 @@ def test_of_many_at_once_one_gets_a_dead_owners_claim(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(holders) == 1
+
+
+@pytest.mark.parametrize(
+    "junk",
+    ["", "null", "[]", "{}", "[1, 2, 3, 4]", "{", '{"token": 1}', "[" * 100_000, "\x00", "\udcff", '"a"']
+    + [
+        json.dumps({"token": "other", "place": "", "process": process, "born": born})
+        for process, born in ((-1, 1), (10**30, 1), ("x", 1), (None, None), (1.5, "x"), ([], {}), (True, 0))
+    ],
+)
+def test_a_claim_that_says_nothing_is_no_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, junk: str) -> None:
+    (tmp_path / "claim.json").write_bytes(junk.encode("utf-8", "surrogateescape"))
+    monkeypatch.setattr(claim, "_place", lambda: "")  # that of the owners above: its processes are looked up
+    assert not is_claimed(tmp_path)
+    with Claim(tmp_path):
+        assert is_claimed(tmp_path)
+
+
+def test_a_folder_where_the_claim_belongs_is_named_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "claim.json").mkdir()
+    for ask in (is_claimed, lambda folder: Claim(folder).__enter__()):
+        with pytest.raises(RunError, match=r"claim.json: cannot be read \(Is a directory\); remove it"):
+            ask(tmp_path)
+
+
+def test_a_heartbeat_from_the_future_keeps_nobody_out(tmp_path: Path) -> None:
+    """The clock of the file system was a day ahead, and is right again: a living owner would have touched its claim."""
+    pretend(tmp_path, place="elsewhere", age=-86_400)
+    assert not is_claimed(tmp_path)
+    pretend(tmp_path, place="elsewhere", age=-30)
+    assert is_claimed(tmp_path)

@@ -149,7 +149,7 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
         ("config.json", "{", "no JSON"),
         ("config.json", "[]", "no JSON object"),
         ("config.json", "{}", "no run_id"),
-        ("config.json", '{"run_id": "", "config": {"data": {}}}', "data.source: Field required"),
+        ("config.json", '{"run_id": "RUN_ID", "config": {"data": {}}}', "data.source: Field required"),
         ("done.json", "{", "no JSON"),
     ],
 )
@@ -158,12 +158,21 @@ def test_a_damaged_file_of_a_run_is_named_with_the_remedy(
 ) -> None:
     folder = make_study()
     path = folder / "runs/baseline/fold0-seed0" / file
-    path.unlink() if content is None else path.write_text(content)
+    run_id = StudyRecord(folder).runs[0].run_id
+    path.unlink() if content is None else path.write_text(content.replace("RUN_ID", run_id))
     run = StudyRecord(folder).runs[0]
     with pytest.raises(RunError, match=message) as caught:
         _ = (run.state, run.done, run.history, run.predictions)
     assert str(path) in str(caught.value)
     assert f"delete the folder {path.parent}" in caught.value.remedy
+
+
+def test_the_mark_of_an_earlier_run_does_not_finish_another_one(make_study: MakeStudy) -> None:
+    """A power loss may bring back done.json of the run that was cleared away."""
+    folder = make_study()
+    done = folder / "runs/baseline/fold0-seed0" / "done.json"
+    done.write_text(json.dumps({**json.loads(done.read_text()), "run_id": "0123456789abcdef"}))
+    assert StudyRecord(folder).runs[0].state == "unfinished"
 
 
 def test_a_history_with_a_hole_is_damaged(make_study: MakeStudy) -> None:

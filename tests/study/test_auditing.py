@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from diascope.report.audit_page import shown_findings
-from diascope.study.auditing import audit_study
+from diascope.study.auditing import audit_study, keep_pictures
 from diascope.study.plan import read_images
 from diascope.studyfile import parse_study
 
@@ -21,7 +21,8 @@ arms:
 
 def test_each_drawing_is_audited_once_and_told_of_by_its_first_arm(tmp_path: Path) -> None:
     study = parse_study(TEXT, [], where="a test", folder=tmp_path)
-    found = audit_study(study, read_images(study), tmp_path / "audit", lambda what, done, total: None)
+    pictures: dict[str, bytes] = {}
+    found = audit_study(study, read_images(study), pictures, lambda what, done, total: None)
 
     corners = [finding for finding in found if finding.code == "corners-predict-label"]
     assert [finding.evidence.get("arm") for finding in corners] == [None, "letters"]
@@ -32,5 +33,6 @@ def test_each_drawing_is_audited_once_and_told_of_by_its_first_arm(tmp_path: Pat
 
     files = [image["file"] for shown in letters.evidence["pictures"] for image in shown["images"]]
     assert files
+    keep_pictures(pictures, tmp_path / "audit", instead=tmp_path / "audit")
     assert all((tmp_path / "audit" / file).is_file() for file in files)
     assert any(shown["pictures"] for shown in shown_findings([letters], tmp_path / "audit"))

@@ -1,6 +1,8 @@
 """Ray on two nodes: the loss of one, workers that never touch the study folder, and what cannot work is said."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,33 @@ def watcher(folder: str, log: str) -> Callable[[], None]:
         sys.addaudithook(saw)
 
     return watch
+
+
+LISTENING = """
+import psutil
+from diascope.study.executors.ray import _cluster
+with _cluster(None):
+    import ray
+    from ray._raylet import AuthenticationMode, get_authentication_mode
+    @ray.remote
+    def work():
+        return 3
+    assert ray.get(work.remote()) == 3
+    assert get_authentication_mode() == AuthenticationMode.TOKEN
+    this = psutil.Process()
+    found = [socket for one in (this, *this.children(recursive=True)) for socket in one.net_connections("inet")]
+    print(*{socket.laddr.ip for socket in found if socket.status == psutil.CONN_LISTEN})
+"""
+
+
+def test_a_cluster_of_our_own_listens_on_this_machine_alone_and_asks_for_a_token() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENING], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+    assert done.stdout.split()
 
 
 def test_a_node_is_lost_midway_and_its_run_goes_on_elsewhere(cluster: Any, make_task: MakeTask, tmp_path: Path) -> None:

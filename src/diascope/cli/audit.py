@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diascope.cli.run import Setting, refuse_file
+from diascope.cli.run import Setting
 
 if TYPE_CHECKING:
     from diascope.studyfile import Study
@@ -20,7 +20,9 @@ def audit(
             metavar="SOURCE", help="A folder with a folder per class, a CSV, an npz, phantom:skin, or a study file."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the results are written.")] = Path("audit"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Where the results are written: a new folder, or that of an audit.")
+    ] = Path("audit"),
     study: Annotated[str | None, typer.Option(help="A study file or recipe, whose data and split to take.")] = None,
     settings: Setting = None,
     label: Annotated[str | None, typer.Option(help="Column of the CSV that holds the class.")] = None,
@@ -38,7 +40,6 @@ def audit(
 
     Example: diascope audit moles.csv --group patient --out audit
     """
-    refuse_file(out)
     found = _study(source, study, settings or [], label, group)
 
     from diascope.cli.display import RunDisplay, say_findings

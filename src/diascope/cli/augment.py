@@ -22,7 +22,9 @@ def augment(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A folder with a folder per class, a CSV, an npz, or phantom:skin.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the sheets are written.")] = Path("augmentation"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Where the sheets are written: a new folder, or one of sheets.")
+    ] = Path("augmentation"),
     study: Annotated[
         str | None, typer.Option(help="A study file or recipe, whose augmentation and view of the images to take.")
     ] = None,
@@ -46,11 +48,11 @@ def augment(
     from diascope.data.augment.samples import sample_rows, sweep_rows
     from diascope.data.augment.sheets import write_sheet
     from diascope.study.channels import following_images
+    from diascope.study.output import SHEETS, refuse_foreign
 
+    refuse_foreign(out, SHEETS)
     found = following_images(found)
-    if out.is_file():
-        raise ConfigError("is a file, not a folder", where=f"--out {out}", remedy="give another --out")
-    names, pixels = _some_images(found, images, seed)
+    names, pixels = _some_images(found, images, seed, out)
     augmentations = _augmentations(found)
     sheets = {
         "transformations": ("Each transformation by itself", sweep_rows(pixels[0], found.config.augmentation, seed))
@@ -90,14 +92,16 @@ def _augmentations(study: "Study") -> "dict[str, AugmentationConfig]":
     return found
 
 
-def _some_images(study: "Study", count: int, seed: int) -> "tuple[list[str], list[NDArray[np.uint8]]]":
+def _some_images(study: "Study", count: int, seed: int, out: Path) -> "tuple[list[str], list[NDArray[np.uint8]]]":
     """Classes and pixels of `count` images, the classes in turn; nothing else is decoded."""
     from diascope.data.index import open_index
     from diascope.data.prepare import prepared_images
     from diascope.seeding import stream
+    from diascope.study.output import refuse_images
 
     config = study.arms[0].data
     index = open_index(config)
+    refuse_images(out, index.source, index.paths)
     order = stream(seed, "subset").permutation(len(index)).tolist()
     of_class = [[row for row in order if index.labels[row] == number] for number in range(len(index.classes))]
     turn = {row: place for rows in of_class for place, row in enumerate(rows)}

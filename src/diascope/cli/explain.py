@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from diascope.cli.run import DeviceOption, refuse_file
+from diascope.cli.run import DeviceOption, TrustOption
 from diascope.errors import ConfigError
 
 
@@ -48,6 +48,7 @@ def explain(
         int, typer.Option(help="Images at most for --regions, spread over the validation side.", min=1)
     ] = 500,
     device: DeviceOption = "auto",
+    trust_code: TrustOption = False,
 ) -> None:
     """Show which parts of an image speak for a class, in the eyes of the network of a finished RUN.
 
@@ -65,20 +66,24 @@ def explain(
         remedy = "name a path of the study's index.csv or a file, or give --regions or --sanity"
         raise ConfigError("no IMAGE is named", where="diascope explain", remedy=remedy)
     folder = out or run / "explain"
-    refuse_file(folder)
 
     from diascope.cli.explain_display import say_regions, say_sanity
     from diascope.explain.checks import check_regions, check_sanity, require_regions
     from diascope.explain.methods import check_method
     from diascope.explain.named import explain_named, find_images
     from diascope.study.explaining import open_subject, study_images
+    from diascope.study.output import refuse_file, refuse_images
 
     chosen = list(dict.fromkeys(methods or ["grad-cam"]))
     for method in chosen:
         check_method(method, layer)
     labels = dict(zip(record.index["path"], record.index["label"], strict=True))
+    refuse_file(folder)
+    if out is not None:
+        refuse_images(out, found.config["data"]["source"], record.index["path"])
     named = find_images(images or [], labels, found.config["data"]["source"])
-    subject = open_subject(record, found, checkpoint, device, study_images(record, found, whole=regions))
+    seen = study_images(record, found, whole=regions)
+    subject = open_subject(record, found, checkpoint, device, seen, trust_code=trust_code)
     if regions:
         require_regions(subject)
     for method in chosen:

@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from diascope.cli.run import OnUnreadableOption, OutOption, Setting, StudyArgument
+from diascope.cli.run import OnUnreadableOption, OutOption, Setting, StudyArgument, TrustOption
 
 
 def plan(
@@ -11,6 +11,7 @@ def plan(
     out: OutOption = None,
     settings: Setting = None,
     on_unreadable: OnUnreadableOption = "error",
+    trust_code: TrustOption = False,
 ) -> None:
     """Show what `diascope run` would do: runs are todo, in training, unfinished, done, extend or stale. Trains nothing.
 
@@ -25,14 +26,18 @@ def plan(
     from diascope.recipes import find_study
     from diascope.study.changes import same_arms
     from diascope.study.channels import following_images
+    from diascope.study.output import STUDY, refuse_foreign
     from diascope.study.plan import plan as plan_runs
     from diascope.study.plan import read_images, reasons_of
+    from diascope.study.trust import networks_of, refuse_code
 
     found = find_study(study, settings)
     folder = out or Path(found.config.name)
+    refuse_foreign(folder, STUDY)
+    refuse_code(networks_of(found), trusted=trust_code)
     found = following_images(found, folder)
     with RunDisplay() as display:
-        images = read_images(found, on_unreadable=on_unreadable, progress=display.decoded)
+        images = read_images(found, folder, on_unreadable=on_unreadable, progress=display.decoded)
     cells = plan_runs(found, images, folder)
     table = Table("arm", "fold", "seed", "run", "state", title=f"{found.config.name} in {folder}")
     looks = found.config.planned_looks

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from diascope.cli.run import DeviceOption
+from diascope.cli.run import DeviceOption, TrustOption
 
 
 def probe(
@@ -19,6 +19,7 @@ def probe(
     text: Annotated[bool, typer.Option(help="Look for burned-in text, which takes up to half a minute.")] = True,
     again: Annotated[bool, typer.Option("--again", help="Probe anew what was probed already.")] = False,
     device: DeviceOption = "auto",
+    trust_code: TrustOption = False,
 ) -> None:
     """Probe a trained network for shortcuts: corners, frame, rim, brightness, burned-in text, the user's columns.
 
@@ -37,7 +38,7 @@ def probe(
     try:
         with ProbeDisplay() as display:
             options = Options(centre, text)
-            found = probe_folder(folder, display, options=options, device=device, again=again)
+            found = probe_folder(folder, display, options=options, device=device, again=again, trust_code=trust_code)
     except KeyboardInterrupt:
         say_stopped()
         raise typer.Exit(130) from None

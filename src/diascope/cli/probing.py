@@ -16,7 +16,13 @@ class Display(Protocol):
 
 
 def probe_folder(
-    folder: Path, display: Display, *, options: Any = None, device: str = "auto", again: bool = False
+    folder: Path,
+    display: Display,
+    *,
+    options: Any = None,
+    device: str = "auto",
+    again: bool = False,
+    trust_code: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """What probes.json holds of a run (its folder), or of the first finished run of each arm of a study, by run name.
 
@@ -28,8 +34,10 @@ def probe_folder(
     from diascope.runs.claim import Claim, Taken
     from diascope.study.extraction import prepare_features
     from diascope.study.test_images import read_test_side
+    from diascope.study.trust import networks_of_runs, refuse_code
 
     record, runs = _chosen(folder)
+    refuse_code([*(arm.model.name for arm in record.arm_configs), *networks_of_runs(runs)], trusted=trust_code)
     place = pick_device(device)
     images = read_test_side(record, [run.arm for run in runs], runs, display.decoded)
     tasks = {f"{run.arm}/{run.name}": images[run.arm, run.fold, run.seed].task for run in runs}

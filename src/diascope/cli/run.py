@@ -5,8 +5,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from diascope.errors import ConfigError
-
 Setting = Annotated[
     list[str] | None,
     typer.Option(
@@ -17,7 +15,10 @@ Setting = Annotated[
 ]
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a recipe.")]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", "-o", help="The study folder. Default: the study's name, in this folder.")
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="The study folder, new or of this study. Default: the study's name, in this folder."
+    ),
 ]
 
 OnUnreadableOption = Annotated[
@@ -36,6 +37,10 @@ CpusOption = Annotated[
     float | None, typer.Option(help="Ray: processors that a run gets. Default: its training.threads.", min=0.01)
 ]
 GpusOption = Annotated[float, typer.Option(help="Ray: GPUs that a run gets; 0.25 lets four runs share one.", min=0)]
+TrustOption = Annotated[
+    bool,
+    typer.Option("--trust-code", help="Run networks whose program lies in a study folder: it can do what you can."),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, or cuda:N.")]
 
 
@@ -51,6 +56,7 @@ def run(
     device: DeviceOption = "auto",
     on_unreadable: OnUnreadableOption = "error",
     retrain: Annotated[bool, typer.Option("--retrain", help="Train runs anew whose configuration changed.")] = False,
+    trust_code: TrustOption = False,
 ) -> None:
     """Train every arm of a STUDY over folds and seeds, and write the report.
 
@@ -65,7 +71,6 @@ def run(
 
     found = find_study(study, settings)
     folder = out or Path(found.config.name)
-    refuse_file(folder)
 
     from diascope.cli.display import RunDisplay, say_outcome, say_stopped
     from diascope.cli.probe_display import say_probed
@@ -74,12 +79,13 @@ def run(
     from diascope.study.explaining import explain_study
     from diascope.study.run import Options, run_study
 
-    options = Options(executor, jobs, device, on_unreadable, retrain, Resources(address, cpus_per_run, gpus_per_run))
+    resources = Resources(address, cpus_per_run, gpus_per_run)
+    options = Options(executor, jobs, device, on_unreadable, retrain, trust_code, resources)
     try:
         with RunDisplay() as display:
             outcome = run_study(found, folder, options, display)
-            explain_study(folder, display.warn, device)
-        probed = probe_study(folder, device) if found.config.report.probes else {}
+            explain_study(folder, display.warn, device, trust_code=trust_code)
+        probed = probe_study(folder, device, trust_code=trust_code) if found.config.report.probes else {}
     except KeyboardInterrupt:
         say_stopped()
         raise typer.Exit(130) from None
@@ -89,20 +95,14 @@ def run(
         raise typer.Exit(1)
 
 
-def probe_study(folder: Path, device: str) -> dict[str, dict[str, Any]]:
+def probe_study(folder: Path, device: str, *, trust_code: bool) -> dict[str, dict[str, Any]]:
     """The shortcut probes at the end of a study; it is not lost where they fail."""
     from diascope.cli.probe_display import ProbeDisplay, say_failed
     from diascope.cli.probing import probe_folder
 
     try:
         with ProbeDisplay() as display:
-            return probe_folder(folder, display, device=device)
+            return probe_folder(folder, display, device=device, trust_code=trust_code)
     except Exception as error:
         say_failed(error, folder)
         return {}
-
-
-def refuse_file(folder: Path) -> None:
-    """A study folder cannot lie where a file is: ConfigError."""
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError("is a file, not a folder", where=f"--out {folder}", remedy="give another --out")

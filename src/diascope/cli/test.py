@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from diascope.cli.run import DeviceOption
+from diascope.cli.run import DeviceOption, TrustOption
 
 
 def test(
@@ -18,6 +18,7 @@ def test(
         typer.Option(help="The weights of the epoch that the validation side chose, or those of the last epoch."),
     ] = "best",
     device: DeviceOption = "auto",
+    trust_code: TrustOption = False,
 ) -> None:
     """Judge the finished runs of a study on its test side, which no training has seen, and rebuild the report.
 
@@ -30,5 +31,5 @@ def test(
     from diascope.study.judging import judge
 
     with JudgeDisplay() as display:
-        judged = judge(folder, display, arms=arms or (), checkpoint=checkpoint, device=device)
+        judged = judge(folder, display, arms=arms or (), checkpoint=checkpoint, device=device, trust_code=trust_code)
     say_judged(folder, judged, write_report(folder))

@@ -16,7 +16,7 @@ from diascope.cli.run import (
     OutOption,
     Setting,
     StudyArgument,
-    refuse_file,
+    TrustOption,
 )
 
 
@@ -37,6 +37,7 @@ def tune(
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Train the found configuration anew where further trials changed it.")
     ] = False,
+    trust_code: TrustOption = False,
 ) -> None:
     """Search the hyper-parameters of a STUDY, then compare the best ones with the default.
 
@@ -59,12 +60,12 @@ def tune(
     asked = [f"search.trials={trials}"] if trials else []
     found = find_study(study, [*(settings or []), *asked])
     folder = out or Path(found.config.name)
-    refuse_file(folder)
-    options = Options(executor, jobs, device, on_unreadable, retrain, Resources(address, cpus_per_run, gpus_per_run))
+    resources = Resources(address, cpus_per_run, gpus_per_run)
+    options = Options(executor, jobs, device, on_unreadable, retrain, trust_code, resources)
     try:
         with SearchDisplay() as display:
             tuned = search(found, folder, options, display)
-            explain_study(folder, display.warn, device)
+            explain_study(folder, display.warn, device, trust_code=trust_code)
     except KeyboardInterrupt:
         say_stopped()
         raise typer.Exit(130) from None

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from diascope.config.section import Section, all_differ
+from diascope.config.section import Section, Seed, all_differ
 
 
 def _pair(value: Any) -> Any:
@@ -26,8 +26,8 @@ class PhantomConfig(Section):
     prevalence: float = Field(0.5, gt=0, lt=1, description="share of them that are of the positive class")
     size: int = Field(128, ge=28, le=2048, description="height and width in pixels at which they are drawn")
     difficulty: float = Field(0.5, ge=0, le=1, description="0: classes plainly apart; 1: nothing tells them apart")
-    seed: int = Field(0, ge=0, description="another seed gives another data set of the same kind")
-    images_per_group: int = Field(2, ge=1, description="images of one patient or lesion")
+    seed: Seed = Field(0, description="another seed gives another data set of the same kind")
+    images_per_group: int = Field(2, ge=1, le=1_000_000, description="images of one patient or lesion")
     shortcut: Literal["none", "letters", "brightness", "size", "border"] = Field(
         "none", description="a mark beside the lesion that gives the class away"
     )
@@ -92,7 +92,9 @@ class DataConfig(Section):
         description="none: pixels from 0 to 1; standard: minus the mean and divided by the SD of the training "
         "side, each channel by itself; imagenet: the same with the mean and SD of ImageNet",
     )
-    frame: int | None = Field(None, ge=1, description="which frame of DICOM files that hold several, counted from 1")
+    frame: int | None = Field(
+        None, ge=1, le=1_000_000, description="which frame of DICOM files that hold several, counted from 1"
+    )
     phantom: PhantomConfig = PhantomConfig()
     allow: Annotated[tuple[Leak, ...], BeforeValidator(_listed), AfterValidator(all_differ)] = Field(
         (), description="leaks between sides that are known and accepted; any other stops a study"
@@ -122,4 +124,4 @@ class SplitConfig(Section):
     validation: float = Field(0.2, gt=0, lt=1, description="holdout: share of the images on the validation side")
     test: float = Field(0.0, ge=0, lt=1, description="holdout, kfold: share kept apart from everything")
     folds: int = Field(3, ge=2, le=100, description="kfold: number of folds")
-    seed: int = Field(0, ge=0, description="another seed gives another split")
+    seed: Seed = Field(0, description="another seed gives another split")

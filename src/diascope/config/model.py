@@ -73,8 +73,9 @@ class ModelConfig(Section):
         le=2000,
         description="layers with weights. vgg: 11, 13, 16 or 19 (default 16); resnet: default 20",
     )
-    dense: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
+    dense: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] | None = Field(
         None,
+        max_length=16,
         description="alexnet, vgg: widths of the hidden dense layers, default [64, 64]; pretrained: those of its head, "
         "default none, which is a linear head",
     )
@@ -119,7 +120,12 @@ class ModelConfig(Section):
         "repeat",
         description="pretrained, images of one channel: repeat it for red, green and blue, or adapt the first layer",
     )
-    layer: int = Field(-1, description="features: the block whose output is taken, from 0, or from -1, the last one")
+    layer: int = Field(
+        -1,
+        ge=-1_000_000,
+        le=1_000_000,
+        description="features: the block whose output is taken, from 0, or from -1, the last one",
+    )
     pooling: Literal["average", "flatten", "both"] = Field(
         "average", description="pretrained: what becomes of a block's maps: their means, all their values, or both"
     )
@@ -139,12 +145,13 @@ class ModelConfig(Section):
     inverse_regularization: float = Field(
         1.0, gt=0, description="logistic: scikit-learn's C, for standardized features"
     )
-    unfreeze: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+    unfreeze: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["all"] = Field(
         1, description="finetune: how many blocks learn, counted from the last one, or all"
     )
     unfreeze_every: int | None = Field(
         None,
         ge=1,
+        le=1_000_000,
         description="finetune: at first the head alone learns, and after every so many epochs one block more, the last "
         "one first (Howard and Ruder 2018)",
     )

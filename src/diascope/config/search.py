@@ -13,15 +13,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from diascope.config.section import Section
+from diascope.config.section import Section, Seed
 
 MOST_PROBED = 64
+MOST_CHOICES, MOST_SPACES = 1_000, 100
 
 
 class Space(Section):
     """The values of one key: a list of choices, or the numbers from low to high (whole ones where both ends are)."""
 
-    choices: tuple[Any, ...] | None = Field(None, min_length=2, description="values, in no order")
+    choices: tuple[Any, ...] | None = Field(
+        None, min_length=2, max_length=MOST_CHOICES, description="values, in no order"
+    )
     low: int | float | None = None
     high: int | float | None = None
     step: int | float | None = Field(None, gt=0, description="distance of the values; default: any, or 1")
@@ -60,9 +63,11 @@ class Space(Section):
         if self.low is None or self.high is None or not (self.whole or self.step):
             return None
         step = self.step or 1
-        count = int((self.high - self.low) / step + 1e-9) + 1
+        steps = (self.high - self.low) / step + 1e-9
+        if steps >= most:
+            return None
         # a decimal step, 0.1 say, has no exact binary value: rounding keeps 0.3 from becoming 0.30000000000000004
-        return tuple(round(self.low + place * step, 12) for place in range(count)) if count <= most else None
+        return tuple(round(self.low + place * step, 12) for place in range(int(steps) + 1))
 
     def probed(self) -> tuple[Any, ...]:
         """The values that are tried for validity before a search begins: all, where they are few, else the ends."""
@@ -82,7 +87,7 @@ def _read_space(value: Any) -> Any:
 
 Spaces = Annotated[
     dict[str, Annotated[Space, BeforeValidator(_read_space, json_schema_input_type=list[Any] | Space)]],
-    Field(min_length=1),
+    Field(min_length=1, max_length=MOST_SPACES),
 ]
 
 
@@ -90,8 +95,10 @@ class SearchConfig(Section):
     """What `diascope tune` varies, how long, and what it judges by."""
 
     space: Spaces = Field(description="dotted keys: a list of choices, or {low, high}")
-    trials: int = Field(30, ge=1, description="configurations to try")
+    trials: int = Field(30, ge=1, le=100_000, description="configurations to try")
     folds: int = Field(3, ge=2, le=20, description="inner folds, made of the training side alone")
-    seed: int = Field(0, ge=0, description="of the sampler, of the inner folds and of every trial's training")
+    seed: Seed = Field(0, description="of the sampler, of the inner folds and of every trial's training")
     pruner: Literal["median", "none"] = Field("median", description="median: end trials that fall behind early")
-    warmup_trials: int = Field(8, ge=1, description="trials drawn at random, and never pruned, before TPE begins")
+    warmup_trials: int = Field(
+        8, ge=1, le=100_000, description="trials drawn at random, and never pruned, before TPE begins"
+    )

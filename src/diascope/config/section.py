@@ -17,4 +17,6 @@ def all_differ(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Epochs = Annotated[int, Field(le=1_000_000)]  # and what is counted in them
 Probability = Annotated[float, Field(ge=0, lt=1)]

@@ -9,23 +9,26 @@ from diascope.config.data import DataConfig, SplitConfig
 from diascope.config.model import ModelConfig
 from diascope.config.report import CompareConfig, ReportConfig
 from diascope.config.search import SearchConfig
-from diascope.config.section import Section, all_differ
+from diascope.config.section import Section, Seed, all_differ
 from diascope.config.training import TrainingConfig
 
 GROWTH, NEAR = 1.6, 1.25
+MOST_SEEDS, MOST_ARMS = 1_000, 1_000
 SEED_KINDS = ("a list of seeds", "seeds until decided")  # how pydantic's messages call the two
 ARM_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 
 
 def _seed_list(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
+        if value > MOST_SEEDS:
+            raise ValueError(f"{value:,} seeds are too many; the most are {MOST_SEEDS:,}")
         return tuple(range(value))
     return tuple(value) if isinstance(value, list) else value
 
 
 Seeds = Annotated[
-    tuple[Annotated[int, Field(ge=0)], ...],
-    Field(min_length=1),
+    tuple[Seed, ...],
+    Field(min_length=1, max_length=MOST_SEEDS),
     BeforeValidator(_seed_list, json_schema_input_type=int | list[int]),
     AfterValidator(all_differ),
 ]
@@ -38,7 +41,7 @@ class SeedsUntilDecided(Section):
 
     first: int = Field(alias="from", ge=2, description="seeds at the first look")
     until: Literal["decided"] = Field(description="better, worse or, where a margin is stated, equivalent")
-    at_most: int = Field(ge=2, description="seeds at the last look")
+    at_most: int = Field(ge=2, le=MOST_SEEDS, description="seeds at the last look")
 
     @model_validator(mode="after")
     def _from_is_less(self) -> Self:
@@ -75,7 +78,10 @@ class StudyConfig(Section):
         description="how many seeds, or a list of them, or {from: 3, until: decided, at_most: 20}",
     )
     arms: dict[Annotated[str, Field(pattern=ARM_NAME)], dict[str, Any]] = Field(
-        {"baseline": {}}, min_length=1, description="a name, and the keys in which it differs from the base"
+        {"baseline": {}},
+        min_length=1,
+        max_length=MOST_ARMS,
+        description="a name, and the keys in which it differs from the base",
     )
     compare: CompareConfig = CompareConfig()
     report: ReportConfig = ReportConfig()
@@ -129,4 +135,4 @@ class RunConfig(Section):
     augmentation: AugmentationConfig
     training: TrainingConfig
     fold: int = Field(ge=0)
-    seed: int = Field(ge=0)
+    seed: Seed

@@ -1,10 +1,11 @@
 """The section `training`: how the network learns."""
 
+from string import Formatter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from diascope.config.section import Section
+from diascope.config.section import Epochs, Section
 
 
 class Constant(Section):
@@ -17,7 +18,7 @@ class Step(Section):
     """The learning rate times `factor` every `every` epochs."""
 
     kind: Literal["step"]
-    every: int = Field(30, ge=1, description="epochs from one change to the next")
+    every: Epochs = Field(30, ge=1, description="epochs from one change to the next")
     factor: float = Field(0.1, gt=0, lt=1)
 
 
@@ -40,7 +41,7 @@ class Plateau(Section):
     """The learning rate times `factor` when the validation loss has not improved for more than `patience` epochs."""
 
     kind: Literal["plateau"]
-    patience: int = Field(10, ge=0, description="epochs")
+    patience: Epochs = Field(10, ge=0, description="epochs")
     factor: float = Field(0.1, gt=0, lt=1)
     min_delta: float = Field(1e-4, ge=0, description="an improvement is larger than this")
     minimum: float = Field(0.0, ge=0, lt=1, description="the least it comes to, as a share of learning_rate")
@@ -73,7 +74,7 @@ class EarlyStopping(Section):
     metric: Literal["loss", "accuracy", "balanced_accuracy", "auroc"] = Field(
         "loss", description="of the validation side; it also decides which epoch counts as the best"
     )
-    patience: int = Field(10, ge=1, description="epochs without improvement after which the run ends")
+    patience: Epochs = Field(10, ge=1, description="epochs without improvement after which the run ends")
     min_delta: float = Field(0.0, ge=0, description="an improvement is larger than this")
     restore_best: bool = Field(False, description="the run ends with the weights of its best epoch")
 
@@ -82,11 +83,20 @@ def _metric(value: Any) -> Any:
     return {"patience": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _known_placeholders(path: str) -> str:
+    """A path that can be filled in: {fold} and {seed}, and of a format no more than 03d, say."""
+    for _, name, form, conversion in Formatter().parse(path):
+        if name is not None and (name not in ("fold", "seed") or len(form or "") > 3 or conversion):
+            raise ValueError(f"unknown placeholder {{{name}{f':{form}' if form else ''}}}; use {{fold}} and {{seed}}")
+    path.format(fold=0, seed=0)
+    return path
+
+
 class TrainingConfig(Section):
     """How the network learns."""
 
-    epochs: int = Field(50, ge=1)
-    batch_size: int = Field(8, ge=1)
+    epochs: Epochs = Field(50, ge=1)
+    batch_size: int = Field(8, ge=1, le=1_000_000)
     optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     learning_rate: float = Field(1e-4, gt=0)
     momentum: float = Field(0.0, ge=0, lt=1, description="sgd and rmsprop")
@@ -114,7 +124,7 @@ class TrainingConfig(Section):
     early_stopping: Annotated[EarlyStopping, BeforeValidator(_metric)] | None = Field(
         None, description="a number of epochs (patience), or a section"
     )
-    start_from: str | None = Field(
+    start_from: Annotated[str, AfterValidator(_known_placeholders)] | None = Field(
         None,
         description="whose best weights to begin with: arm:NAME, the same fold and seed of another arm; or a run "
         "folder, in which {fold} and {seed} stand for this run's",

@@ -15,6 +15,7 @@ from diascope.engine.task import RunTask, open_pixels, run_seed
 from diascope.errors import RunError
 from diascope.features import FeatureSource, open_features
 from diascope.models import build_model, output_count
+from diascope.models.own import code_digest
 from diascope.models.pretrained import (
     Frozen,
     Pretrained,
@@ -99,6 +100,7 @@ def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
     tree = json.loads(run.config.read_text(encoding="utf-8"))
     config = RunConfig.model_validate_json(json.dumps(tree["config"]), strict=True)
     _refuse_other_weights(config, tree, run.config)
+    _refuse_other_code(config, tree, run.config)
     fitted = config.model.kind == "pretrained" and config.model.weights == "random"
     weights = run.best if checkpoint == "best" else run.last
     refuse_changed(run, run.config, weights, *([run.statistics] if fitted else []))
@@ -121,6 +123,8 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
 def recorded(task: RunTask) -> dict[str, Any]:
     """What config.json keeps of a run so that its network can be put together again: what its weights do not hold."""
+    if task.config.model.kind == "own":
+        return {"code": code_digest(task.config.model.name)}
     if task.config.model.kind != "pretrained":
         return {}
     scale = scale_of(task)
@@ -147,6 +151,13 @@ def _refuse_other_weights(config: RunConfig, tree: dict[str, Any], file: Path) -
             what = "an earlier version of Diascope drew the random weights that this run was trained behind"
             remedy = "run the study again with --retrain"
         raise RunError(what, where=str(file), remedy=remedy)
+
+
+def _refuse_other_code(config: RunConfig, tree: dict[str, Any], file: Path) -> None:
+    """Weights mean nothing in another network. Older runs did not write down which code theirs was made by."""
+    if config.model.kind == "own" and tree.get("code", code := code_digest(config.model.name)) != code:
+        what = f"{config.model.name} holds other code than this run was trained with"
+        raise RunError(what, where=str(file), remedy="put the file back as it was, or run the study again")
 
 
 def trained_part(model: nn.Module) -> nn.Module:

@@ -14,6 +14,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from diascope.config import ModelConfig, own_model
 from diascope.errors import ConfigError
+from diascope.files import file_digest
 from diascope.models.layers import Dropout
 
 NOT_REPEATED = (nn.AlphaDropout, nn.FeatureAlphaDropout, nn.Dropout1d, nn.Dropout3d)
@@ -51,6 +52,16 @@ def check_trainable(model: nn.Module, name: str, *, channels: int, outputs: int,
         batch = torch.rand(images, channels, *image_size, generator=torch.Generator().manual_seed(0))
         logits = _forward(model.train(training), batch.contiguous(memory_format=torch.channels_last), name)
         _check_logits(logits, (images, outputs), name)
+
+
+def code_digest(name: str) -> str:
+    """SHA-256 of the file that `file.py:function` names; not of what it imports. Raises ConfigError."""
+    named = own_model(name)
+    assert named is not None
+    try:
+        return file_digest(Path(named[0]))
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror})", where=named[0], remedy="check model.name") from error
 
 
 def _load(name: str) -> Callable[..., Any]:

@@ -21,6 +21,7 @@ from uuid import uuid4
 import psutil
 from filelock import FileLock
 
+from diascope.errors import RunError
 from diascope.files import make_folder
 from diascope.runs.folder import write_atomic
 
@@ -88,14 +89,19 @@ class Claim:
 
 
 def is_claimed(folder: Path) -> bool:
-    """Whether a worker that is alive trains the run of this folder."""
-    owner = _read(folder)
+    """Whether a worker that is alive trains the run of this folder. Raises RunError for a claim that cannot be read."""
+    try:
+        owner = _read(folder)
+    except OSError as error:  # a folder in its place, say
+        where = str(_file(folder))
+        raise RunError(f"cannot be read ({error.strerror})", where=where, remedy="remove it") from error
     if owner is None:
         return False
     if owner.place == _place():
         return _born(owner.process) == owner.born
     try:
-        return _clock(folder) - _file(folder).stat().st_mtime < DEAD_AFTER
+        # A heartbeat from the future is of a time when that clock was ahead; a living owner would have set it right.
+        return abs(_clock(folder) - _file(folder).stat().st_mtime) < DEAD_AFTER
     except FileNotFoundError:  # it was given back just now
         return False
 
@@ -113,9 +119,11 @@ def _clock(folder: Path) -> float:
 def _read(folder: Path) -> Owner | None:
     """The owner that the claim names; None where there is no claim, or no readable one."""
     try:
-        return Owner(**json.loads(_file(folder).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
+        owner = Owner(**json.loads(_file(folder).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError, RecursionError):
         return None
+    readable = isinstance(owner.token, str) and isinstance(owner.place, str) and isinstance(owner.process, int)
+    return owner if readable and owner.process >= 0 else None
 
 
 def _file(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """The audit of a data set by itself, and the one that every study begins with, which a leak stops."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,9 @@ from diascope.data.index import ImageIndex, Phantoms, open_index
 from diascope.data.split import Folds, make_folds
 from diascope.errors import DataError
 from diascope.findings import Finding
+from diascope.runs.folder import write_atomic
 from diascope.study.channels import following_images
+from diascope.study.output import AUDIT, refuse_foreign, refuse_images
 from diascope.study.plan import Images
 from diascope.studyfile import Arm, Study
 
@@ -33,21 +35,27 @@ class Display(Protocol):
 
 
 def audit_source(study: Study, out: Path, *, all_text: bool, display: Display) -> list[Finding]:
-    """Audit the images and the split of a study that is not run; findings.json, files.csv and more go to `out`."""
+    """Audit the images and the split of a study that is not run; findings.json, files.csv and more go to `out`.
+
+    Nothing is written before the audit has ended. Raises ConfigError for an `out` that is not free for it.
+    """
+    refuse_foreign(out, AUDIT)
     study = following_images(study)
     config = study.arms[0].data
     index = open_index(config)
+    refuse_images(out, index.source, index.paths)
     told = partial(display.audited, "measuring images")
     measured = measure(index, frame=config.frame, bits=gray_depth(index, config).bits, progress=told)
     folds, problems = _planned_folds(study, measured.index)
-    shutil.rmtree(out / "pictures", ignore_errors=True)  # of an audit before this one
     cost = reading_cost(Audited(measured.index, measured.facts, config, all_text=all_text))
     if cost.images:
         display.reading_text(cost.images, cost.seconds)
-    found = audit(index, config, folds, all_text=all_text, folder=out, progress=display.audited)
+    pictures: dict[str, bytes] = {}
+    found = audit(index, config, folds, all_text=all_text, pictures=pictures, progress=display.audited)
     findings = [*index.findings, *problems, *found]
     write_findings(findings, out)
     write_manifest(Audited(measured.index, measured.facts, config), out)
+    keep_pictures(pictures, out, instead=out / "pictures")
     return findings
 
 
@@ -60,16 +68,18 @@ def _planned_folds(study: Study, index: ImageIndex) -> tuple[Folds | None, list[
         return None, [Finding(code="split", severity="error", outcome="issue", sentence=sentence)]
 
 
-def audit_study(study: Study, images: Images, folder: Path | None, progress: Watch) -> list[Finding]:
-    """The findings of all checks; their pictures go to `folder`. Raises DataError for a leak that is not allowed.
+def audit_study(study: Study, images: Images, pictures: dict[str, bytes] | None, progress: Watch) -> list[Finding]:
+    """The findings of all checks; their pictures go to `pictures`. Raises DataError for a leak that is not allowed.
 
     Arms see the same files, but each may draw phantoms of its own: of further drawings what is wrong with them is told.
     """
     first, *others = _drawn_differently(study, images)
-    found = _audit_arm(first, images.index, images, folder, progress)
+    found = _audit_arm(first, images.index, images, pictures, progress)
     for arm in others:
-        place = None if folder is None else folder / arm.name
-        of_arm = _audit_arm(arm, open_index(arm.data), images, place, progress)
+        drawn: dict[str, bytes] | None = None if pictures is None else {}
+        of_arm = _audit_arm(arm, open_index(arm.data), images, drawn, progress)
+        if pictures is not None:
+            pictures |= {f"{arm.name}/{file}": png for file, png in (drawn or {}).items()}
         found += [_told_of(arm.name, finding) for finding in of_arm if finding.outcome == "issue"]
     leaks = [finding for finding in found if finding.severity == "error" and finding.outcome == "issue"]
     if leaks:
@@ -87,7 +97,9 @@ def _drawn_differently(study: Study, images: Images) -> list[Arm]:
     return list(first.values())
 
 
-def _audit_arm(arm: Arm, index: ImageIndex, images: Images, folder: Path | None, progress: Watch) -> list[Finding]:
+def _audit_arm(
+    arm: Arm, index: ImageIndex, images: Images, pictures: dict[str, bytes] | None, progress: Watch
+) -> list[Finding]:
     drawn = isinstance(index.origin, Phantoms)  # what was drawn for the network is not drawn again
     left_out = [finding.evidence for finding in images.findings if finding.code == "unreadable-image"]
     return audit(
@@ -97,7 +109,7 @@ def _audit_arm(arm: Arm, index: ImageIndex, images: Images, folder: Path | None,
         pixels=images.caches[arm.name].pixels if drawn else None,
         unreadable={evidence["path"]: evidence["reason"] for evidence in left_out},
         read_text=False,
-        folder=folder,
+        pictures=pictures,
         progress=progress,
     )
 
@@ -114,8 +126,8 @@ def _told_of(arm: str, finding: Finding) -> Finding:
     return finding.model_copy(update={"sentence": sentence, "evidence": evidence})
 
 
-def keep_pictures(written: Path, folder: Path, findings: Sequence[Finding]) -> None:
-    """Move the pictures of an audit into a study folder, in place of those of the audit before."""
-    shutil.rmtree(folder / FOLDER, ignore_errors=True)
-    if any(finding.evidence.get("pictures") for finding in findings):
-        shutil.copytree(written, folder / FOLDER)
+def keep_pictures(pictures: Mapping[str, bytes], folder: Path, *, instead: Path) -> None:
+    """Write the pictures of an audit into `folder`, and remove `instead`, those of the audit before."""
+    shutil.rmtree(instead, ignore_errors=True)
+    for file, png in pictures.items():
+        write_atomic(folder / file, png)

@@ -25,7 +25,7 @@ def following_images(study: Study, folder: Path | None = None) -> Study:
         return study
     begun = None if folder is None else folder / "study.yaml"
     if begun is not None and begun.is_file():
-        channels = load_study(begun).config.data.channels
+        channels = load_study(begun, recorded=True).config.data.channels
     else:
         channels = 3 if _in_colour(study.arms[0].data) else 1
     data = _with_channels(study.config.data, channels)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from diascope.config import DataConfig, ModelConfig, RunConfig, TrainingConfig, own_model
+from diascope.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from diascope.config.model import OF_FINETUNING
 from diascope.data.index import ImageIndex
 from diascope.data.nearest import did_you_mean
@@ -19,6 +19,7 @@ from diascope.errors import ConfigError, DiascopeError, RunError
 from diascope.files import file_digest
 from diascope.findings import Finding
 from diascope.models import check_model
+from diascope.models.own import code_digest
 from diascope.models.pretrained import expected_size, weights_identity
 from diascope.runs.folder import RunFolder
 from diascope.studyfile import Arm, Study
@@ -113,13 +114,7 @@ def model_digest(config: ModelConfig) -> str:
     """A digest of the code of a network of the user's own, or of pretrained weights; nothing for a built-in one."""
     if config.kind == "pretrained":
         return weights_identity(config)
-    own = own_model(config.name)
-    if own is None:
-        return ""
-    try:
-        return file_digest(Path(own[0]))
-    except OSError as error:
-        raise ConfigError(f"cannot be read ({error.strerror})", where=own[0], remedy="check model.name") from error
+    return code_digest(config.name) if config.kind == "own" else ""
 
 
 def first_arm(config: TrainingConfig) -> str | None:
@@ -148,15 +143,6 @@ def in_order_of_start(arms: Sequence[Arm]) -> list[Arm]:
         placed += ready
         waiting = [arm for arm in waiting if arm not in ready]
     return placed
-
-
-def starting_folder(arm: str, config: RunConfig, folder: Path) -> Path | None:
-    """The folder of the run whose weights the one in `folder` begins with. Raises ConfigError."""
-    try:
-        return start_folder(config, folder)
-    except (KeyError, IndexError, ValueError) as error:
-        what = f"training.start_from: {config.training.start_from!r} holds a placeholder that is none ({error})"
-        raise ConfigError(what, where=f"arm {arm}", remedy="there are {fold} and {seed}") from error
 
 
 class StartingWeights:

@@ -12,10 +12,11 @@ from diascope.explain.images import StudyImages
 from diascope.explain.judged import Checkpoint, read_judged
 from diascope.explain.subject import Subject
 from diascope.runs.record import RunRecord, StudyRecord, predicted_classes
+from diascope.study.trust import networks_of_runs, refuse_code
 from diascope.training.process import prepare_process
 
 
-def explain_study(folder: Path, warn: Callable[[str], None], device: str = "auto") -> None:
+def explain_study(folder: Path, warn: Callable[[str], None], device: str = "auto", *, trust_code: bool = False) -> None:
     """Write explain/ for fold 0 and the first seed of each arm, where it is not there already.
 
     Explanations are an extra: what goes wrong with one is told to `warn`, and the study stands without it.
@@ -28,16 +29,25 @@ def explain_study(folder: Path, warn: Callable[[str], None], device: str = "auto
         try:
             images = study_images(record, run, whole=True)
             images = seen.setdefault(canonical_json(images.config), images)
-            explain_cases(open_subject(record, run, "last", device, images), count)
+            explain_cases(open_subject(record, run, "last", device, images, trust_code=trust_code), count)
         except Exception as error:  # a network of the user's own may raise anything; no study is lost for its pictures
             what = str(error) if isinstance(error, DiascopeError) else f"{type(error).__name__}: {error}"
             warn(f"{run.arm}/{run.name} could not be explained: {what}")
 
 
 def open_subject(
-    record: StudyRecord, run: RunRecord, checkpoint: Checkpoint, device: str, images: StudyImages
+    record: StudyRecord,
+    run: RunRecord,
+    checkpoint: Checkpoint,
+    device: str,
+    images: StudyImages,
+    *,
+    trust_code: bool = False,
 ) -> Subject:
-    """A finished run with its network on the device. Raises RunError where it is not finished."""
+    """A finished run with its network on the device. Raises RunError where it is not finished, ConfigError for code
+    that the study folder brings along and that is not trusted.
+    """
+    refuse_code(networks_of_runs([run]), trusted=trust_code)
     model = load_model(run.folder, checkpoint)
     prepare_process(int(run.config["training"]["threads"]))
     classes = predicted_classes(run.predictions)

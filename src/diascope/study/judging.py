@@ -26,6 +26,7 @@ from diascope.runs.test_log import Look, LookedAt, begin_look, end_look
 from diascope.runs.test_rows import write_test_rows
 from diascope.study.extraction import prepare_features
 from diascope.study.test_images import Judgeable, read_test_side
+from diascope.study.trust import networks_of_runs, refuse_code
 from diascope.training.process import prepare_process
 
 Checkpoint = Literal["best", "last"]
@@ -53,7 +54,13 @@ class Judged:
 
 
 def judge(
-    folder: Path, display: Display, *, arms: Sequence[str] = (), checkpoint: Checkpoint = "best", device: str = "auto"
+    folder: Path,
+    display: Display,
+    *,
+    arms: Sequence[str] = (),
+    checkpoint: Checkpoint = "best",
+    device: str = "auto",
+    trust_code: bool = False,
 ) -> Judged:
     """Predict the test side with every finished run of these arms (default: all), and log that it was done.
 
@@ -66,6 +73,7 @@ def judge(
         raise RunError("this study keeps no test side", where=str(folder), remedy=_NO_TEST_SIDE)
     runs = _finished_runs(record, chosen)
     _refuse_training(record)
+    refuse_code([*(arm.model.name for arm in record.arm_configs), *networks_of_runs(runs)], trusted=trust_code)
     side = read_test_side(record, chosen, runs, display.decoded)
     prepare_features([found.task for found in side.values()], place, display.extracted)
     look = _new_look(record, chosen, runs, checkpoint, place)

@@ -18,6 +18,7 @@ from diascope.data.index import ImageIndex, open_index
 from diascope.data.nearest import did_you_mean
 from diascope.data.split import Fold, Folds, make_folds
 from diascope.engine import RunData, RunTask
+from diascope.engine.task import start_folder
 from diascope.errors import ConfigError, RunError
 from diascope.files import make_folder
 from diascope.findings import Finding
@@ -33,9 +34,9 @@ from diascope.study.checks import (
     first_arm,
     in_order_of_start,
     model_digest,
-    starting_folder,
 )
 from diascope.study.extraction import with_features
+from diascope.study.output import refuse_images
 from diascope.study.samples import write_augmented_samples
 from diascope.studyfile import Study, dump_study, load_study
 
@@ -63,8 +64,13 @@ class Cell:
     why: str = ""
 
 
-def read_images(study: Study, *, on_unreadable: OnUnreadable = "error", progress: Progress | None = None) -> Images:
-    """Index, decode and split the images of a study. Raises DataError before anything is written to the study."""
+def read_images(
+    study: Study, out: Path | None = None, *, on_unreadable: OnUnreadable = "error", progress: Progress | None = None
+) -> Images:
+    """Index, decode and split the images of a study that is to be written to `out`, if it is.
+
+    Raises DataError or ConfigError before anything is written to the study.
+    """
     in_order_of_start(study.arms)  # raises for one that cannot begin
     caches: dict[str, ImageCache] = {}
     by_view: dict[str, tuple[ImageIndex, ImageCache]] = {}
@@ -74,6 +80,8 @@ def read_images(study: Study, *, on_unreadable: OnUnreadable = "error", progress
         view = canonical_json(arm.data)
         if view not in by_view:
             opened = open_index(arm.data)
+            if out is not None:
+                refuse_images(out, opened.source, opened.paths)
             _refuse_unknown_columns(study, opened)
             check_arms(study, opened)
             index, cache, found = load_images(opened, arm.data, on_unreadable=on_unreadable, progress=progress)
@@ -168,7 +176,7 @@ def _refuse_other_study(study: Study, folder: Path, cells: Sequence[Cell]) -> No
     if not file.exists() or file.read_text(encoding="utf-8") == dump_study(study):
         return
     with suppress(ConfigError):  # a file that cannot be read holds no name
-        name = load_study(file).config.name
+        name = load_study(file, recorded=True).config.name
         if name != study.config.name and any(folder.glob("runs/*/*/config.json")):
             what = f"it holds the study {name!r}, not {study.config.name!r}"
             raise RunError(what, where=str(folder), remedy="give another --out, or keep the name")
@@ -217,7 +225,7 @@ def _cell(
         training=fold.training,
         validation=fold.validation,
     )
-    start = starting_folder(arm, config, path)
+    start = start_folder(config, path)
     task = RunTask(arm, config, "", path, data, start=start, after=first.run_id if first else None)
     content = _content(index, cache, fold) + model_digest(config.model) + weights.digest(task, first)
     task = replace(task, run_id=run_id(config, content), data=with_features(task, cache.content))

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import torch
@@ -18,7 +17,7 @@ from diascope.engine import pick_device
 from diascope.errors import ConfigError
 from diascope.findings import Finding
 from diascope.runs.record import StudyRecord
-from diascope.study.auditing import audit_study, keep_pictures
+from diascope.study.auditing import FOLDER, audit_study, keep_pictures
 from diascope.study.changes import same_arms
 from diascope.study.channels import following_images
 from diascope.study.checks import other_sizes
@@ -27,8 +26,10 @@ from diascope.study.executors.processes import ProcessExecutor
 from diascope.study.executors.ray import RayExecutor, Resources
 from diascope.study.executors.serial import SerialExecutor
 from diascope.study.extraction import prepare_features
+from diascope.study.output import STUDY, refuse_foreign
 from diascope.study.plan import Cell, OnUnreadable, check_stale, plan, read_images, write_study
 from diascope.study.sharing import share
+from diascope.study.trust import networks_of, refuse_code
 from diascope.studyfile import Study
 
 
@@ -41,6 +42,7 @@ class Options:
     device: str = "auto"
     on_unreadable: OnUnreadable = "error"
     retrain: bool = False
+    trust_code: bool = False
     ray: Resources = field(default_factory=Resources)
 
 
@@ -72,18 +74,19 @@ class Outcome:
 
 def run_study(study: Study, folder: Path, options: Options, display: Display) -> Outcome:
     """Train every run of the study that `folder` does not hold yet, look by look where it says so."""
+    refuse_foreign(folder, STUDY)
+    refuse_code(networks_of(study), trusted=options.trust_code)
     study = following_images(study, folder)
     executor = make_executor(study, options)
-    images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
+    images = read_images(study, folder, on_unreadable=options.on_unreadable, progress=display.decoded)
     images.findings.extend([*slow_precision(study, _device_type(options)), *other_sizes(study)])
     cells = plan(study, images, folder)
     images.findings.extend(same_arms({cell.task.arm: cell.task.run_id for cell in cells[: len(study.arms)]}))
     check_stale(cells, folder, retrain=options.retrain)
-    with TemporaryDirectory() as pictures:
-        found = audit_study(study, images, Path(pictures), display.audited)
-        images.findings.extend(found)
-        write_study(study, images, folder, cells)
-        keep_pictures(Path(pictures), folder, found)
+    pictures: dict[str, bytes] = {}
+    images.findings.extend(audit_study(study, images, pictures, display.audited))
+    write_study(study, images, folder, cells)
+    keep_pictures(pictures, folder / FOLDER, instead=folder / FOLDER)
     display.planned(cells, images.findings)
     failed = _train(cells, executor, options, display)
     while not failed and take_look(folder) > {cell.task.config.seed for cell in cells}:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from diascope.config import SEED_KINDS, Section, StudyConfig
 from diascope.errors import ConfigError
 
+LONGEST_VALUE = 80  # letters of it that a message shows
 SCHEDULES = ("constant", "step", "exponential", "cosine", "plateau", "one_cycle")
 # Values of the agreed format whose feature this version does not have: refused by name, never ignored.
 LATER_VALUES = {"compare.at": ("best",)}
@@ -97,7 +98,13 @@ def explain(problem: Any, lines: Lines, prefix: str) -> ConfigError:
         what = f"{dotted}: {problem['ctx']['error']}" if dotted else str(problem["ctx"]["error"])
         return ConfigError(f"{prefix}{what}", where=place)
     message = problem["msg"][0].lower() + problem["msg"][1:]
-    return ConfigError(f"{prefix}{dotted} is {json.dumps(given)}: {message}", where=place)
+    return ConfigError(f"{prefix}{dotted} is {clipped(given)}: {message}", where=place)
+
+
+def clipped(value: Any) -> str:
+    """A value as it stands in a message: of a long one the beginning."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 def _how_to_give(dotted: str) -> str:

@@ -1,7 +1,7 @@
 """Thumbnails and corners that give the class away."""
 
 import dataclasses
-from pathlib import Path
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -32,12 +32,13 @@ def test_clean_corners_are_quiet(kind: str) -> None:
     assert found.outcome == "passed"
 
 
-def test_the_mean_corners_are_drawn_where_a_folder_is_given(tmp_path: Path) -> None:
+def test_the_mean_corners_are_drawn_where_pictures_are_wanted() -> None:
     planted = of_phantoms("bone", images=60, seed=1, shortcut="border", rate=1.0)
-    (found,) = corners_predict_label(dataclasses.replace(planted, folder=tmp_path / "audit"))
+    drawn: dict[str, bytes] = {}
+    (found,) = corners_predict_label(dataclasses.replace(planted, pictures=drawn))
     (shown,) = found.evidence["pictures"]
     assert [image["label"] for image in shown["images"]] == ["normal", "fractured"]
-    pictures = [np.asarray(Image.open(tmp_path / "audit" / image["file"])) for image in shown["images"]]
+    pictures = [np.asarray(Image.open(BytesIO(drawn[image["file"]]))) for image in shown["images"]]
     assert [picture.shape for picture in pictures] == [(96, 408)] * 2
     assert pictures[1][:6].mean() > pictures[0][:6].mean()  # the frame
     means = np.array(found.evidence["mean_corner"]["fractured"])

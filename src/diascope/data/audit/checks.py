@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +50,7 @@ def audit(
     unreadable: dict[str, str] | None = None,
     all_text: bool = False,
     read_text: bool = True,
-    folder: Path | None = None,
+    pictures: dict[str, bytes] | None = None,
     jobs: int | None = None,
     progress: Watch | None = None,
 ) -> list[Finding]:
@@ -68,6 +67,6 @@ def audit(
     if not isinstance(index.origin, Phantoms):  # here, once, where it can say how far it is
         find_duplicates(measured.facts, progress and partial(progress, "comparing images"))
     missing = (unreadable or {}) | measured.unreadable
-    audited = Audited(measured.index, measured.facts, config, folds, missing, all_text, folder)
+    audited = Audited(measured.index, measured.facts, config, folds, missing, all_text, pictures)
     checks = CHECKS if read_text else CHECKS | BEFORE_A_STUDY
     return [finding for check in checks.values() for finding in check(audited)]

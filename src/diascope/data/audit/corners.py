@@ -1,6 +1,5 @@
 """Whether a corner of the images, where no lesion should be, gives the class away: letters, rulers, borders, bars."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from diascope.data.audit.association import Association, holm, take_sample
 from diascope.data.audit.clues import ALPHA, WORTH_ALARM, WORTH_SAYING, association_evidence, in_words
 from diascope.data.audit.facts import CORNER, Audited
 from diascope.data.audit.features import of_pictures, shrunken
+from diascope.data.audit.pictures import as_png
 from diascope.data.index import ImageIndex
 from diascope.findings import Finding, Outcome, Severity
 
@@ -36,8 +36,8 @@ def corners_predict_label(audited: Audited) -> list[Finding]:
         "corners": {name: association_evidence(found[c], adjusted[c], index) for c, name in enumerate(CORNERS)},
         "mean_corner": _mean_corner(audited, best),
     }
-    if told and audited.folder is not None:
-        evidence["pictures"] = _draw(audited, audited.folder)
+    if told and audited.pictures is not None:
+        evidence["pictures"] = _draw(audited, audited.pictures)
     outcome: Outcome = "issue" if told else "passed"
     severity: Severity = "warning" if told and found[best].auroc >= WORTH_ALARM else "info"
     sentence = _sentence(found, told, best, index)
@@ -70,9 +70,8 @@ def _means(audited: Audited) -> NDArray[np.float64]:
     return np.stack([corners[labels == k].mean(axis=0) for k in range(len(audited.index.classes))])
 
 
-def _draw(audited: Audited, folder: Path) -> list[dict[str, Any]]:
+def _draw(audited: Audited, pictures: dict[str, bytes]) -> list[dict[str, Any]]:
     """The four mean corners of each class side by side, all on one scale of gray."""
-    (folder / "pictures").mkdir(parents=True, exist_ok=True)
     images = []
     for k, (name, corners) in enumerate(zip(audited.index.classes, _means(audited), strict=True)):
         side, step = CORNER * _ENLARGED, CORNER * _ENLARGED + _GAP
@@ -80,7 +79,7 @@ def _draw(audited: Audited, folder: Path) -> list[dict[str, Any]]:
         for c, corner in enumerate(np.rint(corners).astype(np.uint8)):
             canvas[:, c * step : c * step + side] = np.kron(corner, np.ones((_ENLARGED, _ENLARGED), dtype=np.uint8))
         file = f"pictures/{CODE}-{k}.png"
-        Image.fromarray(canvas).save(folder / file)
+        pictures[file] = as_png(Image.fromarray(canvas))
         count = int((audited.index.labels == k).sum())
         images.append({"file": file, "path": f"mean of {count:,} images", "label": name})
     return [{"caption": f"The mean corners of each class: {', '.join(CORNERS)}", "images": images}]

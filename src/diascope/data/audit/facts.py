@@ -1,7 +1,6 @@
 """What one pass over the images of a data set found out about each; the checks of the audit work on it alone."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,7 +48,7 @@ class Audited:
     """What every check gets: the readable images, what is known of them, and the split that is planned, if one is.
 
     `unreadable` maps paths to reasons; `index` and `facts` do not hold those images. `all_text`: read every image for
-    burned-in text, however long it takes. `folder` is where a check may write pictures; None where none are wanted.
+    burned-in text, however long it takes. `pictures` takes what checks draw, PNG by file name; None: nothing is drawn.
     """
 
     index: ImageIndex
@@ -58,4 +57,4 @@ class Audited:
     folds: "Folds | None" = None
     unreadable: dict[str, str] | None = None
     all_text: bool = False
-    folder: Path | None = None
+    pictures: dict[str, bytes] | None = None

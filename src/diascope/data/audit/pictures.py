@@ -1,5 +1,6 @@
 """Pictures that a finding shows: a few sets of images, small enough for a page, as PNG files beside the findings."""
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -13,22 +14,20 @@ _SIDE = 192  # pixels
 
 
 def write_pictures(audited: Audited, code: str, sets: list[tuple[str, list[int]]]) -> list[dict[str, Any]]:
-    """Of each set (caption, rows) {"caption", "images": [{"file", "path", "label"}]}, files relative to the folder.
+    """Of each set (caption, rows) {"caption", "images": [{"file", "path", "label"}]}, files as in audited.pictures.
 
-    The first SHOWN sets are written; none where no pictures are wanted.
+    The first SHOWN sets are drawn; none where no pictures are wanted.
     """
-    if audited.folder is None or not sets:
+    if audited.pictures is None or not sets:
         return []
     index, sets = audited.index, sets[:SHOWN]
-    folder = audited.folder / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
     view = audited.config.model_copy(update={"image_size": (_SIDE, _SIDE), "resize": "pad", "channels": 3})
     rows = sorted({row for _, members in sets for row in members})
     files: dict[int, str] = {}
     for place, (row, image) in enumerate(zip(rows, prepared_images(index, rows, view, jobs=1), strict=True)):
         if not isinstance(image, str):  # a file that has gone since it was measured has no picture
             files[row] = f"pictures/{code}-{place}.png"
-            _trimmed(image.pixels, image.width, image.height).save(audited.folder / files[row], optimize=True)
+            audited.pictures[files[row]] = as_png(_trimmed(image.pixels, image.width, image.height))
     return [
         {
             "caption": caption,
@@ -40,6 +39,12 @@ def write_pictures(audited: Audited, code: str, sets: list[tuple[str, list[int]]
         }
         for caption, members in sets
     ]
+
+
+def as_png(image: Image.Image) -> bytes:
+    content = BytesIO()
+    image.save(content, "PNG", optimize=True)
+    return content.getvalue()
 
 
 def _trimmed(pixels: np.ndarray[Any, np.dtype[np.uint8]], width: int, height: int) -> Image.Image:

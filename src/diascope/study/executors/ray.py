@@ -7,6 +7,7 @@ into the study folder. So a run whose worker or node is lost goes on elsewhere f
 
 import os
 import socket
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from math import floor, inf
 from pathlib import Path
+from secrets import token_hex
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -247,6 +249,8 @@ def _cluster(address: str | None) -> Iterator[None]:
     """A connection to the cluster at the address, or a cluster on this machine; one that is there is left as it is."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent home
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is None and "ray" not in sys.modules:
+        _keep_to_this_machine()
     import ray
 
     if ray.is_initialized():
@@ -267,6 +271,17 @@ def _cluster(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _keep_to_this_machine() -> None:
+    """Ray, which reads this when it is imported, would listen on all interfaces; and whoever reaches it runs programs.
+
+    Its name for listening on 127.0.0.1 alone is that of the systems on which it does so by itself. The token, which is
+    known to the processes of this cluster alone, also keeps other users of this machine out.
+    """
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token_hex(32)}
 
 
 def _check_reachable(address: str) -> None:

@@ -20,8 +20,10 @@ from diascope.study.channels import following_images
 from diascope.study.checks import check_arms, first_arm
 from diascope.study.executors import Event, Executor
 from diascope.study.extraction import prepare_features
+from diascope.study.output import STUDY, refuse_foreign
 from diascope.study.plan import Images, read_images
 from diascope.study.run import Display, Options, Outcome, extraction_device, make_executor, run_study
+from diascope.study.trust import networks_of, refuse_code
 from diascope.study.tuning.ledger import Ledger, Result
 from diascope.study.tuning.objective import Objective
 from diascope.study.tuning.outcome import Found, conclude, tuned_study, write_search
@@ -56,11 +58,13 @@ def tune(study: Study, folder: Path, options: Options, display: TuneDisplay) -> 
     A search that was stopped goes on; commands that share the folder share its trials. Raises ConfigError, DataError
     or RunError before any training if something cannot work.
     """
+    refuse_foreign(folder, STUDY)
+    refuse_code(networks_of(study), trusted=options.trust_code)
     study = following_images(study, folder)
     search = _search_of(study)
     _refuse_first_arm(study)
     executor = make_executor(study, options)
-    images = read_images(study, on_unreadable=options.on_unreadable, progress=display.decoded)
+    images = read_images(study, folder, on_unreadable=options.on_unreadable, progress=display.decoded)
     _check_networks(study, search, images)
     audit_study(study, images, None, display.audited)  # a leak stops a search before it begins, not when it has ended
     objective = Objective(study, search, images, folder / "search" / "trials")
