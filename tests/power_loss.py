@@ -248,11 +248,11 @@ class Disk:
         return found
 
 
-def states(recorder: Recorder, random: Random, *, shuffled: int = 1) -> Iterator[tuple[int, dict[str, bytes | None]]]:
-    """Trees that a power loss after each change may leave, each one once, with the number of changes before it.
+def states(recorder: Recorder, random: Random, share: float) -> Iterator[tuple[int, dict[str, bytes | None]]]:
+    """A share of the trees that power losses may leave, each one once, with the number of changes before it.
 
     Of what was not synced: nothing, all, names without bytes, names with half of the bytes or with zeros in their
-    place, and `shuffled` random parts.
+    place, and a random part.
     """
     disk, seen = Disk.of(recorder), set()
     lefts: list[Callable[[Change], Change | None]] = [
@@ -261,11 +261,13 @@ def states(recorder: Recorder, random: Random, *, shuffled: int = 1) -> Iterator
         lambda one: None if one.data else one,
         lambda one: replace(one, data=one.data[: len(one.data) // 2]),
         lambda one: replace(one, data=bytes(len(one.data))),
-        *[lambda one: one if random.random() < 0.5 else None] * shuffled,
+        lambda one: one if random.random() < 0.5 else None,
     ]
     for number, change in enumerate(recorder.changes, 1):
         disk.take(change)
         for left in lefts:
+            if random.random() > share:
+                continue
             tree = disk.after(left).tree()
             key = hash(frozenset(tree.items()))
             if key not in seen:
