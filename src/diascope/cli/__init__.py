@@ -60,11 +60,17 @@ def main() -> None:
     try:
         app()
     except DiascopeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say_error(str(error))
         sys.exit(2)
     except OSError as error:
         if error.errno not in _OF_THE_DISK:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror}; {_OF_THE_DISK[error.errno]}", file=sys.stderr)
+        _say_error(f"{place}{error.strerror}; {_OF_THE_DISK[error.errno]}")
         sys.exit(2)
+
+
+def _say_error(what: str) -> None:
+    from diascope.cli.terminal import say  # rich, which not every command needs
+
+    say(f"error: {what}", error=True)

@@ -45,6 +45,7 @@ def augment(
     given = [("data.label", label), ("data.image_size", image_size)]
     found = _study(source, study, settings or [], [f"{key}={value}" for key, value in given if value is not None])
 
+    from diascope.cli.terminal import say
     from diascope.data.augment.samples import sample_rows, sweep_rows
     from diascope.data.augment.sheets import write_sheet
     from diascope.study.channels import following_images
@@ -63,7 +64,7 @@ def augment(
         sheets[name] = (title, sample_rows(pixels, names, config, seed, draws))
     for name, (title, rows) in sheets.items():
         write_sheet(out / f"{name}.png", title, rows)
-        print(out / f"{name}.png")
+        say(out / f"{name}.png")
 
 
 def _study(source: str, study: str | None, settings: list[str], given: list[str]) -> "Study":

@@ -17,12 +17,11 @@ def cache(
 
     Example: diascope cache
     """
-    from rich.console import Console
-
+    from diascope.cli.terminal import Terminal
     from diascope.data.store import cache_root, entries, human_size
     from diascope.data.store import clear as clear_store
 
-    console = Console()
+    console = Terminal()
     if not console.is_terminal:
         console.width = 160  # for a file: names whole
     if clear:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from diascope.cli.terminal import Terminal
 from diascope.findings import Finding, by_severity, outcomes
 from diascope.study.executors import Elsewhere, EpochDone, Event, Failed, Finished, Interrupted, Started
 from diascope.study.plan import Cell
@@ -22,7 +23,7 @@ class RunDisplay:
     """Shows decoding, then the study and each run in training: epoch, loss, accuracy, time left."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or Terminal(stderr=True)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
@@ -183,7 +184,7 @@ def say_outcome(outcome: Outcome, report: Path) -> None:
     """The last words of a run: the answer, what failed, and where the report is."""
     import json
 
-    console = Console()
+    console = Terminal()
     summary = json.loads((outcome.folder / "summary.json").read_text(encoding="utf-8"))
     if outcome.failed:
         console.print(
@@ -198,7 +199,7 @@ def say_outcome(outcome: Outcome, report: Path) -> None:
 
 def say_findings(findings: Sequence[Finding], page: Path) -> None:
     """The last words of an audit: what is wrong, the most severe first, how much was checked, and where the page is."""
-    console = Console()
+    console = Terminal()
     issues = by_severity([finding for finding in findings if finding.outcome == "issue"])
     for finding in issues:
         style = {"error": "red", "warning": "yellow"}.get(finding.severity, "")
@@ -209,7 +210,7 @@ def say_findings(findings: Sequence[Finding], page: Path) -> None:
 
 def say_stopped() -> None:
     """After Ctrl-C."""
-    Console(stderr=True).print("Stopped. What was trained is kept; the same command goes on with what is missing.")
+    Terminal(stderr=True).print("Stopped. What was trained is kept; the same command goes on with what is missing.")
 
 
 def duration(seconds: float) -> str:

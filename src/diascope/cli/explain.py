@@ -68,6 +68,7 @@ def explain(
     folder = out or run / "explain"
 
     from diascope.cli.explain_display import say_regions, say_sanity
+    from diascope.cli.terminal import say
     from diascope.explain.checks import check_regions, check_sanity, require_regions
     from diascope.explain.methods import check_method
     from diascope.explain.named import explain_named, find_images
@@ -90,7 +91,7 @@ def explain(
         if named:
             written = explain_named(subject, named, method, folder, class_name=class_name, layer=layer, scale=scale)
             for path in written:
-                print(path)
+                say(path)
         if regions:
             say_regions(method, check_regions(subject, method, layer, most), folder)
         if sanity:

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from diascope.cli.terminal import Terminal
 from diascope.explain.methods import METHODS
 from diascope.runs.folder import write_json
 
@@ -17,7 +17,7 @@ SMALL = 0.1  # regions of less than this share of an image are told with one dec
 
 def say_regions(method: str, found: dict[str, Any], folder: Path) -> None:
     """Energy inside the regions and the pointing game, for all images, right and wrong ones; kept in the folder."""
-    console = Console()
+    console = Terminal()
     write_json(folder / f"regions-{method}.json", found)
     title = f"{METHODS[method].title}, maps for the predicted class, inside the known regions"
     table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="")
@@ -37,7 +37,7 @@ def say_regions(method: str, found: dict[str, Any], folder: Path) -> None:
 def say_sanity(method: str, found: dict[str, Any], folder: Path) -> None:
     """How like the maps before are the maps after, as more and more layers have random weights; kept in the folder."""
     write_json(folder / f"sanity-{method}.json", found)
-    console = Console()
+    console = Terminal()
     title = f"{METHODS[method].title}, {found['images']} images, weights drawn {found['draws']} times"
     table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="")
     for name in ("layers with random weights, from the top", "rank correlation", "correlation"):

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
+from diascope.cli.terminal import Terminal
 from diascope.metrics import REGISTRY
 from diascope.report.formats import interval, spread
 from diascope.study.judging import Judged
@@ -20,7 +21,7 @@ class JudgeDisplay:
     """A bar for decoding and one for the runs, on a terminal; plain lines elsewhere."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or Terminal(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[status]}"))
         times = (TimeElapsedColumn(), TimeRemainingColumn())
         self._bars = Progress(*columns, *times, console=self._console, disable=not self._console.is_terminal)
@@ -58,7 +59,7 @@ class JudgeDisplay:
 def say_judged(folder: Path, judged: Judged, report: Path) -> None:
     """The scores of the arms that were judged, what was not, the warnings, and where the report is."""
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    console = Console()
+    console = Terminal()
     if judged.missing:
         names = ", ".join(judged.missing)
         console.print(Text(f"Not judged, because they are not finished: {names}", style="yellow"), soft_wrap=True)

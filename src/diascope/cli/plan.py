@@ -19,10 +19,11 @@ def plan(
 
     Example: diascope plan study.yaml --out results
     """
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from diascope.cli.display import RunDisplay
+    from diascope.cli.terminal import Terminal
     from diascope.recipes import find_study
     from diascope.study.changes import same_arms
     from diascope.study.channels import following_images
@@ -39,12 +40,12 @@ def plan(
     with RunDisplay() as display:
         images = read_images(found, folder, on_unreadable=on_unreadable, progress=display.decoded)
     cells = plan_runs(found, images, folder)
-    table = Table("arm", "fold", "seed", "run", "state", title=f"{found.config.name} in {folder}")
+    table = Table("arm", "fold", "seed", "run", "state", title=Text(f"{found.config.name} in {folder}"))
     looks = found.config.planned_looks
     for cell in cells:
         config = cell.task.config
         table.add_row(cell.task.arm, str(config.fold), str(config.seed), cell.task.run_id, cell.state)
-    console = Console()
+    console = Terminal()
     console.print(table)
     counts = Counter(cell.state for cell in cells)
     console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
@@ -62,6 +63,6 @@ def plan(
     for why in reasons_of(cells):
         console.print(f"stale: {why}", soft_wrap=True, markup=False)
     for finding in same_arms({cell.task.arm: cell.task.run_id for cell in cells[: len(found.arms)]}):
-        console.print(f"warning: {finding.sentence}", soft_wrap=True)
+        console.print(f"warning: {finding.sentence}", soft_wrap=True, markup=False)
     if counts["extend"]:
         console.print("extend: trained for fewer epochs; goes on from the last one")

@@ -32,6 +32,7 @@ def probe(
     from diascope.cli.display import say_stopped
     from diascope.cli.probe_display import ProbeDisplay, say_probed
     from diascope.cli.probing import probe_folder
+    from diascope.cli.terminal import say
     from diascope.probes import Options
     from diascope.report.page import write_report
 
@@ -44,4 +45,4 @@ def probe(
         raise typer.Exit(130) from None
     say_probed(found)
     study = folder if (folder / "study.yaml").is_file() else folder.absolute().parents[2]
-    typer.echo(f"Report: {write_report(study)}")
+    say(f"Report: {write_report(study)}")

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from diascope.cli.judge_display import JudgeDisplay
+from diascope.cli.terminal import Terminal
 
 STYLES = {"shortcut found": "bold red", "shortcut possible": "yellow", "cannot tell": "yellow"}
 
@@ -30,7 +31,7 @@ class ProbeDisplay(JudgeDisplay):
 
 def say_probed(found: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> None:
     """The judgement on each run, and unless `brief` a sentence a probe."""
-    console = Console()
+    console = Terminal()
     for name, tree in found.items():
         style = STYLES.get(tree["verdict"], "")
         console.print(Text(f"{name}: {tree['verdict']}. {tree['sentence']}", style=style), soft_wrap=True)
@@ -41,4 +42,4 @@ def say_probed(found: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -
 def say_failed(error: Exception, folder: Path) -> None:
     """Probes at the end of a study that could not be run: the study is whole without them."""
     what = f"The shortcut probes failed: {error}. The runs are kept; `diascope probe {folder}` tries again."
-    Console(stderr=True).print(Text(what, style="yellow"), soft_wrap=True)
+    Terminal(stderr=True).print(Text(what, style="yellow"), soft_wrap=True)

@@ -11,6 +11,7 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A study f
 
     Example: diascope report lab-1a
     """
+    from diascope.cli.terminal import say
     from diascope.report.page import write_report
 
-    print(write_report(folder))
+    say(write_report(folder))
