@@ -14,7 +14,7 @@ import diascope
 
 SOURCE = Path(diascope.__file__).parent
 LEVEL = {
-    **dict.fromkeys(("config", "studyfile", "errors", "findings", "metrics", "seeding", "files"), 0),
+    **dict.fromkeys(("config", "csv_cells", "studyfile", "errors", "findings", "metrics", "seeding", "files"), 0),
     **dict.fromkeys(("data", "models", "training", "runs"), 1),
     **dict.fromkeys(("engine", "features", "explain", "compare"), 2),
     **dict.fromkeys(("probes", "study", "report"), 3),
@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "recipes": LEVEL_0,
 }
 WITHOUT_TORCH = (
-    "config studyfile errors findings metrics seeding files data.index data.readers data.split data.cache "
+    "config csv_cells studyfile errors findings metrics seeding files data.index data.readers data.split data.cache "
     "data.phantoms data.dicom data.dicom_groups "
     "data.audit.checks data.audit.output report.audit_page "
     "runs.folder runs.record runs.provenance compare report report.page report.charts report.summary recipes cli"

@@ -3,7 +3,6 @@
 From a folder per class, a CSV manifest, an npz in MedMNIST's layout, or `phantom:skin` and `phantom:bone`.
 """
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.config.data import DICOM_GROUPS
+from diascope.csv_cells import csv_text
 from diascope.data.folders import read_folder
 from diascope.data.manifest import read_manifest
 from diascope.data.nearest import did_you_mean, shorten
@@ -135,10 +135,8 @@ class ImageIndex:
             table["split"] = self.splits
         for name, cells in self.columns.items():  # a column of the source that is called like one of ours keeps apart
             table[f"source_{name}" if name in table else name] = cells
-        with file.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(table)
-            writer.writerows(zip(*table.values(), strict=True))
+        text = csv_text([[*table], *zip(*table.values(), strict=True)])
+        file.write_text(text, encoding="utf-8", newline="")
 
 
 def open_index(config: "DataConfig") -> ImageIndex:

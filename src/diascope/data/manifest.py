@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
+from diascope.csv_cells import unguard
 from diascope.data.nearest import did_you_mean, shorten
 from diascope.data.table import SIDES, SourceTable, side_of
 from diascope.errors import DataError
@@ -42,7 +43,7 @@ def _parse(file: Path) -> tuple[list[str], Rows]:
     delimiter = max(_DELIMITERS, key=first.count)
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
-        lines: Rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(cells)]
+        lines: Rows = [(reader.line_num, [unguard(cell.strip()) for cell in cells]) for cells in reader if any(cells)]
     except csv.Error as error:
         raise DataError(str(error), where=f"{file}:{reader.line_num}", remedy="save it as plain CSV") from error
     if len(lines) < 2:

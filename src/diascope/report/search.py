@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any
 
+from diascope.csv_cells import unguard
 from diascope.errors import RunError
 from diascope.metrics import REGISTRY
 from diascope.report.formats import duration, score, setting, signed
@@ -60,7 +61,7 @@ def _trials(file: Path, found: dict[str, Any]) -> list[Row]:
             "so_far": so_far,
             "scores": scores,
             "seconds": float(row["seconds"]),
-            "problem": row["problem"],
+            "problem": unguard(row["problem"]),
             "values": {key: json.loads(row[key]) for key in found["space"]},
         })  # fmt: skip
     return trials

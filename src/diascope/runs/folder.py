@@ -1,14 +1,13 @@
 """The folder of one run: its files, written so that a crash leaves the old version or the new one, never half of it."""
 
-import csv
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from diascope.csv_cells import csv_text
 from diascope.files import make_folder, sync_folder
 
 HISTORY_COLUMNS = (
@@ -95,17 +94,17 @@ class RunFolder:
         The disk need not have it yet: a run that goes on writes the rows of its checkpoint anew.
         """
         with self.history.open("a", encoding="utf-8", newline="") as file:
-            file.write(_csv_text([[row[column] for column in HISTORY_COLUMNS]]))
+            file.write(csv_text([[row[column] for column in HISTORY_COLUMNS]]))
 
     def write_history(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Replace the history by a header and these rows."""
         lines = ([row[column] for column in HISTORY_COLUMNS] for row in rows)
-        write_atomic(self.history, _csv_text([HISTORY_COLUMNS, *lines]))
+        write_atomic(self.history, csv_text([HISTORY_COLUMNS, *lines]))
 
     def write_predictions(self, classes: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows are (checkpoint, side, path, group, label, probability of each class in order)."""
         header = ["checkpoint", "side", "path", "group", "label", *(f"p_{name}" for name in classes)]
-        write_atomic(self.predictions, _csv_text([header, *rows]))
+        write_atomic(self.predictions, csv_text([header, *rows]))
 
 
 def _run_id(file: Path) -> str | None:
@@ -115,9 +114,3 @@ def _run_id(file: Path) -> str | None:
     except (OSError, ValueError, AttributeError):
         return None
     return found if isinstance(found, str) else None
-
-
-def _csv_text(rows: Iterable[Sequence[object]]) -> str:
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from diascope.config import RunConfig, StudyConfig, as_recorded, same_as_planned
+from diascope.csv_cells import unguard_frame
 from diascope.errors import RunError
 from diascope.findings import Finding
 from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS, run_path
@@ -157,6 +158,7 @@ class RunRecord:
         missing = [column for column in required if column not in frame]
         if missing:
             raise self._damaged(path, f"it has no column {', '.join(missing)}")
+        frame = unguard_frame(frame, text)
         for name in [str(column) for column in frame if column not in text]:
             try:
                 frame[name] = (
@@ -260,7 +262,7 @@ class StudyRecord:
             raise RunError(f"damaged: it is no table ({error})", where=str(path), remedy=remedy) from error
         if not {"path", "label"} <= set(frame):
             raise RunError("damaged: it has no column path or label", where=str(path), remedy=remedy)
-        return frame
+        return unguard_frame(frame, [*frame])
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -317,7 +319,8 @@ def predicted_classes(predictions: "DataFrame") -> tuple[str, ...]:
 
 def _read_text(path: Path, remedy: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8", newline="") as file:  # a name may hold a line end
+            return file.read()
     except FileNotFoundError as error:
         raise RunError("this file is missing", where=str(path), remedy=remedy) from error
     except (OSError, UnicodeDecodeError) as error:

@@ -6,6 +6,7 @@ from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 
+from diascope.csv_cells import csv_text
 from diascope.errors import RunError
 from diascope.runs.folder import write_atomic
 
@@ -22,10 +23,9 @@ def write_test_rows(file: Path, checkpoint: str, classes: Sequence[str], rows: I
     if header[0] != [*_START, *(f"p_{name}" for name in classes)]:
         raise RunError("its columns are not those of the run's classes", where=str(file), remedy=_remedy(file))
     kept = [raw for fields, raw in records if not _is_of(fields, checkpoint)]
-    added = StringIO()
-    csv.writer(added, lineterminator="\n").writerows([checkpoint, "test", *row] for row in rows)
-    write_atomic(file, "".join([header[1], *kept, added.getvalue()]))
-    return _digest(added.getvalue())
+    added = csv_text([checkpoint, "test", *row] for row in rows)
+    write_atomic(file, "".join([header[1], *kept, added]))
+    return _digest(added)
 
 
 def digest_of_test_rows(file: Path, checkpoint: str) -> str | None:

@@ -1,11 +1,11 @@
 """What an audit leaves for programs: findings.json, files.csv, and a manifest whose groups keep duplicates together."""
 
-import csv
 import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from diascope.csv_cells import csv_text
 from diascope.data.audit.duplicates import duplicates_of
 from diascope.data.audit.facts import Audited
 from diascope.data.audit.regrouping import COLUMN
@@ -79,7 +79,4 @@ def _group_names(paths: list[str], *groupings: Sequence[object]) -> list[str]:
 
 
 def _write_csv(file: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    file.write_text(csv_text([header, *rows]), encoding="utf-8", newline="")

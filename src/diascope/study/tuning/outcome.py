@@ -1,6 +1,5 @@
 """What a search leaves for people and for the report: DIR/search/trials.csv, search.json, and DIR/tuned.yaml."""
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from ruamel.yaml import YAML
 
 from diascope.compare.primary import Primary
 from diascope.config import SearchConfig
+from diascope.csv_cells import csv_text
 from diascope.errors import RunError
 from diascope.metrics import REGISTRY
 from diascope.runs.folder import write_atomic, write_json
@@ -87,16 +87,14 @@ def _named(result: Result) -> dict[str, Any]:
 
 def _table(results: Sequence[Result], search: SearchConfig) -> str:
     """A row a trial; values of the space are written as in JSON."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     folds = [f"fold{number}" for number in range(search.folds)]
-    writer.writerow(["trial", "state", "value", *folds, "seconds", "problem", *search.space])
+    rows: list[Sequence[object]] = [["trial", "state", "value", *folds, "seconds", "problem", *search.space]]
     for result in results:
         scores = [*result.scores, *[""] * (search.folds - len(result.scores))]
         values = [json.dumps(result.values[key], ensure_ascii=False) for key in search.space]
         value = "" if result.value is None else result.value
-        writer.writerow([result.number, result.state, value, *scores, result.seconds, result.problem, *values])
-    return text.getvalue()
+        rows.append([result.number, result.state, value, *scores, result.seconds, result.problem, *values])
+    return csv_text(rows)
 
 
 def tuned_study(study: Study, found: Found) -> tuple[Study, str]:
