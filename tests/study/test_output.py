@@ -101,7 +101,7 @@ def test_images_of_a_manifest_are_safe_and_a_study_beside_them_is_not_refused(ho
 def test_only_an_earlier_output_of_the_same_kind_is_written_to(tmp_path: Path) -> None:
     marks = {
         STUDY: ("study.yaml", "index.csv"),
-        AUDIT: ("findings.json", "files.csv"),
+        AUDIT: ("findings.json",),
         SHEETS: ("transformations.png",),
     }
     for kind, files in marks.items():
@@ -117,6 +117,13 @@ def test_only_an_earlier_output_of_the_same_kind_is_written_to(tmp_path: Path) -
             else:
                 with pytest.raises(ConfigError, match="is not empty"):
                     refuse_foreign(folder, other)
+    (tmp_path / "a study" / "findings.json").touch()
+    with pytest.raises(ConfigError, match="is not empty"):
+        refuse_foreign(tmp_path / "a study", AUDIT)
+    (tmp_path / "search" / "search").mkdir(parents=True)  # what a search leaves that is killed at once
+    refuse_foreign(tmp_path / "search", STUDY)
+    (tmp_path / "search" / "search" / ".journal.lock").touch()
+    refuse_foreign(tmp_path / "search", STUDY)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "study.yaml").touch()  # a study file, which a study folder's own would replace
     with pytest.raises(ConfigError, match="is not empty"):

@@ -8,6 +8,7 @@ from diascope.data.nearest import shorten
 from diascope.errors import ConfigError
 
 _NAMED = 3
+_OF_A_SEARCH = ("identity.json", ".journal.lock")
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,12 @@ class Output:
     marks: tuple[tuple[str, ...], ...]
 
 
-# A study is known from its first moment, when it has its lock; a search begins before the study of what it finds.
-STUDY = Output("a study", (("study.yaml", "index.csv"), ("study.yaml", ".study.lock"), ("search/identity.json",)))
-AUDIT = Output("an audit", (("findings.json", "files.csv"),))
+# What a killed command left is known, too: locks come first. A search begins before the study of its result.
+STUDY = Output(
+    "a study",
+    (("study.yaml", "index.csv"), ("study.yaml", ".study.lock"), *((f"search/{file}",) for file in _OF_A_SEARCH)),
+)
+AUDIT = Output("an audit", (("findings.json",),))
 SHEETS = Output("contact sheets", (("transformations.png",),))
 
 
@@ -37,8 +41,9 @@ def refuse_file(out: Path) -> None:
 def refuse_foreign(out: Path, output: Output) -> None:
     """Raises ConfigError for a file, and for a folder that holds anything but an earlier output of the same kind."""
     refuse_file(out)
-    held = sorted(path.name for path in out.glob("[!.]*"))
-    if held and not holds(out, output):
+    held = sorted(path.name for path in out.glob("[!.]*") if not path.is_dir() or any(path.iterdir()))
+    own = holds(out, output) and (output is STUDY or not holds(out, STUDY))  # a study has findings.json, too
+    if held and not own:
         what = f"this folder is not empty, and its files are not those of {output.name}: {shorten(held, _NAMED)}"
         name = f"{out.resolve().name}-{output.name.split()[-1]}"
         raise ConfigError(what, where=f"--out {out}", remedy=f"give another folder, such as --out {name}")
@@ -55,7 +60,7 @@ def refuse_images(out: Path, source: str, paths: Iterable[str]) -> None:
     root = given if given.is_dir() else given.parent
     single = given.suffix.lower() == ".npz"
     folders = set() if single else {folder.resolve() for folder in {(root / path).parent for path in paths}}
-    remedy = "give another folder: --out"
+    remedy = "give another --out, apart from the images"
     if given.is_dir() and any(place.is_relative_to(folder) for folder in {root.resolve(), *folders}):
         what = f"lies among the images of {source}, of which it would become a part"
         raise ConfigError(what, where=f"--out {out}", remedy=remedy)
