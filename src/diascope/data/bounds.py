@@ -28,9 +28,12 @@ _ALONE = (0xD8, 0x01)
 _SCAN, _END = 0xDA, 0xD9
 
 
-class Pieces(BytesIO):
+def in_pieces(data: bytes) -> BytesIO:
     """The bytes of a file for a parser that reads them piece by piece; DataError after too many pieces."""
+    return _Counted(data) if len(data) > MOST_PIECES else BytesIO(data)  # counting costs a tenth of reading a JPEG
 
+
+class _Counted(BytesIO):
     _left = MOST_PIECES
 
     def read(self, size: int | None = -1, /) -> bytes:

@@ -22,7 +22,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from diascope.data.bounds import Pieces, jpeg_segments, refuse_many_scans
+from diascope.data.bounds import in_pieces, jpeg_segments, refuse_many_scans
 from diascope.errors import DataError
 
 _MOST_INFLATED = 272 << 20  # bytes: 89 million pixels of three colours, and what describes them
@@ -37,13 +37,13 @@ Sizes = Iterator[tuple[int, int, int]]
 
 def parsed(data: bytes, tags: list[str], *, stop_before_pixels: bool = False) -> Dataset:
     """The elements `tags` of a file, inflated where it is deflated."""
-    stream = Pieces(data)
+    stream = in_pieces(data)
     stream.seek(132)
     meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
     syntax = meta.get("TransferSyntaxUID")
     if syntax == DeflatedExplicitVRLittleEndian:
         data = _inflated(data, stream.tell())
-    dataset = dcmread(Pieces(data), specific_tags=list(tags), stop_before_pixels=stop_before_pixels)
+    dataset = dcmread(in_pieces(data), specific_tags=list(tags), stop_before_pixels=stop_before_pixels)
     if syntax == DeflatedExplicitVRLittleEndian:
         dataset.file_meta.TransferSyntaxUID = syntax
     for element in dataset.values():

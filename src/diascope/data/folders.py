@@ -184,8 +184,7 @@ def _findings(ignored: list[str]) -> tuple[Finding, ...]:
         return ()
     ignored = [printable(path) for path in ignored]
     named = shorten(sorted(ignored), 3)
-    why = "not images by their names, not regular files, or in no class folder"
     files = "1 file in the folder is" if len(ignored) == 1 else f"{len(ignored):,} files in the folder are"
-    sentence = f"{files} not used: {named} ({why})."
+    sentence = f"{files} not used: {named}. Images are regular files in a class folder that are named as images are."
     evidence = {"count": len(ignored), "paths": sorted(ignored)[:20]}
     return (Finding(code="ignored-files", severity="info", outcome="issue", sentence=sentence, evidence=evidence),)

@@ -21,7 +21,7 @@ def open_image(file: str | Path, most: int | None = MOST_BYTES) -> BufferedReade
         raise OSError(EINVAL, "a folder, pipe or device, not a regular file", str(file))
     if most is not None and status.st_size > most:
         raise OSError(EFBIG, f"{status.st_size:,} bytes, more than the limit of {most:,}", str(file))
-    return open(file, "rb")
+    return Path(file).open("rb")
 
 
 def read_image_file(file: str | Path) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from diascope.data.bounds import MOST_RLE_PIXELS, Pieces, refuse_bomb, refuse_many_scans, too_many_pixels
+from diascope.data.bounds import MOST_RLE_PIXELS, in_pieces, refuse_bomb, refuse_many_scans, too_many_pixels
 from diascope.data.image_file import read_image_file
 from diascope.data.silence import silence
 from diascope.errors import DataError
@@ -192,7 +192,7 @@ def _loaded(data: bytes) -> Image.Image:
 def _open(data: bytes) -> Image.Image:
     try:
         with silence():  # Pillow warns of large images, which are refused here
-            return Image.open(Pieces(data), formats=_FORMATS)
+            return Image.open(in_pieces(data), formats=_FORMATS)
     except Image.DecompressionBombError as error:  # more than twice the limit; it does not tell height and width
         pixels = re.search(r"\d+", str(error))
         raise too_many_pixels(f"{int(pixels[0]):,}" if pixels else "far") from error
