@@ -10,6 +10,7 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from diascope.data.readers import decode
+from diascope.errors import DataError
 
 
 @pytest.mark.parametrize("function", [None, "LINEAR", "LINEAR_EXACT", "SIGMOID"])
@@ -139,3 +140,22 @@ def test_frames_of_enhanced_images_have_windows_of_their_own() -> None:
     for frame, center in ((1, 100), (2, 900)):
         shown = linear(CT * 2.0 - 7, center, 900)
         assert np.array_equal(decode(data, 1, frame).pixels[:, :, 0], deep(shown))
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DS")  # pydicom, when it writes the file
+@pytest.mark.parametrize("value", ["NaN", "inf", "-inf", "1e400"])
+@pytest.mark.parametrize("name", ["RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth"])
+def test_numbers_that_are_not_finite_are_refused(name: str, value: str) -> None:
+    """They would make a flat image, silently."""
+    usual = {"RescaleSlope": "1", "RescaleIntercept": "0", "WindowCenter": "2000", "WindowWidth": "3000"}
+    with pytest.raises(DataError, match="not finite"):
+        decode(dicom(CT, bits=12, **(usual | {name: value})), 1)
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "reason"),
+    [("1e307", "0", "not finite"), ("1", "1e300", "every pixel the same"), ("0", "5", "every pixel the same")],
+)
+def test_numbers_that_leave_nothing_of_an_image_are_refused(slope: str, intercept: str, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        decode(dicom(CT, bits=12, RescaleSlope=slope, RescaleIntercept=intercept), 1)

@@ -6,24 +6,22 @@ file; what pydicom says goes nowhere, since it may quote one.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import get_expected_length, pixel_array
 from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
+from diascope.data.bounds import MOST_WIDE_PIXELS, refuse_bomb
+from diascope.data.dicom_bounds import parsed, refuse_large_palette, refuse_other_size
 from diascope.data.grayscale import shown
-from diascope.data.readers import Decoded, MissingCodecError, refuse_bomb, with_channels
+from diascope.data.readers import Decoded, MissingCodecError, T, guarded, with_channels
 from diascope.data.silence import silence
 from diascope.errors import DataError
-
-T = TypeVar("T")
 
 GRAY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -66,13 +64,14 @@ def decode_dicom(data: bytes, channels: int, frame: int | None = None) -> Decode
     """
 
     def read() -> Decoded:
-        dataset = dcmread(BytesIO(data), specific_tags=list(_NEEDED))
+        dataset = parsed(data, list(_NEEDED))
         photometric = _check(dataset, data)
         index = _frame_index(dataset, frame)
         stored = _stored(dataset, index)
         if photometric in GRAY:
             pixels = shown(stored, dataset, index)[:, :, None]
         elif photometric == PALETTE:
+            refuse_large_palette(dataset)
             pixels = apply_color_lut(stored, dataset)[:, :, :3]
         else:
             pixels = _full_range(stored, int(dataset.BitsStored))
@@ -86,23 +85,32 @@ def encoding(data: bytes) -> Encoding:
 
     def read() -> Encoding:
         tags = ["BitsStored", "Manufacturer", "ManufacturerModelName"]
-        dataset = dcmread(BytesIO(data), specific_tags=list(tags), stop_before_pixels=True)
+        dataset = parsed(data, tags, stop_before_pixels=True)
         maker = " ".join(str(dataset.get(tag) or "").strip() for tag in tags[1:])
         return Encoding(_name(_syntax(dataset)) or "", int(dataset.get("BitsStored") or 0), maker.strip())
 
     return _quietly(read, len(data))
 
 
+def group_of(data: bytes, tag: str) -> tuple[str, bool]:
+    """The text of the element `tag`, empty where there is none, and whether the file is of an image."""
+
+    def read() -> tuple[str, bool]:
+        dataset = parsed(data, [tag, "Rows"], stop_before_pixels=True)
+        return str(dataset.get(tag) or "").strip(), "Rows" in dataset
+
+    return _quietly(read, len(data))
+
+
 def _quietly(read: Callable[[], T], size: int) -> T:
-    """What `read` returns. Damaged files raise nearly any exception from pydicom, in words that are not passed on."""
+    """What `read` returns, or a DataError without any of the words that pydicom has for what is damaged."""
+
+    def damaged(error: BaseException) -> DataError:
+        kind = type(error).__name__
+        return DataError(f"damaged DICOM file, or not as the standard asks: {size:,} bytes ({kind})")
+
     with silence():
-        try:
-            return read()
-        except (DataError, MemoryError):
-            raise
-        except Exception as error:
-            kind = type(error).__name__
-        raise DataError(f"damaged DICOM file, or not as the standard asks: {size:,} bytes ({kind})")
+        return guarded(read, damaged)
 
 
 def _check(dataset: Dataset, data: bytes) -> str:
@@ -123,7 +131,10 @@ def _check(dataset: Dataset, data: bytes) -> str:
         raise DataError(f"its pixels lie in their bytes as no reader expects it: {what}")
     if dataset.PixelRepresentation == 1 and photometric not in GRAY:
         raise DataError(f"signed numbers as colours ({photometric})")
-    refuse_bomb(int(dataset.Columns), int(dataset.Rows))
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    refuse_bomb(columns, rows)
+    if bits > 16 and rows * columns > MOST_WIDE_PIXELS:
+        raise DataError(f"more than {MOST_WIDE_PIXELS:,} pixels of {bits} bits; save it with 16")
     return photometric
 
 
@@ -162,19 +173,19 @@ def _stored(dataset: Dataset, index: int) -> NDArray[np.integer]:
         raise DataError(f"its transfer syntax, {name}, is not supported; {_CONVERT}") from None
     if not decoder.is_available:
         raise MissingCodecError(name)
-    if syntax.is_encapsulated:
-        _refuse_cut_codestream(dataset, syntax, index)
-    else:
+    if not syntax.is_encapsulated:
         _refuse_other_length(dataset)
-    try:
-        pixels: NDArray[np.integer] = pixel_array(dataset, index=index)
-    except Exception as error:
-        if not syntax.is_encapsulated or isinstance(error, MemoryError):
-            raise
+        return pixel_array(dataset, index=index)
+
+    def undecodable(error: BaseException) -> DataError:
         if any("pylibjpeg" in package for package in decoder.missing_dependencies):
-            raise MissingCodecError(name) from None
-        raise DataError(f"its pixel data cannot be decoded as {name}: damaged, or of a kind no decoder knows") from None
-    return pixels
+            return MissingCodecError(name)
+        return DataError(f"its pixel data cannot be decoded as {name}: damaged, or of a kind no decoder knows")
+
+    code = get_frame(dataset.PixelData, index, number_of_frames=int(dataset.get("NumberOfFrames") or 1))
+    _refuse_cut_codestream(code, syntax)
+    refuse_other_size(code, syntax, dataset)
+    return guarded(lambda: pixel_array(dataset, index=index), undecodable)
 
 
 def _refuse_other_length(dataset: Dataset) -> None:
@@ -186,10 +197,8 @@ def _refuse_other_length(dataset: Dataset) -> None:
         raise DataError(f"{found:,} bytes of pixel data, where {expected:,} are described: it may hold other frames")
 
 
-def _refuse_cut_codestream(dataset: Dataset, syntax: UID, index: int) -> None:
+def _refuse_cut_codestream(code: bytes, syntax: UID) -> None:
     """Decoders fill what is missing of a JPEG with gray."""
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    code = get_frame(dataset.PixelData, index, number_of_frames=frames)
     if syntax in _WITH_END and not code.rstrip(b"\0\xff").endswith(_END):
         raise DataError(f"truncated: its {_name(syntax)} ends after {len(code):,} bytes, before the image is complete")
 
@@ -198,7 +207,7 @@ def _full_range(pixels: NDArray[np.integer], bits: int) -> NDArray[np.uint8 | np
     """Colours of any number of bits with all 8, or all 16."""
     top, dtype = (255, np.uint8) if bits <= 8 else (65535, np.uint16)
     if bits in (8, 16):
-        return pixels.astype(dtype)
+        return pixels.astype(dtype, copy=False)
     scaled: NDArray[np.uint8 | np.uint16] = np.rint(pixels.astype(np.float64) * (top / (2**bits - 1))).astype(dtype)
     return scaled
 

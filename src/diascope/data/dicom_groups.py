@@ -10,13 +10,12 @@ import time
 from hashlib import blake2b
 from pathlib import Path
 
-from pydicom import dcmread
-
 from diascope.config.data import DICOM_GROUPS
+from diascope.data.dicom import group_of
 from diascope.data.digests import SETTLED, file_times
+from diascope.data.image_file import read_image_file
 from diascope.data.nearest import shorten
 from diascope.data.readers import is_dicom
-from diascope.data.silence import silence
 from diascope.data.store import cache_root, remember, remembered
 from diascope.errors import DataError
 
@@ -56,16 +55,11 @@ def _numbered(root: Path, paths: list[str], group: str) -> list[str]:
 def _value(file: str, tag: str) -> str | None:
     """What the file says; None where nothing can be known. A file that holds no image stands for itself."""
     try:
-        with open(file, "rb") as stream:
-            beginning = stream.read(132)
-            if not is_dicom(beginning):
-                return None
-            stream.seek(0)
-            with silence():
-                dataset = dcmread(stream, specific_tags=[tag, "Rows"], stop_before_pixels=True)
-                value = str(dataset.get(tag) or "").strip()
-                is_image = "Rows" in dataset
-    except Exception:  # damaged files raise nearly any exception; the reader will say what is wrong with this one
+        data = read_image_file(file)
+        if not is_dicom(data):
+            return None
+        value, is_image = group_of(data, tag)
+    except (OSError, DataError):  # the reader will say what is wrong with this one
         return f"unreadable {file}"
     if value:
         return f"said {value}"

@@ -3,9 +3,9 @@
 import os
 import time
 from collections.abc import Callable
-from hashlib import blake2b
-from pathlib import Path
+from hashlib import blake2b, file_digest
 
+from diascope.data.image_file import MOST_BYTES, open_image
 from diascope.data.readers import os_reason
 from diascope.data.store import cache_root, remember, remembered
 from diascope.data.threads import in_threads
@@ -18,11 +18,12 @@ SETTLED = 2.0
 
 
 def file_digests(
-    files: list[str], source: str, jobs: int, progress: Callable[[int, int], None]
+    files: list[str], source: str, jobs: int, progress: Callable[[int, int], None], most: int | None = MOST_BYTES
 ) -> tuple[list[str | None], dict[int, str]]:
     """BLAKE2b of each file, None for those that cannot be opened, with the reason by their place in the list.
 
-    `source` names the data set: each has a memory of its own. `progress(done, total)` counts the files to be read.
+    `source` names the data set: each has a memory of its own. `progress(done, total)` counts the files to be read,
+    which may have `most` bytes.
     """
     memory_file = cache_root() / "digests" / f"{blake2b(source.encode(), digest_size=16).hexdigest()}.json"
     memory: dict[str, _Entry] = remembered(memory_file)
@@ -40,7 +41,7 @@ def file_digests(
             found[place] = known[1]
         else:
             fresh[place] = times
-    read = in_threads(_digest, [files[place] for place in fresh], jobs, _CHUNK)
+    read = in_threads(lambda file: _digest(file, most), [files[place] for place in fresh], jobs, _CHUNK)
     for done, (place, digest) in enumerate(zip(fresh, read, strict=True), start=1):
         progress(done, len(fresh))
         if isinstance(digest, str):
@@ -61,8 +62,9 @@ def file_times(file: str) -> FileTimes:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _digest(file: str) -> str | OSError:
+def _digest(file: str, most: int | None) -> str | OSError:
     try:
-        return blake2b(Path(file).read_bytes(), digest_size=20).hexdigest()
+        with open_image(file, most) as stream:
+            return file_digest(stream, lambda: blake2b(digest_size=20)).hexdigest()
     except OSError as error:
         return error

@@ -2,10 +2,11 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from diascope.data.image_file import beginning
 from diascope.data.nearest import shorten
 from diascope.data.readers import SUFFIXES, is_dicom
 from diascope.data.table import SourceTable, side_of
@@ -43,7 +44,7 @@ def read_folder(root: Path) -> SourceTable:
 
 def _class_folders(scan: _Scan, folder: Path) -> list[Path]:
     entries = _visible(folder)
-    folders = [Path(entry.path) for entry in entries if entry.is_dir()]
+    folders = [Path(entry.path) for entry in entries if _leads_to(entry.is_dir)]
     images = [entry.name for entry in entries if _is_image(entry)]
     if images and not folders:
         what = f"{len(images):,} images lie directly in this folder (such as {images[0]}), so that they have no class"
@@ -65,7 +66,7 @@ def _refuse_mixture(root: Path, sides: dict[Path, str | None]) -> None:
 
 def _refuse_wrapper(root: Path, folders: list[Path]) -> None:
     """Archives often unpack to a folder within a folder, which would be one class with all images."""
-    inner = [entry.name for entry in _visible(folders[0]) if entry.is_dir()]
+    inner = [entry.name for entry in _visible(folders[0]) if _leads_to(entry.is_dir)]
     if len(folders) == 1 and len(inner) > 1:
         what = f"one folder only, {folders[0].name}, which holds folders itself ({shorten(inner, 5)})"
         raise DataError(what, where=str(root), remedy=f"name {folders[0]} as data.source")
@@ -76,7 +77,7 @@ def _refuse_masks(root: Path, folders: list[Path]) -> None:
     masks = next((folder for folder in folders if folder.name == "masks"), None)
     if masks is None:
         return
-    same = {folder.name for folder in folders} & {entry.name for entry in _visible(masks) if entry.is_dir()}
+    same = {folder.name for folder in folders} & {entry.name for entry in _visible(masks) if _leads_to(entry.is_dir)}
     if same:
         what = f"masks/ holds {shorten(sorted(same), 3)} as this folder does: masks, not images of a class"
         raise DataError(what, where=str(root), remedy=f"move it beside this folder, to {root.parent / 'masks'}")
@@ -106,10 +107,15 @@ def files_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterat
     if here in above:
         return
     for entry in _visible(folder):
-        if entry.is_dir():
+        if _leads_to(entry.is_dir):
             yield from files_below(Path(entry.path), (*above, here))
         else:
             yield entry
+
+
+def printable(path: str) -> str:
+    """The path with what is not UTF-8 written out, as \\xe9, since no JSON file could hold it."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _visible(folder: Path) -> list["os.DirEntry[str]"]:
@@ -128,23 +134,23 @@ def _is_junk(name: str) -> bool:
 
 
 def _is_image(entry: "os.DirEntry[str]") -> bool:
-    """By its name; a broken link counts, so that it is reported as unreadable, a pipe or a device does not.
+    """By its name; a broken link counts, so that it is reported as unreadable, a pipe or a device, or a link to one,
+    does not.
 
     By its first bytes where the name says nothing, since DICOM files are often called IM-0001 or 1.2.840.10008.
     """
     suffix = _suffix(entry.name)
     if suffix in SUFFIXES:
-        return entry.is_file() or entry.is_symlink()
+        return _leads_to(entry.is_file) or not os.path.exists(entry.path)
     says_nothing = not suffix or suffix[1:].isdigit()
-    return says_nothing and entry.is_file() and _begins_as_dicom(entry)
+    is_contents = entry.name.upper() == "DICOMDIR"  # the table of contents of a folder
+    return says_nothing and not is_contents and is_dicom(beginning(entry.path, 132))
 
 
-def _begins_as_dicom(entry: "os.DirEntry[str]") -> bool:
-    if entry.name.upper() == "DICOMDIR":  # the table of contents of a folder
-        return False
+def _leads_to(kind: Callable[[], bool]) -> bool:
+    """Whether an entry is of this kind; a link in a circle, or through a file, leads to nothing."""
     try:
-        with open(entry.path, "rb") as stream:
-            return is_dicom(stream.read(132))
+        return kind()
     except OSError:
         return False
 
@@ -176,12 +182,9 @@ def _table(scan: _Scan) -> SourceTable:
 def _findings(ignored: list[str]) -> tuple[Finding, ...]:
     if not ignored:
         return ()
+    ignored = [printable(path) for path in ignored]
     named = shorten(sorted(ignored), 3)
-    sentence = (
-        f"1 file in the folder is not used: {named}. It is no image by its name, or in no class folder."
-        if len(ignored) == 1
-        else f"{len(ignored):,} files in the folder are not used: {named}. They are no images by their names, or in no "
-        "class folder."
-    )
+    files = "1 file in the folder is" if len(ignored) == 1 else f"{len(ignored):,} files in the folder are"
+    sentence = f"{files} not used: {named}. Images are regular files in a class folder that are named as images are."
     evidence = {"count": len(ignored), "paths": sorted(ignored)[:20]}
     return (Finding(code="ignored-files", severity="info", outcome="issue", sentence=sentence, evidence=evidence),)

@@ -15,6 +15,7 @@ import numpy as np
 from joblib import cpu_count
 
 from diascope.data.identities import identify
+from diascope.data.image_file import open_image
 from diascope.data.index import Arrays, ImageIndex, Phantoms
 from diascope.data.npz import npz_rows
 from diascope.data.readers import Pixels, is_deep, stored_gray
@@ -85,7 +86,7 @@ def _of_file(location: object) -> tuple[int, int, int] | None:
     if location.suffix.lower() in _SHALLOW:
         return None
     try:
-        with location.open("rb") as stream:
+        with open_image(location) as stream:
             beginning = stream.read(_HEADER)
             if not is_deep(beginning):
                 return None

@@ -69,10 +69,12 @@ def _modality(
     if transform.get("ModalityLUTSequence"):
         return _look_up(levels.astype(np.float64), transform.ModalityLUTSequence[0])
     slope, intercept = _number(transform, "RescaleSlope", 1), _number(transform, "RescaleIntercept", 0)
-    if slope == 0:
-        raise DataError("its rescale slope is 0, which makes every pixel the same")
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     ends = (low * slope + intercept, high * slope + intercept)
+    if not np.isfinite(ends).all():
+        raise DataError(f"its rescale slope {slope:g} and intercept {intercept:g} give values that are not finite")
+    if ends[0] == ends[1]:
+        raise DataError(f"its rescale slope {slope:g} and intercept {intercept:g} make every pixel the same")
     values = levels.astype(np.float64) * slope + intercept
     return values, (min(ends), max(ends))
 
@@ -87,12 +89,14 @@ def _voi(values: Levels, transform: Dataset) -> Levels | None:
     function = str(transform.get("VOILUTFunction") or "LINEAR").upper()
     if function not in _FUNCTIONS:
         raise DataError(f"its VOI LUT function is not one of {', '.join(_FUNCTIONS)}")
-    width = _number(transform, "WindowWidth", 0)
+    center, width = _number(transform, "WindowCenter", 0), _number(transform, "WindowWidth", 0)
+    if not np.isfinite((center, width)).all():
+        raise DataError(f"its window, {width:g} wide around {center:g}, is not finite")
     if width <= 0 or (function == "LINEAR" and width < 1):
         raise DataError(f"its window is {width:g} wide, which shows nothing")
     unit = Dataset()  # of one bit, so that the window's range becomes 0 to 1
     unit.PhotometricInterpretation, unit.BitsStored, unit.PixelRepresentation = "MONOCHROME2", 1, 0
-    unit.WindowCenter, unit.WindowWidth = str(_number(transform, "WindowCenter", 0)), str(width)
+    unit.WindowCenter, unit.WindowWidth = str(center), str(width)
     unit.VOILUTFunction = function
     with np.errstate(over="ignore"):  # far below a sigmoid's centre: exp is infinite, and what is shown is 0
         windowed: Levels = apply_windowing(values, unit)

@@ -15,9 +15,10 @@ def identify(
     if isinstance(index.origin, Phantoms):
         return list(_phantom_identities(index, index.origin)), {}
     if isinstance(index.origin, Arrays):
-        (digest,), reasons = file_digests([str(index.origin.file)], index.source, 1, lambda done, total: None)
+        file = str(index.origin.file)
+        (digest,), reasons = file_digests([file], index.source, 1, lambda done, total: None, most=None)
         if reasons:
-            raise DataError(reasons[0], where=str(index.origin.file), remedy="check the file")
+            raise DataError(reasons[0], where=file, remedy="check the file")
         return [f"{digest}/{number}" for number in index.numbers.tolist()], {}
     files = [os.path.join(index.origin.root, path) for path in index.paths]
     return file_digests(files, index.source, jobs, progress)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Rows = NDArray[np.int64]
 PhantomKind = Literal["skin", "bone"]
 T = TypeVar("T")
+_SOURCES = "data.source names a folder, a CSV manifest (.csv) or an npz"
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,11 @@ def open_index(config: "DataConfig") -> ImageIndex:
     if config.source.startswith("phantom:"):
         return _phantom_index(config)
     path = Path(os.path.abspath(Path(config.source).expanduser()))  # a link to a manifest stands where the link is
-    if path.is_dir():
+    if os.path.isdir(path):
         return _assemble(config, _grouped(config, read_folder(path), path, "a folder"), str(path), Files(path))
-    if not path.is_file():
+    if not os.path.isfile(path):
+        if os.path.lexists(path):
+            raise DataError("neither a regular file nor a folder", where=config.source, remedy=_SOURCES)
         raise DataError("no such file or folder", where=config.source, remedy=_near_path(path))
     if path.suffix.lower() == ".npz":
         _refuse_group(config, "an npz")
@@ -161,9 +164,7 @@ def open_index(config: "DataConfig") -> ImageIndex:
         if column is None:
             table = _grouped(config, table, path.parent, "a manifest")
         return _assemble(config, table, str(path), Files(path.parent))
-    raise DataError(
-        "not a folder, CSV manifest (.csv) or npz", where=str(path), remedy="data.source names one of these"
-    )
+    raise DataError("not a folder, CSV manifest or npz", where=str(path), remedy=_SOURCES)
 
 
 def _grouped(config: "DataConfig", table: SourceTable, root: Path, what: str) -> SourceTable:
@@ -320,7 +321,7 @@ def _refuse_unwritable(paths: list[str], source: str) -> None:
 def _near_path(path: Path) -> str:
     """Goes up to the first folder that exists, and looks there for a name like the missing one."""
     missing, folder = path.name, path.parent
-    while not folder.is_dir() and folder != folder.parent:
+    while not os.path.isdir(folder) and folder != folder.parent:
         missing, folder = folder.name, folder.parent
     try:
         names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]

@@ -115,7 +115,7 @@ def _sides(file: Path, rows: Rows, header: list[str]) -> list[str]:
 
 def _posix(folder: Path, cell: str) -> str:
     """One spelling for one file: forward slashes, no `./`; backslashes of Windows are understood everywhere."""
-    if "\\" in cell and not (folder / cell).exists():
+    if "\\" in cell and not os.path.exists(folder / cell):
         cell = cell.replace("\\", "/")
     return Path(os.path.normpath(cell)).as_posix()
 
@@ -137,7 +137,7 @@ def _refuse_missing(file: Path, paths: Sequence[str], rows: Rows) -> None:
         if not os.path.isfile(os.path.join(file.parent, path))
     ]
     if missing:
-        what = f"{len(missing):,} of {len(paths):,} files do not exist: {shorten(missing)}"
+        what = f"{len(missing):,} of {len(paths):,} files do not exist or are not regular files: {shorten(missing)}"
         raise DataError(
             what, where=str(file), remedy=f"paths are relative to {file.parent}; correct or remove these lines"
         )

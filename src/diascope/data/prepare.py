@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.data.gray_depth import gray_depth
+from diascope.data.image_file import read_image_file
 from diascope.data.index import Arrays, ImageIndex, PhantomNumber
 from diascope.data.npz import npz_rows
 from diascope.data.readers import MissingCodecError, Pixels, decode, os_reason, spread_over_16, with_channels
@@ -49,7 +50,7 @@ def _prepare(index: ImageIndex, row: int, config: "DataConfig") -> Prepared | st
     location = index.locate(row)
     try:
         if isinstance(location, Path):
-            image = decode(location.read_bytes(), config.channels, config.frame, _bits(config))
+            image = decode(read_image_file(location), config.channels, config.frame, _bits(config))
             return _fit(image.pixels, image.mode, config)
         assert isinstance(location, PhantomNumber)
         return _draw(location, config)

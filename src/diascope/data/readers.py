@@ -6,14 +6,17 @@ that says why.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from diascope.data.bounds import MOST_RLE_PIXELS, in_pieces, refuse_bomb, refuse_many_scans, too_many_pixels
+from diascope.data.image_file import read_image_file
 from diascope.data.silence import silence
 from diascope.errors import DataError
 
@@ -41,7 +44,9 @@ _UPRIGHT = {
 }
 _PNG = b"\x89PNG\r\n\x1a\n"
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
 
+T = TypeVar("T")
 Pixels = NDArray[np.uint8 | np.uint16]
 
 
@@ -77,7 +82,7 @@ def read_image(source: str | Path | bytes, channels: int, frame: int | None = No
     if isinstance(source, bytes):
         return decode(source, channels, frame, bits).pixels
     try:
-        return decode(Path(source).read_bytes(), channels, frame, bits).pixels
+        return decode(read_image_file(source), channels, frame, bits).pixels
     except OSError as error:
         raise DataError(os_reason(error), where=str(source), remedy=_REMEDY) from error
     except MissingCodecError as error:
@@ -146,43 +151,65 @@ def with_channels(pixels: Pixels, channels: int) -> Pixels:
     if channels == 3:
         return np.repeat(pixels, 3, axis=2)
     if pixels.dtype == np.uint16:
-        gray: NDArray[np.float64] = pixels @ np.array([0.299, 0.587, 0.114])
-        return np.rint(gray).astype(np.uint16)[:, :, None]
+        weights = np.array([0.299, 0.587, 0.114])
+        rows = [np.rint(row @ weights).astype(np.uint16) for row in pixels]  # as a whole, in float64, it takes 2 GiB
+        return np.stack(rows)[:, :, None]
     return np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.uint8)[:, :, None]
 
 
+def guarded(read: Callable[[], T], fault: Callable[[BaseException], DataError]) -> T:
+    """What `read` returns; what a decoder raises is a fault of the file, and becomes the error that `fault` makes.
+
+    Damaged files raise nearly any exception. A panic of a decoder in Rust is not even an Exception.
+    """
+    try:
+        return read()
+    except (DataError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        refused = fault(error)
+    raise refused  # here, where it has no context: pydicom's words may quote the file
+
+
 _REMEDY = "replace or remove the file"
-SHRINK = "shrink it"
-"""How the reason ends why an image of too many pixels is not read."""
 
 
 def _loaded(data: bytes) -> Image.Image:
     """The image that Pillow makes of the file, its pixels decoded."""
-    image = _open(data)
-    refuse_bomb(image.width, image.height)
-    try:
+
+    def load() -> Image.Image:
+        image = _open(data)
+        _refuse_costly(image, data)
         _refuse_several_frames(image)
         image.load()
-    except DataError:
-        raise
-    except Exception as error:  # damaged data raise nearly any exception from Pillow's decoders
-        raise DataError(_damage(error, len(data))) from error
-    return image
+        return image
+
+    if not data:
+        raise DataError("empty file (0 bytes)")
+    return guarded(load, lambda error: DataError(_damage(error, len(data))))
 
 
 def _open(data: bytes) -> Image.Image:
-    if not data:
-        raise DataError("empty file (0 bytes)")
     try:
         with silence():  # Pillow warns of large images, which are refused here
-            return Image.open(BytesIO(data), formats=_FORMATS)
+            return Image.open(in_pieces(data), formats=_FORMATS)
     except Image.DecompressionBombError as error:  # more than twice the limit; it does not tell height and width
         pixels = re.search(r"\d+", str(error))
-        raise _too_many(f"{int(pixels[0]):,}" if pixels else "far") from error
+        raise too_many_pixels(f"{int(pixels[0]):,}" if pixels else "far") from error
     except UnidentifiedImageError as error:
         raise DataError(_what_instead(data)) from error
-    except Exception as error:  # damaged headers raise nearly any exception from Pillow's plugins
-        raise DataError(_damage(error, len(data))) from error
+
+
+def _refuse_costly(image: Image.Image, data: bytes) -> None:
+    """Raise DataError for an image that would take too much memory or time to decode."""
+    refuse_bomb(image.width, image.height)
+    tags = getattr(image, "tag_v2", {})
+    refuse_bomb(tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0))  # a tile may be larger than its image
+    if image.format in ("JPEG", "MPO"):
+        refuse_many_scans(data)
+    decoders = {tile.codec_name for tile in getattr(image, "tile", ())}
+    if "bmp_rle" in decoders and image.width * image.height > MOST_RLE_PIXELS:
+        raise DataError(f"a run-length encoded BMP of more than {MOST_RLE_PIXELS:,} pixels; save it as PNG")
 
 
 _SIGNATURES = {
@@ -207,17 +234,6 @@ def _what_instead(data: bytes) -> str:
     return f"not a JPEG, PNG, TIFF, BMP, WebP or DICOM image: it begins with {data[:4]!r}"
 
 
-def refuse_bomb(width: int, height: int) -> None:
-    """Raise DataError for an image that would take more memory than Pillow finds reasonable."""
-    limit = Image.MAX_IMAGE_PIXELS  # read each time: whoever really has larger images raises it, or sets None
-    if limit is not None and width * height > limit:
-        raise _too_many(f"{width:,} x {height:,} = {width * height:,}")
-
-
-def _too_many(pixels: str) -> DataError:
-    return DataError(f"too many pixels: {pixels}, more than the limit of {Image.MAX_IMAGE_PIXELS:,}", remedy=SHRINK)
-
-
 def _refuse_several_frames(image: Image.Image) -> None:
     """A phone's MPO holds the photo first, then previews of it; any other second frame is content of its own."""
     frames = getattr(image, "n_frames", 1)
@@ -227,7 +243,7 @@ def _refuse_several_frames(image: Image.Image) -> None:
         )
 
 
-def _damage(error: Exception, size: int) -> str:
+def _damage(error: BaseException, size: int) -> str:
     if "truncated" in str(error).lower():
         return f"truncated: the file ends after {size:,} bytes, before the image is complete"
     return f"damaged or truncated, {size:,} bytes ({str(error) or type(error).__name__})"

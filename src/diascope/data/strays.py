@@ -2,7 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
-from diascope.data.folders import files_below
+from diascope.data.folders import files_below, printable
 from diascope.data.index import ImageIndex
 from diascope.data.truth import Truth
 
@@ -31,7 +31,7 @@ def _of_masks(folder: Path, truth: Truth, index: ImageIndex) -> str:
     if not files:
         return "masks/ has no files"
     of_images = {truth.mask_file(row) for row in range(len(index.paths))}
-    stray = [f"masks/{file.relative_to(folder).as_posix()}" for file in files if file not in of_images]
+    stray = [printable(f"masks/{file.relative_to(folder).as_posix()}") for file in files if file not in of_images]
     if not stray:
         return ""
     row, path = _most_like(stray[0], index)

@@ -12,6 +12,7 @@ import csv
 from collections import Counter
 from functools import cached_property
 from itertools import dropwhile
+from os.path import isdir, isfile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -77,7 +78,7 @@ class Truth:
     def masks(self) -> Path | None:
         """The folder of masks, if there is one: asked once, not for each of many images."""
         place = None if self.folder is None else self.folder / "masks"
-        return place if place is not None and place.is_dir() else None
+        return place if place is not None and isdir(place) else None
 
     def mask_place(self, row: int) -> str | None:
         """The path of an image's mask in masks/, but for its suffix; None where there is no place for one."""
@@ -96,7 +97,7 @@ class Truth:
         if self.masks is None or place is None:
             return None
         file = self.masks / place
-        return next((found for found in (file, file.with_suffix(".png")) if found.is_file()), None)
+        return next((found for found in (file, file.with_suffix(".png")) if isfile(found)), None)
 
     def named_in_boxes(self, row: int) -> str | None:
         """How boxes.csv names an image, if it does."""

@@ -13,6 +13,7 @@ from diascope.config import DataConfig
 from diascope.data.batches import as_inputs
 from diascope.data.cache import ImageCache, load_images
 from diascope.data.gray_depth import gray_depth
+from diascope.data.image_file import beginning
 from diascope.data.index import ImageIndex, open_index
 from diascope.data.prepare import Prepared, prepared_images
 from diascope.data.readers import is_deep, read_image, with_channels
@@ -60,7 +61,7 @@ class StudyImages:
 
     def from_disk(self, file: Path) -> Pixels:
         """Pixels (H, W, C) uint8 of any image file, fitted as the images of the study are. Raises DataError."""
-        bits = self._bits if _may_be_deep(file) else 16
+        bits = self._bits if is_deep(beginning(file, 26)) else 16
         pixels = with_channels(read_image(file, self.config.channels, bits=bits), self.config.channels)
         return resize(pixels, self.config.height, self.config.width, self.config.resize)
 
@@ -131,14 +132,6 @@ class StudyImages:
             what, remedy = "this image of the study is no longer there", "put the images back as they were"
             raise DataError(what, where=f"{self.index.source}: {path}", remedy=remedy)
         return self._rows[path]
-
-
-def _may_be_deep(file: Path) -> bool:
-    try:
-        with file.open("rb") as stream:
-            return is_deep(stream.read(26))
-    except OSError:
-        return False  # reading it tells why
 
 
 def inputs(pixels: Pixels) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from os.path import isfile
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def _find(name: str, labels: dict[str, str], root: Path) -> Named:
     if name in labels:
         return Named(name, labels[name])
     file = Path(name)
-    if not file.is_file():
+    if not isfile(file):
         raise DataError("is neither an image of the study nor a file", where=name, remedy=_nearest(name, [*labels]))
     inside = file.resolve()
     if inside.is_relative_to(root.resolve()):  # a file of the study, named by where it lies

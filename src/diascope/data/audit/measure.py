@@ -22,6 +22,7 @@ from diascope.data.audit.header import Header, read_header
 from diascope.data.audit.numbers import Numbers, numbers_of
 from diascope.data.cache import Steps
 from diascope.data.identities import identify
+from diascope.data.image_file import read_image_file
 from diascope.data.index import Arrays, Files, ImageIndex, PhantomNumber
 from diascope.data.npz import npz_rows
 from diascope.data.readers import VERSION, MissingCodecError, Pixels, decode, os_reason, spread_over_16
@@ -169,7 +170,7 @@ def _one(index: ImageIndex, row: int, frame: int | None, bits: int, pixels: NDAr
     location = index.locate(row)
     try:
         if isinstance(location, Path):
-            data = location.read_bytes()
+            data = read_image_file(location)
             image = decode(data, 3, frame, bits)
             return _One(len(data), read_header(data), image.mode, numbers_of(image.pixels))
         assert isinstance(location, PhantomNumber)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from diascope.data.audit.facts import Audited
 from diascope.data.audit.pictures import write_pictures
 from diascope.data.audit.wording import NAMED, counted, file_actions, issue, passed
-from diascope.data.readers import SHRINK
+from diascope.data.bounds import SHRINK
 from diascope.findings import Finding
 
 UNREADABLE, INCOMPLETE = "unreadable-files", "incomplete-pictures"
