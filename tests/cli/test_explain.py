@@ -15,7 +15,9 @@ from diascope.config import PhantomConfig
 from diascope.data import phantoms
 from diascope.errors import DataError
 from diascope.explain.named import find_images
+from diascope.runs import seal
 from diascope.runs.explained import read_explained
+from diascope.runs.folder import RunFolder
 from diascope.runs.record import StudyRecord
 from diascope.study.explaining import explain_study
 
@@ -134,8 +136,10 @@ def test_what_is_explained_stays_as_it_is_and_comes_back_when_it_is_lost(copied:
 
 
 def test_another_run_in_the_folder_is_explained_anew(copied: Path) -> None:
-    config = copied / "runs/plain/fold0-seed0/config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "run_id": "another"}))
+    folder = RunFolder(copied / "runs/plain/fold0-seed0")
+    folder.config.write_text(json.dumps({**json.loads(folder.config.read_text()), "run_id": "another"}))
+    done = {**json.loads(folder.done.read_text()), "run_id": "another"}
+    folder.done.write_text(json.dumps({**done, seal.KEY: seal.digests(folder)}))
     assert read_explained(StudyRecord(copied).runs_of("plain")[0]) is None
     assert explained(copied) == []
     found = read_explained(StudyRecord(copied).runs_of("plain")[0])

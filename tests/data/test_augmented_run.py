@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from diascope.data.store import write_manifest
 from diascope.engine import execute
 from diascope.engine.sides import Sides
 
@@ -32,6 +33,7 @@ def test_normalization_is_judged_on_batches_of_all_classes_though_files_come_cla
     random = np.random.default_rng(0)
     task = make_task(labels=labels, training=np.arange(180), validation=np.arange(80, 180))
     np.save(task.data.pixels, random.integers(0, 255, (200, 16, 16, 1), dtype=np.uint8))
+    write_manifest(task.data.pixels.parent, {"source": "drawn", "images": 200}, ["pixels.npy"])
     sides = Sides(task, torch.device("cpu"))
     for batches in (sides.statistics, sides.subset_as_in_training()):
         assert all(0.2 < classes.float().mean() < 0.8 for _, classes in batches if len(classes) == 32)

@@ -146,11 +146,14 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
         ("predictions.csv", "checkpoint,side,path,group,label,p_a\nlast,validation,x,,a,1.0\n", "fewer than two"),
         ("predictions.csv", "checkpoint,side,path,group,label,p_a,p_b\nlast,validation,x,,c,0.5,0.5\n", "a class"),
         ("predictions.csv", "checkpoint,side,path,group,label,p_a,p_b\nlast,validation,x,,a,0.5,0.", "cut off"),
+        ("predictions.csv", "checkpoint,side,path,group,label,p_a,p_b\nlast,test,x,,a,0.5,nan\n", "outside 0 to 1"),
         ("config.json", "{", "no JSON"),
+        ("config.json", "[" * 100_000, "no JSON"),
         ("config.json", "[]", "no JSON object"),
         ("config.json", "{}", "no run_id"),
         ("config.json", '{"run_id": "RUN_ID", "config": {"data": {}}}', "data.source: Field required"),
         ("done.json", "{", "no JSON"),
+        ("done.json", '{"run_id": "RUN_ID", "epochs": "12"}', "epochs: Input should be a valid integer"),
     ],
 )
 def test_a_damaged_file_of_a_run_is_named_with_the_remedy(
@@ -187,7 +190,9 @@ def test_a_history_with_a_hole_is_damaged(make_study: MakeStudy) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("folds.json", "{}", "no folds"),
+        ("folds.json", "{}", "damaged: kind: Field required"),
+        ("folds.json", json.dumps({"kind": "holdout", "folds": []}), "folds: List should have at least 1 item"),
+        ("folds.json", '{"kind": "holdout", "folds": [{"training": ["x"], "validation": []}]}', "names 'x', which"),
         ("folds.json", None, "missing"),
         ("index.csv", "file\n", "no column path or label"),
         ("findings.json", "3", "no list of findings"),

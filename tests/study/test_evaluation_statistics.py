@@ -76,6 +76,8 @@ def test_a_folder_from_before_the_key_holds_moving_averages(study: Path, tmp_pat
         tree = json.loads(file.read_text())
         del tree["config"]["training"]["evaluation_statistics"]
         file.write_text(json.dumps(tree | {"run_id": "of the earlier version"}))
+        done = json.loads(file.with_name("done.json").read_text())
+        file.with_name("done.json").write_text(json.dumps(done | {"run_id": "of the earlier version"}))
     record = StudyRecord(older)
     assert {run.state for run in record.runs} == {"done"}
     assert {arm.training.evaluation_statistics for arm in record.arm_configs} == {"moving"}

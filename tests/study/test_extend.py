@@ -50,14 +50,14 @@ def run(folder: Path, *settings: str) -> Cell:
 
 
 def results(folder: Path) -> dict[str, object]:
-    """Everything that a run leaves but times."""
+    """Everything that a run leaves but times, and the digests of files that hold times."""
     seconds = HISTORY_COLUMNS.index("seconds")
     lines = [line.split(",") for line in (folder / "history.csv").read_text().splitlines()]
     done = json.loads((folder / "done.json").read_text())
     return {
         **{name: (folder / name).read_bytes() for name in ("last.safetensors", "best.safetensors", "predictions.csv")},
         "history": [line[:seconds] + line[seconds + 1 :] for line in lines],
-        "done": {name: value for name, value in done.items() if name not in ("seconds", "finished")},
+        "done": {name: value for name, value in done.items() if name not in ("seconds", "finished", "sha256")},
     }
 
 
@@ -188,7 +188,7 @@ def test_a_start_that_does_not_fit_is_refused(tmp_path: Path, settings: tuple[st
 def test_a_start_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no finished run lies here; name the folder of a finished run"):
         cells_of(make_study(f"training.start_from={tmp_path}/nothing"), tmp_path)
-    with pytest.raises(ConfigError, match=r"there are \{fold\} and \{seed\}"):
+    with pytest.raises(ConfigError, match=r"use \{fold\} and \{seed\}"):
         cells_of(make_study(f"training.start_from={tmp_path}/fold{{number}}"), tmp_path)
 
 

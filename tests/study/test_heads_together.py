@@ -77,7 +77,7 @@ def test_workers_share_the_heads_and_each_is_told(tmp_path: Path) -> None:
 def test_which_runs_train_together(tmp_path: Path) -> None:
     arms = """{head: {}, other-rate: {training.learning_rate: 1e-3}, wider: {model.dense: [9]}, bf: {training.precision:
       bf16}, logistic: {model.head: logistic, model.dense: null, model.dropout: 0}, tuned: {model.mode: finetune},
-      online: {augmentation.horizontal_flip: 0.5, model.augmented_copies: 0}, large: {model.dense: [100000]},
+      online: {augmentation.horizontal_flip: 0.5, model.augmented_copies: 0}, large: {model.dense: [65536]},
       net: {model.name: alexnet}}"""
     keys = {task.arm: together_key(task) for task in tasks_of(tmp_path, arms)}
     assert keys["head"] == keys["other-rate"] is not None

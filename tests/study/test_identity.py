@@ -40,7 +40,7 @@ def states(folder: Path, monkeypatch: pytest.MonkeyPatch, *settings: str, name: 
         write_json(
             RunFolder(cell.task.folder).config, {"run_id": cell.task.run_id, "classes": ["a", "b"], "config": config}
         )
-        write_json(RunFolder(cell.task.folder).done, {})
+        write_json(RunFolder(cell.task.folder).done, {"run_id": cell.task.run_id})
         return "done", StudyRecord(folder / name).runs[0].state
     (folder / name / "study.yaml").write_text(dump_study(study))
     return cell.state, StudyRecord(folder / name).runs[0].state

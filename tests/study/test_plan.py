@@ -32,7 +32,7 @@ def cells_of(study: Study, folder: Path) -> list[Cell]:
 
 def finish(cell: Cell) -> None:
     write_json(RunFolder(cell.task.folder).config, {"run_id": cell.task.run_id})
-    write_json(RunFolder(cell.task.folder).done, {})
+    write_json(RunFolder(cell.task.folder).done, {"run_id": cell.task.run_id})
 
 
 def test_every_arm_fold_and_seed_once_seed_by_seed(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_how_a_run_ended_in_another_command_is_told(make_task: MakeTask, fails: 
             write_atomic(folder.error, "Traceback\nValueError: bad\n")
         else:
             write_atomic(folder.config, f'{{"run_id": "{task.run_id}"}}')
-            write_atomic(folder.done, "{}")
+            write_atomic(folder.done, f'{{"run_id": "{task.run_id}"}}')
     (ended,) = events
     assert ended == (Failed(task, "in another command: ValueError: bad") if fails else Finished(task))
 

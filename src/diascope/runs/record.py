@@ -11,6 +11,7 @@ Files are read when they are asked for. pandas is imported then, not before.
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +24,7 @@ from diascope.findings import Finding
 from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS, run_path
 from diascope.runs.look_log import VerdictLook, asked_seeds, read_look_log
 from diascope.runs.test_log import Look, read_test_log
+from diascope.runs.written import Done, Folds, first_problem, read_as, read_object, read_text
 from diascope.studyfile import Arm, Study, load_study
 
 if TYPE_CHECKING:
@@ -73,9 +75,7 @@ class RunRecord:
         try:
             found = RunConfig.model_validate_json(json.dumps(as_recorded(self.config)), strict=True)
         except ValidationError as error:
-            problem = error.errors()[0]
-            place = ".".join(map(str, problem["loc"]))
-            raise self._damaged(self.folder / "config.json", f"{place}: {problem['msg']}") from error
+            raise self._damaged(self.folder / "config.json", first_problem(error)) from error
         return not same_as_planned(found, self.planned)
 
     @property
@@ -103,7 +103,8 @@ class RunRecord:
     @cached_property
     def done(self) -> dict[str, Any]:
         """What was written when the run ended: run_id, epochs, best_epoch, seconds, finished; empty before."""
-        return self._json("done.json") if (self.folder / "done.json").exists() else {}
+        path = self.folder / "done.json"
+        return read_as(Done, path, _TRAIN_AGAIN.format(folder=self.folder)) if path.exists() else {}
 
     @property
     def probes(self) -> dict[str, Any]:
@@ -139,6 +140,8 @@ class RunRecord:
             raise self._damaged(path, "it holds probabilities of fewer than two classes")
         if not set(frame["label"]) <= set(classes):
             raise self._damaged(path, "it names a class that it has no probabilities of")
+        if not frame[[f"p_{name}" for name in classes]].apply(lambda column: column.between(0, 1)).all(axis=None):
+            raise self._damaged(path, "it holds a probability outside 0 to 1")
         return frame
 
     def _csv(self, path: Path, required: tuple[str, ...], text: tuple[str, ...]) -> "DataFrame":
@@ -170,10 +173,10 @@ class RunRecord:
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.folder / name
-        return _json_object(self._text(path), path, _TRAIN_AGAIN.format(folder=self.folder))
+        return read_object(path, _TRAIN_AGAIN.format(folder=self.folder))
 
     def _text(self, path: Path) -> str:
-        return _read_text(path, _TRAIN_AGAIN.format(folder=self.folder))
+        return read_text(path, _TRAIN_AGAIN.format(folder=self.folder))
 
     def _damaged(self, path: Path, what: str) -> RunError:
         return RunError(f"damaged: {what}", where=str(path), remedy=_TRAIN_AGAIN.format(folder=self.folder))
@@ -242,9 +245,12 @@ class StudyRecord:
         """folds.json: {"kind", "folds": [{"training": [path, ...], "validation": [path, ...]}, ...], "test": [...]}."""
         path = self.folder / "folds.json"
         remedy = "run the study again: it writes the file anew"
-        found = _json_object(_read_text(path, remedy), path, remedy)
-        if not isinstance(found.get("folds"), list) or not found["folds"]:
-            raise RunError("damaged: it holds no folds", where=str(path), remedy=remedy)
+        found = read_as(Folds, path, remedy)
+        sides = [found.get("test", []), *(fold[side] for fold in found["folds"] for side in ("training", "validation"))]
+        unknown = set(chain.from_iterable(sides)) - set(self.index["path"])
+        if unknown:
+            what = f"names {min(unknown)!r}, which index.csv does not"
+            raise RunError(f"damaged: {what}", where=str(path), remedy=remedy)
         return found
 
     @cached_property
@@ -257,7 +263,7 @@ class StudyRecord:
         path = self.folder / "index.csv"
         remedy = "run the study again: it writes the file anew"
         try:
-            frame = pd.read_csv(StringIO(_read_text(path, remedy)), dtype=str, keep_default_na=False)
+            frame = pd.read_csv(StringIO(read_text(path, remedy)), dtype=str, keep_default_na=False)
         except ValueError as error:
             raise RunError(f"damaged: it is no table ({error})", where=str(path), remedy=remedy) from error
         if not {"path", "label"} <= set(frame):
@@ -272,7 +278,7 @@ class StudyRecord:
             return ()
         remedy = "run the study again: it writes the file anew"
         try:
-            return tuple(Finding.model_validate(item) for item in json.loads(_read_text(path, remedy)))
+            return tuple(Finding.model_validate(item) for item in json.loads(read_text(path, remedy)))
         except (ValueError, TypeError) as error:
             raise RunError(f"damaged: it is no list of findings ({error})", where=str(path), remedy=remedy) from error
 
@@ -315,23 +321,3 @@ def sample_stem(class_name: str) -> str:
 def predicted_classes(predictions: "DataFrame") -> tuple[str, ...]:
     """The classes of a table of predictions, in the order of its columns p_<class>."""
     return tuple(str(name).removeprefix("p_") for name in predictions if str(name).startswith("p_"))
-
-
-def _read_text(path: Path, remedy: str) -> str:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:  # a name may hold a line end
-            return file.read()
-    except FileNotFoundError as error:
-        raise RunError("this file is missing", where=str(path), remedy=remedy) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"cannot be read ({error})", where=str(path), remedy=remedy) from error
-
-
-def _json_object(text: str, path: Path, remedy: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise RunError(f"damaged: it is no JSON ({error})", where=str(path), remedy=remedy) from error
-    if not isinstance(found, dict):
-        raise RunError("damaged: it holds no JSON object", where=str(path), remedy=remedy)
-    return found

@@ -1,5 +1,6 @@
 """Inner folds: of the outer training side alone, by group, stratified; nothing outside has a say in the search."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from searching import search, small
 from sklearn.metrics import balanced_accuracy_score
 
+from diascope.data.store import MANIFEST, write_manifest
 from diascope.errors import DataError
 from diascope.runs.record import RunRecord
 from diascope.study.executors.serial import SerialExecutor
@@ -97,6 +99,8 @@ def test_the_search_is_the_same_whatever_lies_outside_the_training_side(tmp_path
         pixels = np.load(file)
         pixels[outside] = np.random.default_rng(0).integers(0, 256, pixels[outside].shape)
         np.save(file, pixels)
+        content = json.loads((cache.folder / MANIFEST).read_text())
+        write_manifest(cache.folder, content, [*content["sha256"]])
     after = search(tmp_path / "after").found.results
     strip = [(found.values, found.value, found.scores, found.state) for found in before]
     assert [(found.values, found.value, found.scores, found.state) for found in after] == strip
