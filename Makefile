@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check lint bench clean
+.PHONY: demo test check lint fuzz bench clean
 
 demo: .venv/installed
 	$(BIN)/diascope demo
@@ -16,6 +16,13 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+fuzz: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet -e '.[fuzz]'
+	DIASCOPE_FUZZ=5000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/test_fuzz.py tests/test_study_bounds.py
+	$(BIN)/python benchmarks/readers.py mutations
+	$(BIN)/python benchmarks/readers.py corpus
+	$(BIN)/python benchmarks/fuzz_readers.py 3600
 
 bench:
 	$(PYTHON) benchmarks/bench.py
