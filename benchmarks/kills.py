@@ -37,6 +37,7 @@ search: {trials: 4, folds: 2, warmup_trials: 2, space: {training.learning_rate: 
 """
 FEATURES = STUDY.replace("{base_channels: 2}", "{name: pretrained, backbone: test_resnet, weights: random}")
 FEATURES = FEATURES.replace("image_size: 32, channels: 1", "image_size: 64, channels: 3")
+PRELOAD = "diascope.cli diascope.engine diascope.study.run torch._dynamo pandas altair scipy.stats optuna".split()
 OF_RUN = ("last.safetensors", "best.safetensors", "predictions.csv", "config.json")
 LEFT_OUT = ("claim.json", "audit.html")  # audit.html says when it was written
 
@@ -184,7 +185,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["diascope.cli", "diascope.engine", "torch._dynamo", "diascope.study.run", "pandas"])
+    context.set_forkserver_preload([*PRELOAD])
     each, found = -(-(given.kills or 1000) // len(given.commands)), {}
     with tempfile.TemporaryDirectory() as folder:
         begins = dict(prepared(context, Path(folder)))
