@@ -14,6 +14,7 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -93,6 +94,13 @@ def deflated(body: bytes) -> bytes:
     return data[: 144 + int.from_bytes(data[140:144], "little")] + body
 
 
+def implicit(elements: bytes) -> bytes:
+    """The same in the default syntax, where a file does not say which elements are sequences."""
+    data = dicom(GRAY, secrets={}, syntax=ImplicitVRLittleEndian)
+    place = data.index(b"\xe0\x7f\x10\x00")
+    return data[:place] + elements + data[place:]
+
+
 def fragments(count: int) -> bytes:
     """Compressed pixel data in so many pieces of nothing."""
     data, item = encapsulated(jpeg(), JPEGBaseline8Bit), b"\xfe\xff\x00\xe0"
@@ -127,9 +135,9 @@ def rle(data: bytes, segments: int = 1) -> bytes:
     return struct.pack("<16I", segments, *[64] * segments, *[0] * (15 - segments)) + data
 
 
-def items(count: int) -> bytes:
+def items(count: int, number: int = 0x9230) -> bytes:
     """A sequence of empty ones."""
-    return element(0x5200, 0x9230, b"SQ", b"\xfe\xff\x00\xe0\0\0\0\0" * count)
+    return element(0x5200, number, b"SQ", b"\xfe\xff\x00\xe0\0\0\0\0" * count)
 
 
 def zeros(mebibytes: int, wbits: int) -> bytes:
@@ -161,7 +169,15 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "dicom deflated": (lambda: deflated(zeros(8192, -zlib.MAX_WBITS)), "take more than the limit of 285,212,672"),
     "dicom deflated elements": (lambda: before_pixels(EMPTY * 600_000, deflate=True), "more than 500,000 separate"),
     "dicom elements": (lambda: before_pixels(EMPTY * 600_000), "more than 500,000 separate"),
-    "dicom items": (lambda: before_pixels(items(2 << 20)), "a sequence of 16,777,216 bytes"),
+    "dicom items": (lambda: before_pixels(items(2 << 20)), "sequences of 16,777,216 bytes"),
+    "dicom implicit items": (
+        lambda: implicit(struct.pack("<HHI", 0x5200, 0x9230, 16 << 20) + b"\xfe\xff\x00\xe0\0\0\0\0" * (2 << 20)),
+        "sequences of 16,777,216 bytes",
+    ),
+    "dicom two sequences": (
+        lambda: before_pixels(items(600 << 10, 0x9229) + items(600 << 10)),
+        "sequences of 9,830,400 bytes",
+    ),
     "dicom fragments": (lambda: fragments(600_000), "more than 500,000 separate"),
     "dicom palette": (lambda: palette_that_unfolds(10_000), "a segmented palette of more than 65,536 entries"),
     "jpeg scans": (lambda: progressive(2000, 4000), "a JPEG of 2,005 scans"),

@@ -1,6 +1,7 @@
 """No cell that Diascope writes is a formula to a spreadsheet, and each is read back as it was."""
 
 import csv
+import json
 from io import StringIO
 from pathlib import Path
 
@@ -63,6 +64,8 @@ def test_the_files_of_a_study_hold_no_formula_and_are_read_back(make_study: Make
     images.rows[1]["label"] = "-benign"
     index = open_index(DataConfig(source=str(images.manifest())))
     index.save(study / "index.csv")
+    folds = {"kind": "holdout", "folds": [{"training": index.paths[:4], "validation": index.paths[4:]}]}
+    (study / "folds.json").write_text(json.dumps(folds))
     table = StudyRecord(study).index
     assert table["path"].tolist() == index.paths
     assert table["@age"].tolist() == index.columns["@age"]

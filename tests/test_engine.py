@@ -181,3 +181,13 @@ def test_the_folds_of_a_seed_begin_with_weights_of_their_own(make_task: MakeTask
     one, same, third = (new_network(task).state_dict() for task in (first, again, other))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not torch.equal(one["features.conv1.weight"], third["features.conv1.weight"])
+
+
+def test_a_network_whose_probabilities_are_no_numbers_does_not_count_as_done(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diascope.engine.run.predict", lambda *_, **__: np.full((10, 2), np.nan))
+    task = make_task()
+    with pytest.raises(RunError, match=r"probabilities are not finite; lower training.learning_rate"):
+        list(execute(task, device="cpu"))
+    assert not (task.folder / "done.json").exists()

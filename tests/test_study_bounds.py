@@ -72,6 +72,13 @@ def test_what_would_hang_or_fail_later_is_refused_at_its_line(further: str, said
     assert said in problem(BASE + further)
 
 
+def test_a_text_that_is_tagged_as_one_is_that_text() -> None:
+    study = parse_study(
+        "name: !!str a\ndata: {source: b.csv, group: !!str 12, label: ! y}\n", [], where="x", folder=Path()
+    )
+    assert (study.config.name, study.config.data.group, study.config.data.label) == ("a", "12", "y")
+
+
 def test_settings_have_the_same_bounds() -> None:
     assert problem(BASE, f"model.options={'[' * 3000}").startswith("--set model.options: its value is nested more than")
     assert "its value holds more than 50,000 values" in problem(BASE, f"seeds=[{'1,' * 51_000}]")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bombs import BOMBS, GRAY, ROWS, before_pixels, element, png, segment
+from bombs import BOMBS, GRAY, ROWS, before_pixels, element, encapsulated, png, rle_bmp, segment
 from PIL import Image
+from pydicom.uid import JPEG2000Lossless
 
 from diascope.data import bounds, dicom_bounds
 from diascope.data.bounds import MOST_SCANS, jpeg_segments
@@ -72,6 +73,8 @@ def test_what_is_just_within_a_bound_is_read(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(bounds, "MOST_PIECES", 0)  # so that even a short file is counted
     monkeypatch.setattr(bounds._Counted, "_left", 2 * 1000 + 50)
     assert decode(many, 1).pixels.shape == (8, 8, 1)
+    monkeypatch.setattr(bounds._Counted, "_left", 100)  # a decoder that reads byte by byte is bounded by pixels
+    assert decode(rle_bmp(64, 500), 1).pixels.shape == (500, 64, 1)
     monkeypatch.setattr(bounds._Counted, "_left", 2 * 1000)
     with pytest.raises(DataError, match="separate parts"):
         decode(many, 1)
@@ -94,6 +97,24 @@ def test_colours_of_16_bits_become_gray_row_by_row_to_the_same_bits() -> None:
     colour = np.random.default_rng(0).integers(0, 65536, (50, 301, 3)).astype(np.uint16)
     whole = np.rint(colour @ np.array([0.299, 0.587, 0.114])).astype(np.uint16)
     assert np.array_equal(with_channels(colour, 1)[:, :, 0], whole)
+
+
+@pytest.mark.parametrize("boxes", [False, True])
+def test_a_jpeg_2000_may_hold_anything_behind_its_size(boxes: bool) -> None:
+    stream = BytesIO()
+    Image.effect_noise((8, 8), 90).save(stream, "JPEG2000", no_jp2=not boxes)
+    plain = stream.getvalue()
+    start = plain.index(b"\xff\x4f\xff\x51")
+    end = start + 4 + int.from_bytes(plain[start + 4 : start + 6], "big")
+    size = b"\xff\x4f\xff\x51" + bytes([0, 47]) + b"\x7f" * 45  # as it may lie in coded data, or in a comment
+    commented = plain[:end] + segment(0x64, b"\0\1" + size) + plain[end:]
+    if boxes:  # whose lengths come before
+        place = plain.index(b"jp2c") - 4
+        length = int.from_bytes(plain[place : place + 4], "big")
+        grown = (length + len(commented) - len(plain)).to_bytes(4, "big") if length else bytes(4)
+        commented = commented[:place] + grown + commented[place + 4 :]
+    found, expected = (decode(encapsulated(code, JPEG2000Lossless), 1).pixels for code in (commented, plain))
+    assert np.array_equal(found, expected)
 
 
 class Panic(BaseException):

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -233,3 +234,15 @@ def test_runs_without_a_frame_keep_their_identity(make_task: Callable[..., Any])
     plain, second = make_task("arm"), make_task("arm", "data.frame=2")
     assert "frame" not in plain.config.data.model_dump(exclude_defaults=True)
     assert plain.run_id != second.run_id
+
+
+def test_groups_are_told_without_reading_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.zeros((2000, 3000), np.uint8)
+    files = {f"{side}/{number}.dcm": dicom(pixels, PatientID=f"P{number}") for side in "ab" for number in range(2)}
+    folder = put(tmp_path / "large", files)
+    tracemalloc.start()
+    groups = dicom_groups_module.dicom_groups(folder, [*files], "dicom:PatientID")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert groups == ["patient-0001", "patient-0002", "patient-0001", "patient-0002"]
+    assert peak < pixels.nbytes / 4

@@ -10,9 +10,9 @@ from PIL import Image
 from diascope.config import DataConfig
 from diascope.data.cache import UnreadableImagesError, load_images
 from diascope.data.gray_depth import gray_depth
-from diascope.data.image_file import beginning
+from diascope.data.image_file import MOST_BYTES, beginning
 from diascope.data.index import open_index
-from diascope.data.readers import read_image
+from diascope.data.readers import is_dicom, read_image
 from diascope.data.strays import strays
 from diascope.data.truth import Truth
 from diascope.errors import DataError
@@ -152,3 +152,10 @@ def test_ignored_names_that_are_no_utf_8_are_written_out(root: Path) -> None:
     assert ignored.evidence["paths"] == [r"a/caf\xe9.txt"]
     assert r"a/caf\xe9.txt" in ignored.sentence
     assert any(r"masks/a/\xff.png" in clause for clause in strays(Truth(index, config), index))
+
+
+def test_the_beginning_of_a_file_of_any_size_tells_what_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "IM-0001"
+    file.write_bytes(bytes(128) + b"DICM")
+    os.truncate(file, MOST_BYTES + 1)
+    assert is_dicom(beginning(file, 132))

@@ -156,6 +156,13 @@ def test_manifests_as_programs_write_them(manifest: Callable[..., Path], data: b
     assert index.classes == ("x", "y")
 
 
+def test_a_path_may_begin_as_if_it_was_guarded(manifest: Callable[..., Path], tmp_path: Path) -> None:
+    touch(tmp_path, "'-a.png", "-b.png")
+    index = open_index(DataConfig(source=str(manifest("path,label", "'-a.png,x", "'-b.png,'-y"))))
+    assert index.paths == ["'-a.png", "-b.png"]
+    assert index.classes == ("-y", "x")
+
+
 def test_a_path_may_be_absolute_and_hold_the_delimiter(manifest: Callable[..., Path], tmp_path: Path) -> None:
     touch(tmp_path, "one, two.png")
     index = open_index(DataConfig(source=str(manifest("path,label", f"{tmp_path}/a.png,x", '"one, two.png",y'))))

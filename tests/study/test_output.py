@@ -1,7 +1,7 @@
 """Where commands write: no folder that is not their own is touched, and none among the images is made."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +100,7 @@ def test_images_of_a_manifest_are_safe_and_a_study_beside_them_is_not_refused(ho
 
 def test_only_an_earlier_output_of_the_same_kind_is_written_to(tmp_path: Path) -> None:
     marks = {
-        STUDY: ("study.yaml", "index.csv"),
+        STUDY: ("study.yaml", "index.csv", "folds.json"),
         AUDIT: ("findings.json",),
         SHEETS: ("transformations.png",),
     }
@@ -125,9 +125,23 @@ def test_only_an_earlier_output_of_the_same_kind_is_written_to(tmp_path: Path) -
     (tmp_path / "search" / "search" / ".journal.lock").touch()
     refuse_foreign(tmp_path / "search", STUDY)
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "study.yaml").touch()  # a study file, which a study folder's own would replace
+    (tmp_path / "mine" / "study.yaml").touch()  # a study file and a manifest, which a study's own would replace
+    (tmp_path / "mine" / "index.csv").touch()
     with pytest.raises(ConfigError, match="is not empty"):
         refuse_foreign(tmp_path / "mine", STUDY)
+
+
+def test_what_nobody_may_look_into_is_nobodys_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lost+found").mkdir()
+    usual = Path.iterdir
+
+    def iterdir(folder: Path) -> Iterator[Path]:
+        if folder.name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return usual(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    refuse_foreign(tmp_path, STUDY)
 
 
 def test_python_is_refused_like_a_command(home: Path) -> None:

@@ -6,7 +6,7 @@ file takes at most 2 GiB of memory and 30 seconds (docs/data.md).
 
 import re
 from collections.abc import Iterator
-from io import BytesIO
+from io import BufferedReader, BytesIO
 
 from PIL import Image
 
@@ -30,17 +30,26 @@ _SCAN, _END = 0xDA, 0xD9
 
 def in_pieces(data: bytes) -> BytesIO:
     """The bytes of a file for a parser that reads them piece by piece; DataError after too many pieces."""
-    return _Counted(data) if len(data) > MOST_PIECES else BytesIO(data)  # counting costs a tenth of reading a JPEG
+    return _CountedBytes(data) if len(data) > MOST_PIECES else BytesIO(data)  # counting costs a tenth of a JPEG
 
 
-class _Counted(BytesIO):
+class _Counted:
     _left = MOST_PIECES
 
     def read(self, size: int | None = -1, /) -> bytes:
         self._left -= 1
         if self._left < 0:
-            raise DataError(f"more than {MOST_PIECES:,} separate parts in one file, which no image has")
-        return super().read(size)
+            raise DataError(f"more than {MOST_PIECES:,} separate parts in one file; save the image alone")
+        found: bytes = super().read(size)  # type: ignore[misc]
+        return found
+
+
+class _CountedBytes(_Counted, BytesIO):
+    """Of a file that was read."""
+
+
+class CountedFile(_Counted, BufferedReader):
+    """A file that lies on the disk, of which only the beginning is needed."""
 
 
 def refuse_bomb(width: int, height: int) -> None:

@@ -6,6 +6,7 @@ file; what pydicom says goes nowhere, since it may quote one.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from os import fstat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,10 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import get_expected_length, pixel_array
 from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
-from diascope.data.bounds import MOST_WIDE_PIXELS, refuse_bomb
+from diascope.data.bounds import MOST_WIDE_PIXELS, CountedFile, in_pieces, refuse_bomb
 from diascope.data.dicom_bounds import parsed, refuse_large_palette, refuse_other_size
 from diascope.data.grayscale import shown
+from diascope.data.image_file import open_image
 from diascope.data.readers import Decoded, MissingCodecError, T, guarded, with_channels
 from diascope.data.silence import silence
 from diascope.errors import DataError
@@ -64,7 +66,7 @@ def decode_dicom(data: bytes, channels: int, frame: int | None = None) -> Decode
     """
 
     def read() -> Decoded:
-        dataset = parsed(data, list(_NEEDED))
+        dataset = parsed(in_pieces(data), list(_NEEDED))
         photometric = _check(dataset, data)
         index = _frame_index(dataset, frame)
         stored = _stored(dataset, index)
@@ -85,21 +87,25 @@ def encoding(data: bytes) -> Encoding:
 
     def read() -> Encoding:
         tags = ["BitsStored", "Manufacturer", "ManufacturerModelName"]
-        dataset = parsed(data, tags, stop_before_pixels=True)
+        dataset = parsed(in_pieces(data), tags, stop_before_pixels=True)
         maker = " ".join(str(dataset.get(tag) or "").strip() for tag in tags[1:])
         return Encoding(_name(_syntax(dataset)) or "", int(dataset.get("BitsStored") or 0), maker.strip())
 
     return _quietly(read, len(data))
 
 
-def group_of(data: bytes, tag: str) -> tuple[str, bool]:
-    """The text of the element `tag`, empty where there is none, and whether the file is of an image."""
+def group_of(file: str, tag: str) -> tuple[str, bool]:
+    """The text of the element `tag`, empty where there is none, and whether the file is of an image.
 
-    def read() -> tuple[str, bool]:
-        dataset = parsed(data, [tag, "Rows"], stop_before_pixels=True)
-        return str(dataset.get(tag) or "").strip(), "Rows" in dataset
+    The pixels are not read. Raises OSError, and DataError for damaged files.
+    """
+    with open_image(file) as stream:
 
-    return _quietly(read, len(data))
+        def read() -> tuple[str, bool]:
+            dataset = parsed(CountedFile(stream.raw), [tag, "Rows"], stop_before_pixels=True)
+            return str(dataset.get(tag) or "").strip(), "Rows" in dataset
+
+        return _quietly(read, fstat(stream.fileno()).st_size)
 
 
 def _quietly(read: Callable[[], T], size: int) -> T:

@@ -3,13 +3,14 @@
 Each is bounded by what is described outside of it: a compressed frame by Rows, Columns and SamplesPerPixel.
 """
 
-import re
 import zlib
 from collections.abc import Iterator
 from struct import unpack_from
+from typing import BinaryIO
 
 import numpy as np
 from pydicom import Dataset, dcmread
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset
 from pydicom.uid import (
@@ -26,29 +27,31 @@ from diascope.data.bounds import in_pieces, jpeg_segments, refuse_many_scans
 from diascope.errors import DataError
 
 _MOST_INFLATED = 272 << 20  # bytes: 89 million pixels of three colours, and what describes them
-_MOST_SEQUENCE = 8 << 20  # bytes of a sequence; pydicom makes an object of every 8 of them
+_MOST_SEQUENCES = 8 << 20  # bytes of all sequences; pydicom makes an object of every 8 of them
 _MOST_ENTRIES = 65536  # of a look-up table (PS3.3 C.7.6.3.1.5)
 _DISCRETE, _LINEAR = 0, 1  # segments of a palette (C.7.9.2)
-_SIZE = re.compile(rb"\xff\x4f\xff\x51")  # SOC and SIZ of JPEG 2000 (ITU-T T.800, A.5.1)
+_START, _SIZE = b"\xff\x4f", b"\xff\x51"  # SOC and SIZ of JPEG 2000, one after the other (ITU-T T.800, A.4.1)
 _FRAMES = {*range(0xC0, 0xD0), 0xDE, 0xF7} - {0xC4, 0xC8, 0xCC}  # SOF of JPEG, DHP, and SOF of JPEG-LS
 
 Sizes = Iterator[tuple[int, int, int]]
 
 
-def parsed(data: bytes, tags: list[str], *, stop_before_pixels: bool = False) -> Dataset:
+def parsed(stream: BinaryIO, tags: list[str], *, stop_before_pixels: bool = False) -> Dataset:
     """The elements `tags` of a file, inflated where it is deflated."""
-    stream = in_pieces(data)
     stream.seek(132)
     meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
     syntax = meta.get("TransferSyntaxUID")
+    start = stream.tell()
+    stream.seek(0)
     if syntax == DeflatedExplicitVRLittleEndian:
-        data = _inflated(data, stream.tell())
-    dataset = dcmread(in_pieces(data), specific_tags=list(tags), stop_before_pixels=stop_before_pixels)
+        stream = in_pieces(_inflated(stream.read(), start))
+    dataset = dcmread(stream, specific_tags=list(tags), stop_before_pixels=stop_before_pixels)
     if syntax == DeflatedExplicitVRLittleEndian:
         dataset.file_meta.TransferSyntaxUID = syntax
-    for element in dataset.values():
-        if isinstance(element, RawDataElement) and element.VR == "SQ" and element.length > _MOST_SEQUENCE:
-            raise DataError(f"a sequence of {element.length:,} bytes, more than the limit of {_MOST_SEQUENCE:,}")
+    unread = [element for element in dataset.values() if isinstance(element, RawDataElement)]
+    size = sum(element.length for element in unread if (element.VR or dictionary_VR(element.tag)) == "SQ")
+    if size > _MOST_SEQUENCES:
+        raise DataError(f"sequences of {size:,} bytes, more than the limit of {_MOST_SEQUENCES:,}")
     return dataset
 
 
@@ -82,13 +85,28 @@ def refuse_other_size(code: bytes, syntax: UID, dataset: Dataset) -> None:
 def _sizes(code: bytes, syntax: UID) -> Sizes:
     """Rows, columns and samples by every header of a frame in it."""
     if syntax in JPEG2000TransferSyntaxes:
-        for found in _SIZE.finditer(code):
-            right, lower, left, upper = unpack_from(">4I", code, found.start() + 8)
-            yield lower - upper, right - left, unpack_from(">H", code, found.start() + 40)[0]
+        start = _codestream(code)
+        if code[start : start + 4] != _START + _SIZE:
+            raise DataError("its JPEG 2000 frame does not begin with its size")
+        right, lower, left, upper = unpack_from(">4I", code, start + 8)
+        yield lower - upper, right - left, unpack_from(">H", code, start + 40)[0]
     elif syntax in (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes):
         for marker, held in jpeg_segments(code):
             if marker in _FRAMES:
                 yield unpack_from(">xHHB", held)
+
+
+def _codestream(code: bytes) -> int:
+    """Where the codestream of a JPEG 2000 frame begins: at once, or in a box of a JP2 file (ITU-T T.800, annex I)."""
+    place = 0
+    while code[place : place + 2] != _START:
+        length, kind = unpack_from(">I4s", code, place)
+        header = 16 if length == 1 else 8
+        if kind == b"jp2c":
+            return place + header
+        length = unpack_from(">Q", code, place + 8)[0] if length == 1 else length
+        place += max(length, header)
+    return place
 
 
 def _refuse_other_segments(code: bytes, dataset: Dataset) -> None:
@@ -116,5 +134,7 @@ def _refuse_unfolding(words: list[int]) -> None:
         kind, length = words[place : place + 2]
         entries += length
         place += 2 + (length if kind == _DISCRETE else 1)
-        if kind not in (_DISCRETE, _LINEAR) or entries > _MOST_ENTRIES:
-            raise DataError(f"a segmented palette of more than {_MOST_ENTRIES:,} entries, or of indirect segments")
+        if kind not in (_DISCRETE, _LINEAR):
+            raise DataError("a segmented palette with indirect segments, which are not read; save it with plain ones")
+        if entries > _MOST_ENTRIES:
+            raise DataError(f"a segmented palette of more than {_MOST_ENTRIES:,} entries")

@@ -13,7 +13,7 @@ from pathlib import Path
 from diascope.config.data import DICOM_GROUPS
 from diascope.data.dicom import group_of
 from diascope.data.digests import SETTLED, file_times
-from diascope.data.image_file import read_image_file
+from diascope.data.image_file import beginning
 from diascope.data.nearest import shorten
 from diascope.data.readers import is_dicom
 from diascope.data.store import cache_root, remember, remembered
@@ -55,10 +55,9 @@ def _numbered(root: Path, paths: list[str], group: str) -> list[str]:
 def _value(file: str, tag: str) -> str | None:
     """What the file says; None where nothing can be known. A file that holds no image stands for itself."""
     try:
-        data = read_image_file(file)
-        if not is_dicom(data):
-            return None
-        value, is_image = group_of(data, tag)
+        if not is_dicom(beginning(file, 132)):
+            return f"unreadable {file}" if not os.access(file, os.R_OK) else None
+        value, is_image = group_of(file, tag)
     except (OSError, DataError):  # the reader will say what is wrong with this one
         return f"unreadable {file}"
     if value:

@@ -33,7 +33,7 @@ def read_image_file(file: str | Path) -> bytes:
 def beginning(file: str | Path, size: int) -> bytes:
     """The first bytes of the file; none of one that cannot be opened: reading it tells why."""
     try:
-        with open_image(file) as stream:
+        with open_image(file, most=None) as stream:
             return stream.read(size)
     except OSError:
         return b""

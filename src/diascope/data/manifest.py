@@ -24,7 +24,7 @@ def read_manifest(file: Path, label: str, group: str | None) -> SourceTable:
     header, rows = _parse(file)
     for column in ("path", label, *([] if group is None else [group])):
         _require(file, column, header)
-    paths = [_posix(file.parent, cell) for cell in _filled(file, rows, header, "path")]
+    paths = [_posix(file.parent, _named(file.parent, cell)) for cell in _filled(file, rows, header, "path")]
     _refuse_repeated(file, paths, rows)
     _refuse_missing(file, paths, rows)
     known = {"path", label, "split", group}
@@ -43,12 +43,12 @@ def _parse(file: Path) -> tuple[list[str], Rows]:
     delimiter = max(_DELIMITERS, key=first.count)
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
-        lines: Rows = [(reader.line_num, [unguard(cell.strip()) for cell in cells]) for cells in reader if any(cells)]
+        lines: Rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(cells)]
     except csv.Error as error:
         raise DataError(str(error), where=f"{file}:{reader.line_num}", remedy="save it as plain CSV") from error
     if len(lines) < 2:
         raise DataError("no images listed", where=str(file), remedy="expected a header and one line an image")
-    header, rows = lines[0][1], lines[1:]
+    header, rows = [unguard(name) for name in lines[0][1]], lines[1:]
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise DataError(f"columns named twice: {shorten(repeated)}", where=str(file), remedy="rename one of each")
@@ -87,9 +87,15 @@ def _require(file: Path, column: str, header: list[str]) -> None:
         raise DataError(what, where=str(file), remedy=role)
 
 
+def _named(folder: Path, cell: str) -> str:
+    """The path that a cell says, which may really begin with an apostrophe."""
+    plain = unguard(cell)
+    return cell if cell != plain and os.path.isfile(folder / cell) else plain
+
+
 def _column(rows: Rows, header: list[str], name: str) -> list[str]:
     position = header.index(name)
-    return [cells[position] for _, cells in rows]
+    return [cells[position] if name == "path" else unguard(cells[position]) for _, cells in rows]
 
 
 def _filled(file: Path, rows: Rows, header: list[str], name: str) -> list[str]:

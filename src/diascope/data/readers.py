@@ -8,6 +8,7 @@ that says why.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -207,9 +208,10 @@ def _refuse_costly(image: Image.Image, data: bytes) -> None:
     refuse_bomb(tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0))  # a tile may be larger than its image
     if image.format in ("JPEG", "MPO"):
         refuse_many_scans(data)
-    decoders = {tile.codec_name for tile in getattr(image, "tile", ())}
-    if "bmp_rle" in decoders and image.width * image.height > MOST_RLE_PIXELS:
-        raise DataError(f"a run-length encoded BMP of more than {MOST_RLE_PIXELS:,} pixels; save it as PNG")
+    if "bmp_rle" in {tile.codec_name for tile in getattr(image, "tile", ())}:
+        if image.width * image.height > MOST_RLE_PIXELS:
+            raise DataError(f"a run-length encoded BMP of more than {MOST_RLE_PIXELS:,} pixels; save it as PNG")
+        image.fp = BytesIO(data)  # type: ignore[attr-defined] # read byte by byte, which is not counted
 
 
 _SIGNATURES = {

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.config import DataConfig
+from diascope.csv_cells import unguard
 from diascope.data import phantoms
 from diascope.data.index import Files, ImageIndex, PhantomNumber
 from diascope.data.readers import read_image
@@ -118,7 +119,7 @@ class Truth:
                 remedy = f"its header has to name {','.join(_COLUMNS)}"
                 raise DataError(f"has no column {', '.join(missing)}", where=str(file), remedy=remedy)
             for number, row in enumerate(reader, start=2):
-                found.setdefault(row["path"], []).append(_box(row, f"{file}, line {number}"))
+                found.setdefault(unguard(row["path"]), []).append(_box(row, f"{file}, line {number}"))
         return found
 
 

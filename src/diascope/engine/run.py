@@ -30,6 +30,8 @@ from diascope.training.replicas import Replica
 from diascope.training.state import TrainingState
 from diascope.training.weights import class_weights
 
+_CALMER = "lower training.learning_rate, or set training.gradient_clipping to 1"
+
 SAVE_SHARE = 0.05  # a checkpoint is written when writing takes at most this share of the time since the last one
 
 
@@ -108,7 +110,7 @@ class Run:
             raise RunError(
                 f"the training loss is {epoch.training.loss} in epoch {epoch.epoch}",
                 where=self.task.name,
-                remedy="lower training.learning_rate, or set training.gradient_clipping to 1",
+                remedy=_CALMER,
             )
         self._history.append(_history_row(epoch))
         self.folder.append_history(self._history[-1])
@@ -223,6 +225,8 @@ def _finish(folder: RunFolder, task: RunTask, state: TrainingState, sides: Sides
         write_atomic(file, save({name: tensor.contiguous() for name, tensor in weights[checkpoint].items()}))
         state.model.load_state_dict(weights[checkpoint])
         probabilities = predict(state.model, sides.validation, precision=task.precision)
+        if not np.isfinite(probabilities).all():
+            raise RunError("the network's probabilities are not finite", where=task.name, remedy=_CALMER)
         rows += _prediction_rows(task.data, checkpoint, probabilities)
         if checkpoint == "last":
             modes = score_both_modes(state.model, sides.subset_as_in_training(), precision=task.precision)

@@ -22,7 +22,11 @@ class Output:
 # What a killed command left is known, too: locks come first. A search begins before the study of its result.
 STUDY = Output(
     "a study",
-    (("study.yaml", "index.csv"), ("study.yaml", ".study.lock"), *((f"search/{file}",) for file in _OF_A_SEARCH)),
+    (
+        ("study.yaml", "index.csv", "folds.json"),
+        ("study.yaml", ".study.lock"),
+        *((f"search/{file}",) for file in _OF_A_SEARCH),
+    ),
 )
 AUDIT = Output("an audit", (("findings.json",),))
 SHEETS = Output("contact sheets", (("transformations.png",),))
@@ -41,12 +45,20 @@ def refuse_file(out: Path) -> None:
 def refuse_foreign(out: Path, output: Output) -> None:
     """Raises ConfigError for a file, and for a folder that holds anything but an earlier output of the same kind."""
     refuse_file(out)
-    held = sorted(path.name for path in out.glob("[!.]*") if not path.is_dir() or any(path.iterdir()))
+    held = sorted(path.name for path in out.glob("[!.]*") if not _is_empty(path))
     own = holds(out, output) and (output is STUDY or not holds(out, STUDY))  # a study has findings.json, too
     if held and not own:
         what = f"this folder is not empty, and its files are not those of {output.name}: {shorten(held, _NAMED)}"
         name = f"{out.resolve().name}-{output.name.split()[-1]}"
         raise ConfigError(what, where=f"--out {out}", remedy=f"give another folder, such as --out {name}")
+
+
+def _is_empty(folder: Path) -> bool:
+    """So is what nobody may look into, such as the lost+found of a disk."""
+    try:
+        return folder.is_dir() and not any(folder.iterdir())
+    except OSError:
+        return True
 
 
 def refuse_images(out: Path, source: str, paths: Iterable[str]) -> None:

@@ -43,4 +43,4 @@ def _above(file: Path) -> Iterator[Path]:
 
 
 def _is_study(folder: Path) -> bool:
-    return (folder / "study.yaml").is_file() and any((folder / name).is_file() for name in ("index.csv", "folds.json"))
+    return (folder / "study.yaml").is_file() and (folder / "folds.json").is_file()

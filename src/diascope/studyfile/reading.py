@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import TaggedScalar
 from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, NodeEvent, ScalarEvent
@@ -100,4 +101,6 @@ def plain(node: Any) -> Any:
         return {str(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):
         return [plain(value) for value in node]
+    if isinstance(node, TaggedScalar):  # !!str 12
+        return str(node.value)
     return next((kind(node) for kind in (bool, int, float, str) if isinstance(node, kind)), None)
