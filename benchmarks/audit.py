@@ -23,16 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diascope.audit.alignment import agreement
+from diascope.audit.candidates import candidates
+from diascope.audit.duplicates import find_duplicates
+from diascope.audit.facts import Audited, Facts
+from diascope.audit.label_conflicts import label_conflicts
+from diascope.audit.measure import measure
+from diascope.audit.numbers import numbers_of
+from diascope.audit.perceptual import hashes
 from diascope.config import DataConfig, PhantomConfig
 from diascope.data import phantoms
-from diascope.data.audit.alignment import agreement
-from diascope.data.audit.candidates import candidates
-from diascope.data.audit.duplicates import find_duplicates
-from diascope.data.audit.facts import Audited, Facts
-from diascope.data.audit.label_conflicts import label_conflicts
-from diascope.data.audit.measure import measure
-from diascope.data.audit.numbers import numbers_of
-from diascope.data.audit.perceptual import hashes
 from diascope.data.index import open_index
 from diascope.data.readers import read_image
 

@@ -16,8 +16,8 @@ import atheris
 with atheris.instrument_imports(include=["diascope.data", "pydicom", "PIL"]):
     from readers import MEMORY, SECONDS, seeds
 
+    from diascope.core.errors import DataError
     from diascope.data.readers import decode
-    from diascope.errors import DataError
 
 
 def one(data: bytes) -> None:

@@ -32,10 +32,10 @@ from PIL import Image, ImageOps
 from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
 
+from diascope.core.errors import DataError
 from diascope.data.dicom import GRAY
 from diascope.data.grayscale import shown
 from diascope.data.readers import decode, is_dicom
-from diascope.errors import DataError
 
 SECONDS, MEMORY = 30, 2 << 30  # of one file, as docs/data.md says
 SOURCES = ("pillow", "pydicom", "pypng")

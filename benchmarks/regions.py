@@ -20,10 +20,10 @@ from PIL import Image
 from torch import nn
 
 from diascope.config import ModelConfig, PhantomConfig
+from diascope.core.statistics import wilson
 from diascope.data import phantoms
 from diascope.explain import attribute
 from diascope.explain.regions import measure_regions
-from diascope.metrics.proportions import wilson
 from diascope.models import build_model
 
 SIDE, POOL, IMAGES = 64, 400, 60

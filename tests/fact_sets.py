@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import laplace
 
+from diascope.audit.facts import CORNER, CORNER_SHARE, THUMBNAIL, Audited, Facts
 from diascope.config import DataConfig
 from diascope.data import phantoms
-from diascope.data.audit.facts import CORNER, CORNER_SHARE, THUMBNAIL, Audited, Facts
 from diascope.data.index import Files, ImageIndex, open_index
 
 Pixels = NDArray[np.uint8]

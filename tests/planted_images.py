@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diascope.audit.checks import CHECKS
+from diascope.audit.facts import Audited
+from diascope.audit.measure import measure
 from diascope.config import DataConfig, PhantomConfig, SplitConfig
+from diascope.core.findings import Finding
 from diascope.data import phantoms
-from diascope.data.audit.checks import CHECKS
-from diascope.data.audit.facts import Audited
-from diascope.data.audit.measure import measure
 from diascope.data.index import open_index
 from diascope.data.split import make_folds
-from diascope.findings import Finding
 
 Pixels = NDArray[np.uint8]
 

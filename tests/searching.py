@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from diascope.findings import Finding
+from diascope.core.findings import Finding
 from diascope.study.executors import Event
 from diascope.study.plan import Cell
 from diascope.study.run import Options

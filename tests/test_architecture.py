@@ -14,9 +14,9 @@ import diascope
 
 SOURCE = Path(diascope.__file__).parent
 LEVEL = {
-    **dict.fromkeys(("config", "csv_cells", "studyfile", "errors", "findings", "metrics", "seeding", "files"), 0),
+    **dict.fromkeys(("core", "config", "studyfile", "metrics"), 0),
     **dict.fromkeys(("data", "models", "training", "runs"), 1),
-    **dict.fromkeys(("engine", "features", "explain", "compare"), 2),
+    **dict.fromkeys(("engine", "features", "explain", "compare", "audit"), 2),
     **dict.fromkeys(("probes", "study", "report"), 3),
     "serve": 4,
     **dict.fromkeys(("cli", "api", "recipes"), 5),
@@ -35,9 +35,9 @@ MAY_IMPORT = {
     "recipes": LEVEL_0,
 }
 WITHOUT_TORCH = (
-    "config csv_cells studyfile errors findings metrics seeding files data.index data.readers data.split data.cache "
-    "data.phantoms data.dicom data.dicom_groups "
-    "data.audit.checks data.audit.output report.audit_page "
+    "core.errors core.findings core.files core.statistics config studyfile metrics data.index data.readers data.split "
+    "data.cache data.phantoms data.dicom data.dicom_groups "
+    "audit.checks audit.output report.audit_page "
     "runs.folder runs.record runs.provenance compare report report.page report.charts report.summary recipes cli"
 ).split()
 
@@ -91,7 +91,7 @@ def test_level_0_has_no_cycles() -> None:
 
 
 def test_cli_imports_heavy_rooms_inside_its_functions() -> None:
-    light = {"errors", "cli", "config", "studyfile"}
+    light = {"core", "cli", "config", "studyfile"}
     for module in modules():
         if room_of(f"{module}.") == "cli" and not module.endswith("display"):
             heavy = [name for name, top in imports(module) if top and room_of(name) not in light]

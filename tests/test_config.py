@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from diascope.config import ModelConfig, RunConfig, canonical_json, run_id
 from diascope.config.depth import nearest_depths, residual_plan
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.studyfile import parse_study
 
 TEXT = "name: a\ndata: {source: a.csv}\n"

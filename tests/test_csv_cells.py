@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from planted_images import Planted
 from study_folders import MakeStudy
 
+from diascope.audit.output import write_manifest
 from diascope.config import DataConfig
-from diascope.csv_cells import csv_text, guard, unguard, unguard_frame
-from diascope.data.audit.output import write_manifest
+from diascope.core.csv_cells import csv_text, guard, unguard, unguard_frame
 from diascope.data.index import open_index
 from diascope.runs.folder import RunFolder
 from diascope.runs.record import StudyRecord

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from diascope.core.errors import RunError
 from diascope.engine import RunTask, Stopped, execute, load_model, pick_device
 from diascope.engine.network import new_network
 from diascope.engine.task import run_seed
-from diascope.errors import RunError
 from diascope.runs.folder import RunFolder
 
 MakeTask = Callable[..., RunTask]

@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 
 from diascope import features
 from diascope.config import AugmentationConfig, ModelConfig
+from diascope.core.errors import DataError, RunError
 from diascope.data import store
 from diascope.data.augment import build_augmentation
-from diascope.errors import DataError, RunError
 from diascope.features import COPIES_SEED, FeatureSource, compute, frozen_part, is_there, obtain, open_features
 from diascope.models.backbone import load_backbone
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from study_folders import write_study
 
 from diascope.config import DataConfig
+from diascope.core.errors import DiascopeError
 from diascope.data.index import open_index
-from diascope.errors import DiascopeError
 from diascope.report.summary import summarize
 from diascope.runs.claim import is_claimed
 from diascope.runs.record import StudyRecord

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from diascope.config import StudyConfig
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.studyfile import load_study, parse_study
 from diascope.studyfile.problems import known_keys
 from diascope.studyfile.reading import MOST_LETTERS, MOST_LEVELS

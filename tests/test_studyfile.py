@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diascope.config import Cosine, EarlyStopping, Exponential, Step, StudyConfig, Transformation
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.recipes import recipe_names, recipe_text
 from diascope.studyfile import Study, dump_study, load_study, parse_study
 

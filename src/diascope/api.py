@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 from diascope.recipes import find_study
 from diascope.runs.record import RunRecord, StudyRecord
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,10 +21,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from diascope.config import AugmentationConfig, ModelConfig, canonical_json
+from diascope.core.errors import RunError
+from diascope.core.files import array_header, write_atomic, write_json
 from diascope.data import store
 from diascope.data.augment import build_augmentation
 from diascope.data.batches import as_inputs
-from diascope.errors import RunError
 from diascope.models.pretrained import Frozen, Scale, build_pretrained, random_statistics, weights_identity
 from diascope.models.random_backbone import Statistics
 
@@ -190,9 +190,7 @@ class _Extraction:
             return load_file(file)
         found = self._source.statistics()
         if found is not None:
-            temporary = file.with_suffix(".tmp")
-            temporary.write_bytes(save(dict(found)))
-            temporary.replace(file)
+            write_atomic(file, save(dict(found)))
         return found
 
     def _batches(self, done: int) -> Iterator[tuple[int, Tensor]]:
@@ -224,11 +222,7 @@ class _Extraction:
         return rows * int(np.prod(shape)) * np.dtype(self._source.model.feature_precision).itemsize
 
     def _header(self, shape: tuple[int, ...]) -> bytes:
-        header = BytesIO()
-        described = np.lib.format.dtype_to_descr(np.dtype(self._source.model.feature_precision))
-        told = {"descr": described, "fortran_order": False, "shape": (self._rows, *shape)}
-        np.lib.format.write_array_header_1_0(header, told)
-        return header.getvalue()
+        return array_header((self._rows, *shape), self._source.model.feature_precision)
 
     def _resume(self, shape: tuple[int, ...]) -> int:
         """How many rows of an earlier build of the same key can be kept."""
@@ -244,9 +238,7 @@ class _Extraction:
     def _sync(self, descriptor: int, flush: Callable[[], None], rows: int) -> None:
         flush()
         os.fsync(descriptor)
-        temporary = self._progress.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"rows": rows}), encoding="utf-8")
-        temporary.replace(self._progress)
+        write_json(self._progress, {"rows": rows})
 
     def _manifest(self, shape: tuple[int, ...]) -> dict[str, Any]:
         model, source = self._source.model, str(self._source.pixels)

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from diascope.cli import app
 from diascope.config import DataConfig
+from diascope.core.errors import DataError
 from diascope.data.index import open_index
-from diascope.errors import DataError
 from diascope.report.page import write_report
 from diascope.study.auditing import audit_source
 from diascope.studyfile import parse_study

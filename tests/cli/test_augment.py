@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from diascope.cli import app
 from diascope.config import AugmentationConfig
 from diascope.config.augmentation import LIMITS
+from diascope.core.errors import ConfigError
 from diascope.data.augment.samples import SWEEPS, sample_rows, sweep_rows
 from diascope.data.augment.sheets import Row, write_sheet
-from diascope.errors import ConfigError
 
 SMALL = ("--image-size", "32", "--set", "data.phantom.images=24", "--set", "data.phantom.size=32")
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from diascope.cli import main
 from diascope.config import PhantomConfig
+from diascope.core.errors import DataError
 from diascope.data import phantoms
-from diascope.errors import DataError
 from diascope.explain.named import find_images
 from diascope.runs import seal
 from diascope.runs.explained import read_explained

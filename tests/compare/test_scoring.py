@@ -9,7 +9,7 @@ import pytest
 
 from diascope import metrics
 from diascope.compare.scoring import evaluate
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 from diascope.runs.record import StudyRecord
 
 MakeStudy = Callable[..., Path]

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from diascope.compare.verdict import Comparison, arm_intervals, compare_arms
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 from diascope.runs.record import StudyRecord
 
 MakeStudy = Callable[..., Path]

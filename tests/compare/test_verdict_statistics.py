@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from diascope import metrics
-from diascope.compare.estimate import Candidates, Components, Estimate, critical_value, holm, most_cautious
+from diascope.compare.estimate import Candidates, Components, Estimate, critical_value, most_cautious
 from diascope.compare.jackknife import blocks, pseudo_values
 from diascope.compare.needs import Needs, needed, two_way_needs, two_way_power
 from diascope.compare.resampled import corrected_resampled, pooled_variance
 from diascope.compare.two_way import combine, mean_squares, two_way
+from diascope.core.statistics import holm
 
 
 def test_mean_squares_are_those_of_an_analysis_of_variance_by_hand() -> None:

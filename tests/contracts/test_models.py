@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from diascope.config import ModelConfig
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.models import MODELS, build_model, cam_layer, check_model, smallest_image
 from diascope.models.scaling import scaled
 from diascope.training.loop import Stochastic

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diascope.config import AugmentationConfig
+from diascope.core.errors import DataError
 from diascope.data.batches import EvaluationBatches, TrainingBatches, balanced_order, subset_rows
-from diascope.errors import DataError
 
 CPU = torch.device("cpu")
 

@@ -12,10 +12,10 @@ from bombs import BOMBS, GRAY, ROWS, before_pixels, element, encapsulated, png, 
 from PIL import Image
 from pydicom.uid import JPEG2000Lossless
 
+from diascope.core.errors import DataError
 from diascope.data import bounds, dicom_bounds
 from diascope.data.bounds import MOST_SCANS, jpeg_segments
 from diascope.data.readers import decode, guarded, with_channels
-from diascope.errors import DataError
 
 READ_ALL = """
 import json, resource, sys, warnings
@@ -23,7 +23,7 @@ warnings.simplefilter("error")
 resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))  # whatever fails here leaves the machine alone
 from bombs import BOMBS
 from diascope.data.readers import decode
-from diascope.errors import DataError
+from diascope.core.errors import DataError
 for name, (make, _) in BOMBS.items():
     data = make()
     try:

@@ -19,11 +19,12 @@ from real_data import REAL, needs_real_data
 
 from diascope.cli.cache import cache as cache_command
 from diascope.config import DataConfig, PhantomConfig
+from diascope.core.errors import DataError
+from diascope.core.findings import Finding
+from diascope.core.text import human_size
 from diascope.data import phantoms, prepare, store
 from diascope.data.cache import ImageCache, UnreadableImagesError, load_images
 from diascope.data.index import ImageIndex, open_index
-from diascope.errors import DataError
-from diascope.findings import Finding
 
 
 @pytest.fixture(autouse=True)
@@ -402,7 +403,7 @@ def test_the_command_lists_and_clears(source: Path, root: Path, capsys: pytest.C
     cache_command()
     shown = capsys.readouterr().out
     assert shown.count("images") >= 2
-    assert f"2 kept, {store.human_size(sum(kept.size for kept in store.entries()))}, in {root}" in shown
+    assert f"2 kept, {human_size(sum(kept.size for kept in store.entries()))}, in {root}" in shown
     assert [(kept.images, kept.whole, kept.source) for kept in store.entries()] == [(12, True, str(source))] * 2
     cache_command(clear=True)
     assert "freed" in capsys.readouterr().out
@@ -414,7 +415,7 @@ def test_the_command_lists_and_clears(source: Path, root: Path, capsys: pytest.C
 
 
 def test_sizes_are_for_people() -> None:
-    assert [store.human_size(size) for size in (0, 1023, 1536, 2**30 * 3)] == [
+    assert [human_size(size) for size in (0, 1023, 1536, 2**30 * 3)] == [
         "0 bytes",
         "1023 bytes",
         "1.5 kB",

@@ -24,10 +24,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from diascope.core.errors import DataError
 from diascope.data.dicom import Encoding, encoding
 from diascope.data.readers import decode, read_image
 from diascope.data.silence import silence
-from diascope.errors import DataError
 
 WHEEL = Path(pydicom.__file__).parent / "data"
 FILES = WHEEL / "test_files"

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from diascope.config import DataConfig
 from diascope.config.data import DICOM_GROUPS
+from diascope.core.errors import DataError
 from diascope.data import cache as cache_module
 from diascope.data import dicom_groups as dicom_groups_module
 from diascope.data import prepare
@@ -23,7 +24,6 @@ from diascope.data.dicom import COLOUR, GRAY, PALETTE
 from diascope.data.index import open_index
 from diascope.data.readers import SUFFIXES, MissingCodecError
 from diascope.data.store import cache_root
-from diascope.errors import DataError
 from diascope.studyfile import parse_study
 
 PATIENTS = {"a/3": "HOSP-1", "a/1": "HOSP-2", "b/2": "HOSP-1", "b/9": "HOSP-3", "b/4": "HOSP-2"}

@@ -9,15 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from diascope.audit.deep_gray import deep_gray
+from diascope.audit.facts import Audited
+from diascope.audit.measure import measure
 from diascope.config import DataConfig
-from diascope.data.audit.deep_gray import deep_gray
-from diascope.data.audit.facts import Audited
-from diascope.data.audit.measure import measure
+from diascope.core.findings import Finding
 from diascope.data.cache import ImageCache, load_images
 from diascope.data.gray_depth import depth_of, gray_depth
 from diascope.data.index import open_index
 from diascope.explain.images import StudyImages
-from diascope.findings import Finding
 
 SIZE = 64
 Deep = NDArray[np.uint16]

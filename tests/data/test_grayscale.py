@@ -9,8 +9,8 @@ from dicom_formulas import CT, deep, gray, linear, linear_exact, sigmoid
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from diascope.core.errors import DataError
 from diascope.data.readers import decode
-from diascope.errors import DataError
 
 
 @pytest.mark.parametrize("function", [None, "LINEAR", "LINEAR_EXACT", "SIGMOID"])

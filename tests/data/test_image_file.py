@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from diascope.config import DataConfig
+from diascope.core.errors import DataError
 from diascope.data.cache import UnreadableImagesError, load_images
 from diascope.data.gray_depth import gray_depth
 from diascope.data.image_file import MOST_BYTES, beginning
@@ -15,7 +16,6 @@ from diascope.data.index import open_index
 from diascope.data.readers import is_dicom, read_image
 from diascope.data.strays import strays
 from diascope.data.truth import Truth
-from diascope.errors import DataError
 from diascope.explain.named import find_images
 
 LONG = "a" * 252  # 256 bytes with .png, of which a name has 255 at most

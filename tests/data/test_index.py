@@ -12,8 +12,8 @@ from PIL import Image
 from real_data import REAL, needs_real_data
 
 from diascope.config import DataConfig
+from diascope.core.errors import DataError
 from diascope.data.index import ArrayRow, PhantomNumber, open_index
-from diascope.errors import DataError
 
 
 def touch(root: Path, *names: str) -> Path:

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image, ImageFile
 from real_data import REAL, needs_real_data
 
+from diascope.core.errors import DataError
 from diascope.data.readers import decode, read_image, with_channels
 from diascope.data.resize import resize
-from diascope.errors import DataError
 
 
 def encode(image: Image.Image, form: str, **options: Any) -> bytes:

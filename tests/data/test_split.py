@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from real_data import REAL, needs_real_data
 
 from diascope.config import DataConfig, SplitConfig
+from diascope.core.errors import DataError
 from diascope.data.index import Files, ImageIndex, open_index
 from diascope.data.split import Folds, make_folds
-from diascope.errors import DataError
 
 
 def make_index(labels: list[int], groups: list[str] | None = None, splits: list[str] | None = None) -> ImageIndex:

@@ -10,11 +10,11 @@ import pytest
 from fact_sets import measured
 from planted_images import Planted
 
+from diascope.audit import duplicates
+from diascope.audit.duplicates import find_duplicates
 from diascope.cli.cache import cache as cache_command
+from diascope.core.errors import DataError
 from diascope.data import store
-from diascope.data.audit import duplicates
-from diascope.data.audit.duplicates import find_duplicates
-from diascope.errors import DataError
 
 KEY = "0123456789abcdef" * 2
 KINDS = ("images", "features", "audit")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from diascope.config import ModelConfig
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.explain import attribute
 from diascope.explain.layer import captured, layer_name, map_size
 from diascope.models import build_model

@@ -7,7 +7,7 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.explain import METHODS, attribute, class_logit, predicted_targets, probabilities
 from diascope.explain.integrated_gradients import even, integrated_gradients
 from diascope.explain.layer import map_size

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from diascope.config import DataConfig, PhantomConfig
+from diascope.core.errors import DataError
 from diascope.data import phantoms
 from diascope.data.index import open_index
-from diascope.errors import DataError
 from diascope.explain.images import StudyImages
 from diascope.explain.regions import energy_inside, measure_regions, pointing
 from diascope.explain.scale import fixed_scale

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from diascope.config import ModelConfig
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.models import build_model
 from diascope.models.alexnet import AlexNet
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.models import backbone as module
 from diascope.models.backbone import (
     ExpectedInput,

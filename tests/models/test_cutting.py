@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.models.cutting import blocks_of, cut, last_maps
 
 NAMES = ("test_resnet", "test_vit", "test_convnext", "test_efficientnet", "vgg11_bn")

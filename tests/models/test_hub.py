@@ -11,7 +11,7 @@ import timm
 import torch
 from safetensors.torch import save
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.models import hub
 from diascope.models.backbone import load_backbone, weights_file
 from diascope.models.hub import FILES, fetch

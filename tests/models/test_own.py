@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from diascope.config import ModelConfig
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.models import build_model, cam_layer, check_model
 from diascope.models.layers import Dropout
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from diascope.config import ModelConfig, TrainingConfig
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.models import build_model
 from diascope.models.backbone import load_backbone
 from diascope.models.layers import Dropout

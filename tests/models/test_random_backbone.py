@@ -12,9 +12,9 @@ from pretraining import CPU, cells_of, tasks_of, train
 from torch import nn
 
 from diascope.config import ModelConfig
+from diascope.core.errors import RunError
 from diascope.data.batches import as_inputs
 from diascope.engine.network import frozen_part, load_model, statistics_of
-from diascope.errors import RunError
 from diascope.features import open_features
 from diascope.models.backbone import load_backbone
 from diascope.models.pretrained import build_pretrained, random_statistics

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.models.weight_files import read_weights, stated_input, weights_digest
 
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.tensor(3)}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from probes.probing_cases import MIDDLE, Looks, signs, with_model
 
-from diascope.findings import Finding
+from diascope.core.findings import Finding
 from diascope.probes import Measured, Probed
 from diascope.probes.effects import Effect
 from diascope.probes.judging import judged, overall

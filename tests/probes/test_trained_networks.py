@@ -161,9 +161,9 @@ class Reader:
 
 @pytest.fixture
 def _reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    import diascope.data.audit.text
+    import diascope.audit.text
 
-    monkeypatch.setattr(diascope.data.audit.text, "TextReader", Reader)
+    monkeypatch.setattr(diascope.audit.text, "TextReader", Reader)
     monkeypatch.setattr(text, "LEGIBLE", 20)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 from diascope.report.answer import verdicts
 from diascope.report.page import Pictures, readable_json, render, sample_pictures, write_report
 from diascope.report.summary import summarize

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 from diascope.report.charts import page_specs
 from diascope.report.page import write_report
 from diascope.report.search import place_of, search_tables

@@ -10,7 +10,7 @@ from time import sleep, time
 
 import pytest
 
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 from diascope.runs import claim
 from diascope.runs.claim import Claim, Taken, is_claimed
 

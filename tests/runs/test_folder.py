@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from diascope.runs.folder import HISTORY_COLUMNS, RunFolder, write_atomic, write_json
+from diascope.core.files import write_atomic, write_json
+from diascope.runs.folder import HISTORY_COLUMNS, RunFolder
 
 
 def row(epoch: int) -> dict[str, float]:

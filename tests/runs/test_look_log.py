@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from diascope.config import StudyConfig
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 from diascope.runs.look_log import NAME, Settings, VerdictLook, add_look, asked_seeds, read_look_log
 
 SETTINGS = Settings(metric="accuracy", at="last", margin=None, pairs=(("b", "a"),), most_runs=20)

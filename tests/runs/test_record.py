@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS
 from diascope.runs.record import RunRecord, StudyRecord, predicted_classes, sample_stem
 

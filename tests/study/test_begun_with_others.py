@@ -10,9 +10,9 @@ import torch
 from pretraining import TUNED, cells_of, history, make_weights, tasks_of, train
 from safetensors.torch import load_file
 
+from diascope.core.errors import ConfigError, RunError
 from diascope.engine import RunTask
 from diascope.engine.network import new_network
-from diascope.errors import ConfigError, RunError
 from diascope.runs.folder import RunFolder
 from diascope.study.executors import Failed, Finished, Started
 from diascope.study.executors.serial import SerialExecutor

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diascope.errors import DataError
+from diascope.core.errors import DataError
 from diascope.runs.record import StudyRecord
 from diascope.study.channels import following_images
 from diascope.study.plan import plan, read_images, write_study

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from diascope.core.errors import ConfigError, RunError
 from diascope.engine import RunTask, Stopped, execute, load_model
-from diascope.errors import ConfigError, RunError
 from diascope.runs.folder import HISTORY_COLUMNS, RunFolder
 from diascope.study.plan import Cell, check_stale, plan, read_images, write_study
 from diascope.studyfile import Study, parse_study

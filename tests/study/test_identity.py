@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from diascope.config.identity import SEEN_IN_CONTENT, WITHOUT_EFFECT
-from diascope.runs.folder import RunFolder, write_json
+from diascope.core.files import write_json
+from diascope.runs.folder import RunFolder
 from diascope.runs.record import StudyRecord
 from diascope.study.plan import plan, read_images, write_study
 from diascope.studyfile import dump_study, parse_study

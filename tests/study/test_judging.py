@@ -12,8 +12,8 @@ import torch
 from judged_studies import SIZE, STUDY, Silent, draw_images, train
 from PIL import Image
 
+from diascope.core.errors import DiascopeError, RunError
 from diascope.engine import load_model
-from diascope.errors import DiascopeError, RunError
 from diascope.runs.claim import Claim
 from diascope.runs.record import StudyRecord
 from diascope.study import judging

@@ -10,7 +10,7 @@ from PIL import Image
 
 import diascope
 from diascope.cli import main
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.study.output import AUDIT, SHEETS, STUDY, refuse_foreign, refuse_images
 
 STUDY_FILE = """name: moles

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diascope.errors import ConfigError, RunError
+from diascope.core.errors import ConfigError, RunError
+from diascope.core.files import write_json
 from diascope.runs.claim import Claim
-from diascope.runs.folder import RunFolder, write_json
+from diascope.runs.folder import RunFolder
 from diascope.study.changes import same_arms
 from diascope.study.plan import Cell, check_stale, plan, read_images, write_study
 from diascope.studyfile import Study, parse_study

@@ -15,9 +15,9 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from diascope.core.errors import RunError
 from diascope.data.store import entries
 from diascope.engine import execute, load_model, predict_rows
-from diascope.errors import RunError
 from diascope.features import FeatureSource, open_features
 from diascope.runs.folder import RunFolder
 from diascope.study.checks import other_sizes

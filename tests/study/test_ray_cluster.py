@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pretraining import TUNED, tasks_of
 
+from diascope.core.errors import ConfigError, RunError
 from diascope.engine import RunTask
-from diascope.errors import ConfigError, RunError
 from diascope.study.executors import EpochDone, Event, Failed, Finished, Interrupted
 from diascope.study.executors.ray import RayExecutor, Resources, _fitting
 from diascope.study.executors.serial import SerialExecutor

@@ -9,9 +9,10 @@ from multiprocessing.synchronize import Barrier
 
 import pytest
 
+from diascope.core.files import write_atomic
 from diascope.engine import RunTask
 from diascope.runs.claim import Claim
-from diascope.runs.folder import RunFolder, write_atomic
+from diascope.runs.folder import RunFolder
 from diascope.study import sharing
 from diascope.study.executors import Elsewhere, Event, Failed, Finished, Started
 from diascope.study.executors.serial import SerialExecutor

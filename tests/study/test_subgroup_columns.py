@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.study.plan import read_images, write_study
 from diascope.studyfile import Study, parse_study
 

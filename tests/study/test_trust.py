@@ -11,8 +11,8 @@ from study_folders import MakeStudy
 
 import diascope
 from diascope.cli import main
+from diascope.core.errors import ConfigError, RunError
 from diascope.engine import RunTask, execute, load_model
-from diascope.errors import ConfigError, RunError
 from diascope.study.trust import refuse_code
 
 PROGRAM = """from pathlib import Path

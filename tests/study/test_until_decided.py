@@ -7,7 +7,7 @@ import pytest
 from compare.test_verdict import plant
 from judged_studies import Silent, draw_images
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.runs.look_log import read_look_log
 from diascope.runs.record import StudyRecord
 from diascope.study.executors import Event, Finished

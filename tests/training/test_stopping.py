@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diascope.config.training import EarlyStopping
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.training.scores import ValidationScores
 from diascope.training.stopping import StoppingCounter, check_watchable, cost
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from sklearn.utils.class_weight import compute_class_weight
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.training.weights import class_weights
 
 CLASSES = ("mel", "nv", "bkl")

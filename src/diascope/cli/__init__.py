@@ -18,7 +18,7 @@ from diascope.cli.run import run
 from diascope.cli.schema import schema
 from diascope.cli.test import test
 from diascope.cli.tune import tune
-from diascope.errors import DiascopeError
+from diascope.core.errors import DiascopeError
 
 app = typer.Typer(
     name="diascope",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diascope.cli.run import Setting
-from diascope.errors import ConfigError, DataError
+from diascope.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,9 +95,9 @@ def _augmentations(study: "Study") -> "dict[str, AugmentationConfig]":
 
 def _some_images(study: "Study", count: int, seed: int, out: Path) -> "tuple[list[str], list[NDArray[np.uint8]]]":
     """Classes and pixels of `count` images, the classes in turn; nothing else is decoded."""
+    from diascope.core.seeding import stream
     from diascope.data.index import open_index
     from diascope.data.prepare import prepared_images
-    from diascope.seeding import stream
     from diascope.study.output import refuse_images
 
     config = study.arms[0].data

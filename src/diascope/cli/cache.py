@@ -18,7 +18,8 @@ def cache(
     Example: diascope cache
     """
     from diascope.cli.terminal import Terminal
-    from diascope.data.store import cache_root, entries, human_size
+    from diascope.core.text import human_size
+    from diascope.data.store import cache_root, entries
     from diascope.data.store import clear as clear_store
 
     console = Terminal()
@@ -44,7 +45,8 @@ def _table() -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
-    from diascope.data.store import entries, human_size
+    from diascope.core.text import human_size
+    from diascope.data.store import entries
 
     table = Table(box=box.SIMPLE)
     for name in ("key", "kind"):

@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from diascope.cli.terminal import Terminal
-from diascope.findings import Finding, by_severity, outcomes
+from diascope.core.findings import Finding, by_severity, outcomes
+from diascope.core.text import duration
 from diascope.study.executors import Elsewhere, EpochDone, Event, Failed, Finished, Interrupted, Started
 from diascope.study.plan import Cell
 from diascope.study.run import Outcome
@@ -211,9 +212,3 @@ def say_findings(findings: Sequence[Finding], page: Path) -> None:
 def say_stopped() -> None:
     """After Ctrl-C."""
     Terminal(stderr=True).print("Stopped. What was trained is kept; the same command goes on with what is missing.")
-
-
-def duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

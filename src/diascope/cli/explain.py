@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from diascope.cli.run import DeviceOption, TrustOption
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 
 
 def explain(

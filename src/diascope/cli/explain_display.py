@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from diascope.cli.terminal import Terminal
+from diascope.core.files import write_json
 from diascope.explain.methods import METHODS
-from diascope.runs.folder import write_json
 
 PARTS = ("all", "right", "wrong")
 SMALL = 0.1  # regions of less than this share of an image are told with one decimal

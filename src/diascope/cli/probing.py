@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 
 
 class Display(Protocol):

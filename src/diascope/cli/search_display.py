@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.progress import TaskID
 from rich.text import Text
 
-from diascope.cli.display import PLAIN_LINE_SECONDS, RunDisplay, duration
+from diascope.cli.display import PLAIN_LINE_SECONDS, RunDisplay
+from diascope.core.text import duration
 from diascope.metrics import REGISTRY
 from diascope.study.executors import ENDED, EpochDone, Event, Interrupted
 from diascope.study.tuning.ledger import Result

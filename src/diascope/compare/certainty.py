@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from diascope import metrics
+import diascope.metrics as metrics
 from diascope.compare.jackknife import blocks
 from diascope.compare.pairs import Predictions, load_predictions
 from diascope.metrics import METRICS, CalibrationError, CrossFitted, Interval

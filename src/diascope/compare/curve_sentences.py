@@ -9,6 +9,8 @@ a difference without an interval says why.
 from collections.abc import Mapping
 from typing import Any
 
+from diascope.core.text import listed
+
 Readings = Mapping[str, Any]
 
 NAMED = 3  # more pairs than this are counted, not named
@@ -47,7 +49,7 @@ def _short(arms: Mapping[str, Readings]) -> list[str]:
     partly = [_partly_short(arm) for arm in arms.values() if arm not in short]
     if not short:
         return [sentence for sentence in partly if sentence]
-    whose = "the curves" if len(short) == len(arms) else f"the curves of {_listed([arm['arm'] for arm in short])}"
+    whose = "the curves" if len(short) == len(arms) else f"the curves of {listed([arm['arm'] for arm in short])}"
     return [f"With {_epochs_of(*short)}, {whose} are {TOO_SHORT}.", *[sentence for sentence in partly if sentence]]
 
 
@@ -205,7 +207,7 @@ def _roughness(pairs: list[Readings], arms: Mapping[str, Readings]) -> list[str]
     jumps = [value for _, _, both in drowned for value in both]
     low, high = f"{min(jumps):.3f}", f"{max(jumps):.3f}"
     named = [f"{pair['arm']} and {pair['against']} ({apart:.3f})" for pair, apart, _ in drowned]
-    which = _listed(named) if len(named) <= NAMED else f"the arms in {len(named)} of {len(pairs)} pairs"
+    which = listed(named) if len(named) <= NAMED else f"the arms in {len(named)} of {len(pairs)} pairs"
     size = low if low == high else f"{low} to {high}"
     return [
         f"From one epoch to the next, validation accuracy jumps by {size} (SD, over the last half of a run), "
@@ -289,7 +291,3 @@ def _small(value: float) -> str:
 
 def _minus(text: str) -> str:
     return text.replace("-", "−")
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(", ".join(names).rsplit(", ", 1)) if len(names) > 1 else names[0]

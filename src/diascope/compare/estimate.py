@@ -153,14 +153,3 @@ def critical_value(shares: Floats, dfs: list[float], level: float = LEVEL) -> Fl
 
     found: Floats = np.sqrt(np.asarray(shares) @ (np.asarray(stdtrit(dfs, level / 2)) ** 2))
     return found
-
-
-def holm(p_values: list[float | None]) -> list[float | None]:
-    """Holm's (1979) adjusted p-values, in the order given; None stays None and is not counted."""
-    order = sorted((p, k) for k, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    reached = 0.0
-    for rank, (p, k) in enumerate(order):
-        reached = max(reached, min(1.0, (len(order) - rank) * p))
-        adjusted[k] = reached
-    return adjusted

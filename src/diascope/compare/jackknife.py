@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diascope import metrics
+import diascope.metrics as metrics
 from diascope.compare.estimate import Floats
 
 Cases = NDArray[np.integer[Any]]

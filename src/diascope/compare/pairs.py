@@ -11,7 +11,7 @@ from diascope.compare.estimate import Components, Estimate, Floats
 from diascope.compare.jackknife import PseudoValues, pseudo_values
 from diascope.compare.scoring import VALIDATION, Place, judged_runs
 from diascope.compare.two_way import two_way
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 from diascope.runs.record import RunRecord, StudyRecord, predicted_classes
 
 Unit = Literal["images", "groups"]

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from diascope import metrics
-from diascope.errors import RunError
+import diascope.metrics as metrics
+from diascope.core.errors import RunError
 from diascope.metrics import RocCurve, Scores
 from diascope.runs.record import RunRecord, predicted_classes
 

@@ -15,13 +15,14 @@ import numpy as np
 
 from diascope.compare import wording
 from diascope.compare.arms import Analysis, ArmInterval, analyse, arm_intervals
-from diascope.compare.estimate import LEVEL, holm
+from diascope.compare.estimate import LEVEL
 from diascope.compare.jackknife import PseudoValues
 from diascope.compare.looks import KEPT, Looking, complete_seeds, looking_at
 from diascope.compare.needs import Needs, resampled_needs, two_way_needs, two_way_needs_of_cases
 from diascope.compare.pairs import Key, ScoredRuns, differences, score_runs
 from diascope.compare.refusals import nothing_to_compare, one_chose_its_weights
 from diascope.compare.scoring import VALIDATION, Place
+from diascope.core.statistics import holm
 from diascope.metrics import LOWER_IS_BETTER, REGISTRY
 from diascope.runs.record import StudyRecord
 

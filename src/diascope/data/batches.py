@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diascope.config import AugmentationConfig
+from diascope.core.errors import DataError
+from diascope.core.seeding import stream
 from diascope.data.augment import build_augmentation
-from diascope.errors import DataError
-from diascope.seeding import stream
 
 Batch = tuple[Tensor, Tensor]
 Values = NDArray[Any]

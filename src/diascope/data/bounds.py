@@ -10,7 +10,7 @@ from io import BufferedReader, BytesIO
 
 from PIL import Image
 
-from diascope.errors import DataError
+from diascope.core.errors import DataError
 
 MOST_SCANS = 100
 """Of a progressive JPEG, as in libtiff; programs write some 10."""

@@ -8,22 +8,23 @@ import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from io import BytesIO
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from joblib import cpu_count
 from numpy.typing import NDArray
 
+from diascope.core.errors import DataError
+from diascope.core.files import array_header
+from diascope.core.findings import Finding
 from diascope.data import store
 from diascope.data.gray_depth import gray_depth
 from diascope.data.identities import identify
 from diascope.data.index import ImageIndex
 from diascope.data.prepare import prepared_images
 from diascope.data.readers import READS, VERSION
-from diascope.errors import DataError
-from diascope.findings import Finding
 
 if TYPE_CHECKING:
     from diascope.config import DataConfig
@@ -134,12 +135,12 @@ def _digest(settings: str, identities: list[str | None]) -> str:
 def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig", jobs: int, steps: Steps) -> None:
     """Decode the images of these rows into pixels.npy, originals.csv and manifest.json."""
     steps.next()
-    size = len(rows) * config.height * config.width * config.channels
-    store.require_space(folder, size, "the decoded images", "a smaller data.image_size")
+    shape = (config.height, config.width, config.channels)
+    store.require_space(folder, len(rows) * prod(shape), "the decoded images", "a smaller data.image_size")
     originals: list[tuple[int, int, str]] = []
     unreadable: dict[int, str] = {}
     with (folder / "pixels.npy").open("wb") as stream:
-        _write_header(stream, 0, config)
+        stream.write(array_header((0, *shape), "uint8"))
         for place, image in enumerate(prepared_images(index, rows, config, jobs)):
             if isinstance(image, str):
                 unreadable[place] = image
@@ -148,7 +149,7 @@ def _build(folder: Path, index: ImageIndex, rows: list[int], config: "DataConfig
                 originals.append((image.width, image.height, image.mode))
             steps(place + 1, len(rows))
         stream.seek(0)
-        _write_header(stream, len(originals), config)
+        stream.write(array_header((len(originals), *shape), "uint8"))
     _write_originals(folder / "originals.csv", originals)
     manifest = _manifest(index, config, len(originals), unreadable)
     store.write_manifest(folder, manifest, ("pixels.npy", "originals.csv"))
@@ -166,14 +167,6 @@ def _manifest(index: ImageIndex, config: "DataConfig", images: int, unreadable: 
         "reads": READS,
         "unreadable": {str(place): reason for place, reason in unreadable.items()},
     }
-
-
-def _write_header(stream: BinaryIO, images: int, config: "DataConfig") -> None:
-    """The header of an .npy file; NumPy pads it so that its length does not depend on the number of images."""
-    shape = (images, config.height, config.width, config.channels)
-    header = BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    stream.write(header.getvalue())
 
 
 def _write_originals(file: Path, originals: list[tuple[int, int, str]]) -> None:

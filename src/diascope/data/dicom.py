@@ -17,13 +17,13 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import get_expected_length, pixel_array
 from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
+from diascope.core.errors import DataError
 from diascope.data.bounds import MOST_WIDE_PIXELS, CountedFile, in_pieces, refuse_bomb
 from diascope.data.dicom_bounds import parsed, refuse_large_palette, refuse_other_size
 from diascope.data.grayscale import shown
 from diascope.data.image_file import open_image
 from diascope.data.readers import Decoded, MissingCodecError, T, guarded, with_channels
 from diascope.data.silence import silence
-from diascope.errors import DataError
 
 GRAY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")

@@ -23,8 +23,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from diascope.core.errors import DataError
 from diascope.data.bounds import in_pieces, jpeg_segments, refuse_many_scans
-from diascope.errors import DataError
 
 _MOST_INFLATED = 272 << 20  # bytes: 89 million pixels of three colours, and what describes them
 _MOST_SEQUENCES = 8 << 20  # bytes of all sequences; pydicom makes an object of every 8 of them

@@ -11,13 +11,13 @@ from hashlib import blake2b
 from pathlib import Path
 
 from diascope.config.data import DICOM_GROUPS
+from diascope.core.errors import DataError
+from diascope.core.text import shorten
 from diascope.data.dicom import group_of
 from diascope.data.digests import SETTLED, file_times
 from diascope.data.image_file import beginning
-from diascope.data.nearest import shorten
 from diascope.data.readers import is_dicom
 from diascope.data.store import cache_root, remember, remembered
-from diascope.errors import DataError
 
 
 def dicom_groups(root: Path, paths: list[str], group: str) -> list[str]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from diascope.core.errors import DataError
+from diascope.core.findings import Finding
+from diascope.core.text import shorten
 from diascope.data.image_file import beginning
-from diascope.data.nearest import shorten
 from diascope.data.readers import SUFFIXES, is_dicom
 from diascope.data.table import SourceTable, side_of
-from diascope.errors import DataError
-from diascope.findings import Finding
 
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 _LAYOUT = "expected a folder per class, such as benign/ and malignant/, or these below train/, validation/ and test/"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_windowing
 
-from diascope.errors import DataError
+from diascope.core.errors import DataError
 
 Levels = NDArray[np.float64]
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")

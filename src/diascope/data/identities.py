@@ -3,9 +3,9 @@
 import os
 from collections.abc import Callable, Iterator
 
+from diascope.core.errors import DataError
 from diascope.data.digests import file_digests
 from diascope.data.index import Arrays, ImageIndex, Phantoms
-from diascope.errors import DataError
 
 
 def identify(

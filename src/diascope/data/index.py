@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.config.data import DICOM_GROUPS
-from diascope.csv_cells import csv_text
+from diascope.core.csv_cells import csv_text
+from diascope.core.errors import DataError
+from diascope.core.findings import Finding
+from diascope.core.text import did_you_mean, shorten
 from diascope.data.folders import read_folder
 from diascope.data.manifest import read_manifest
-from diascope.data.nearest import did_you_mean, shorten
 from diascope.data.npz import read_npz
 from diascope.data.table import SourceTable
-from diascope.errors import DataError
-from diascope.findings import Finding
 
 if TYPE_CHECKING:
     from diascope.config import DataConfig, PhantomConfig

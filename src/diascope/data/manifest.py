@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
-from diascope.csv_cells import unguard
-from diascope.data.nearest import did_you_mean, shorten
+from diascope.core.csv_cells import unguard
+from diascope.core.errors import DataError
+from diascope.core.text import did_you_mean, shorten
 from diascope.data.table import SIDES, SourceTable, side_of
-from diascope.errors import DataError
 
 _DELIMITERS = ",;\t|"
 Rows = list[tuple[int, list[str]]]  # number of the line in the file, cells

@@ -10,9 +10,9 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.core.errors import DataError
 from diascope.data.readers import Pixels
 from diascope.data.table import SourceTable
-from diascope.errors import DataError
 
 _SIDES = {"train": "training", "val": "validation", "test": "test"}
 _REMEDY = "expected MedMNIST's layout: train_images, train_labels and perhaps val_..., test_..."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.core.errors import DataError
 from diascope.data.gray_depth import gray_depth
 from diascope.data.image_file import read_image_file
 from diascope.data.index import Arrays, ImageIndex, PhantomNumber
@@ -15,7 +16,6 @@ from diascope.data.npz import npz_rows
 from diascope.data.readers import MissingCodecError, Pixels, decode, os_reason, spread_over_16, with_channels
 from diascope.data.resize import resize
 from diascope.data.threads import in_threads
-from diascope.errors import DataError
 
 if TYPE_CHECKING:
     from diascope.config import DataConfig

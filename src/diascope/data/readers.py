@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from diascope.core.errors import DataError
 from diascope.data.bounds import MOST_RLE_PIXELS, in_pieces, refuse_bomb, refuse_many_scans, too_many_pixels
 from diascope.data.image_file import read_image_file
 from diascope.data.silence import silence
-from diascope.errors import DataError
 
 VERSION = "1"
 """Part of the cache key: another value when the same file would give other pixels."""

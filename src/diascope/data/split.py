@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.core.errors import DataError
+from diascope.core.seeding import stream
+from diascope.core.text import shorten
 from diascope.data.assignment import assign
-from diascope.data.nearest import shorten
-from diascope.errors import DataError
-from diascope.seeding import stream
 
 if TYPE_CHECKING:
     from diascope.config import SplitConfig

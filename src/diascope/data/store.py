@@ -24,8 +24,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from diascope.errors import DataError
-from diascope.files import file_digest, make_folder, sync_files, sync_folder
+from diascope.core.errors import DataError
+from diascope.core.files import file_digest, make_folder, sync_files, sync_folder
+from diascope.core.text import human_size
 
 MANIFEST = "manifest.json"
 _KINDS = ("images", "features", "audit")
@@ -200,15 +201,6 @@ def require_space(folder: Path, size: int, what: str, smaller: str) -> None:
         what = f"{what} take {human_size(size)}, but only {human_size(free)} are free"
         remedy = f"free some, `diascope cache --clear`, {smaller}, or DIASCOPE_CACHE on another disk"
         raise DataError(what, where=str(folder), remedy=remedy)
-
-
-def human_size(size: float) -> str:
-    """1536 -> '1.5 kB', in steps of 1024."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TB"
 
 
 def _build(folder: Path, is_whole: Callable[[Path], bool], build: Callable[[Path], None], *, continued: bool) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from diascope.findings import Finding
+from diascope.core.findings import Finding
 
 SIDES = {
     "train": "training",

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.config import DataConfig
-from diascope.csv_cells import unguard
+from diascope.core.csv_cells import unguard
+from diascope.core.errors import DataError
 from diascope.data import phantoms
 from diascope.data.index import Files, ImageIndex, PhantomNumber
 from diascope.data.readers import read_image
 from diascope.data.resize import resize
-from diascope.errors import DataError
 
 Mask = NDArray[np.bool_]
 Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions

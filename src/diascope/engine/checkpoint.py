@@ -11,8 +11,9 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 
+from diascope.core.files import write_atomic
 from diascope.engine.task import RunTask
-from diascope.runs.folder import RunFolder, write_atomic
+from diascope.runs.folder import RunFolder
 from diascope.training.state import TrainingState
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 
 DEVICES = "use auto, cpu, cuda or cuda:N"
 

@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from diascope.config import RunConfig
+from diascope.core.errors import RunError
 from diascope.data.batches import as_inputs
 from diascope.data.statistics import pixel_statistics
 from diascope.engine.task import RunTask, open_pixels, run_seed
-from diascope.errors import RunError
 from diascope.features import FeatureSource, open_features
 from diascope.models import build_model, output_count
 from diascope.models.own import code_digest

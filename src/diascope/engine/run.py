@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
+from diascope.core.errors import RunError
+from diascope.core.files import write_atomic, write_json
 from diascope.engine.checkpoint import read_checkpoint, save_checkpoint
 from diascope.engine.device import pick_device
 from diascope.engine.network import load_model, new_network, recorded, statistics_of, trained_part
 from diascope.engine.sides import Sides, evaluation_batches, evaluation_inputs
 from diascope.engine.task import RunData, RunTask, run_seed
-from diascope.errors import RunError
 from diascope.runs import seal
-from diascope.runs.folder import RunFolder, write_atomic, write_json
+from diascope.runs.folder import RunFolder
 from diascope.runs.provenance import continued, now, provenance
 from diascope.training.batch_statistics import score_both_modes
 from diascope.training.evaluation import predict

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from diascope.config import AugmentationConfig, RunConfig
 from diascope.config.training import STATISTICS_IMAGES
+from diascope.core.seeding import stream
 from diascope.data.batches import EVALUATION_BATCH, Batch, EvaluationBatches, Through, TrainingBatches, subset_rows
 from diascope.engine.network import frozen_part
 from diascope.engine.task import RunTask, open_pixels, run_seed
 from diascope.features import compute, open_features
-from diascope.seeding import stream
 
 FEATURE_BATCH = 1024  # rows of features a batch in evaluation: they are small
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.config import RunConfig
+from diascope.core.seeding import stream_seed
 from diascope.data.store import open_array
 from diascope.features import FeatureSource
-from diascope.seeding import stream_seed
 
 ARM = "arm:"  # before the name of an arm whose runs others begin with
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.core.files import write_json
 from diascope.explain.chance import chance
 from diascope.explain.checks import check_sanity, located_rows, regions_of
 from diascope.explain.files import Explanation, write_explanation
@@ -17,7 +18,6 @@ from diascope.explain.methods import METHODS
 from diascope.explain.scale import Scale, fixed_scale
 from diascope.explain.subject import Subject
 from diascope.runs.explained import KINDS, SCHEMA, explain_json, read_explained
-from diascope.runs.folder import write_json
 from diascope.runs.record import RunRecord, sample_stem
 
 METHOD = "grad-cam"  # the cheapest

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diascope.errors import DataError
+from diascope.core.errors import DataError
 from diascope.explain.images import inputs
 from diascope.explain.judged import spread
 from diascope.explain.methods import attribute

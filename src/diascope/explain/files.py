@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.core.files import write_atomic
 from diascope.explain.methods import METHODS
 from diascope.explain.overlay import draw_overlay
 from diascope.explain.scale import Scale
-from diascope.runs.folder import write_atomic
 from diascope.runs.record import sample_stem
 
 MEANINGLESS = "meaningless: this network is not shown to be better than chance"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diascope.config import DataConfig
+from diascope.core.errors import DataError
 from diascope.data.batches import as_inputs
 from diascope.data.cache import ImageCache, load_images
 from diascope.data.gray_depth import gray_depth
@@ -19,7 +20,6 @@ from diascope.data.prepare import Prepared, prepared_images
 from diascope.data.readers import is_deep, read_image, with_channels
 from diascope.data.resize import resize
 from diascope.data.truth import Mask, Truth
-from diascope.errors import DataError
 from diascope.explain.unknown import why_unknown
 
 Pixels = NDArray[np.uint8]

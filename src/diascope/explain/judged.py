@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 from diascope.metrics import predicted_classes
 from diascope.runs.record import RunRecord
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from diascope.data.nearest import did_you_mean, shorten
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
+from diascope.core.text import did_you_mean, shorten
 from diascope.explain.evaluation import evaluating
 from diascope.explain.target import class_logit
 from diascope.models import cam_layer, cam_maps

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diascope.data.nearest import did_you_mean
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
+from diascope.core.text import did_you_mean
 from diascope.explain.evaluation import evaluating
 from diascope.explain.grad_cam import grad_cam
 from diascope.explain.grad_cam_plus_plus import grad_cam_plus_plus

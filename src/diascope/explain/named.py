@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diascope.data.nearest import did_you_mean, shorten
-from diascope.errors import ConfigError, DataError
+from diascope.core.errors import ConfigError, DataError
+from diascope.core.text import did_you_mean, shorten
 from diascope.explain.chance import chance
 from diascope.explain.evaluation import evaluating
 from diascope.explain.files import Explanation, file_stem, write_explanation

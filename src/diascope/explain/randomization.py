@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diascope.seeding import stream_seed
+from diascope.core.seeding import stream_seed
 
 Maps = NDArray[np.float32]
 MapsOf = Callable[[nn.Module, Tensor, Tensor], Maps]

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from diascope.errors import DataError
+from diascope.core.errors import DataError
 from diascope.explain.evaluation import evaluating
 from diascope.explain.images import Pixels, StudyImages, inputs
 from diascope.explain.judged import Checkpoint, Judged, spread

@@ -1,9 +1,9 @@
 """Why no region is known of the images that were asked for: what lies beside the source, and how it misses them."""
 
+from diascope.core.errors import DataError
 from diascope.data.index import ImageIndex
 from diascope.data.strays import strays
 from diascope.data.truth import Truth
-from diascope.errors import DataError
 
 
 def why_unknown(truth: Truth, index: ImageIndex) -> DataError:

@@ -3,9 +3,10 @@
 import numpy as np
 
 import diascope.metrics.influence as influence
+from diascope.core.statistics import wilson
 from diascope.metrics.arrays import Judged, Reals
 from diascope.metrics.decisions import matthews
-from diascope.metrics.proportions import clustered_variance, wilson
+from diascope.metrics.proportions import clustered_variance
 from diascope.metrics.units import Limits, Units, student
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diascope.core.statistics import wilson
 from diascope.metrics.arrays import Flags, Reals
 from diascope.metrics.units import Limits, Units
 
@@ -16,15 +17,6 @@ class Share:
     limits: Limits
     hits: Flags
     members: Flags
-
-
-def wilson(share: float, images: float, critical: float) -> tuple[float, float]:
-    """Limits of a share of so many images; `images` need not be a whole number."""
-    squared = critical**2 / images
-    middle = (share + squared / 2) / (1 + squared)
-    half = critical * np.sqrt(share * (1 - share) / images + squared / (4 * images)) / (1 + squared)
-    low = 0.0 if share == 0 else max(0.0, float(middle - half))  # exactly so, whatever the rounding
-    return low, 1.0 if share == 1 else min(1.0, float(middle + half))
 
 
 def proportion(hits: Flags, members: Flags, units: Units) -> Share | None:

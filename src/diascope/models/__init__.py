@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from diascope.config import ModelConfig
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
+from diascope.core.seeding import stream_seed
 from diascope.models import alexnet, resnet, vgg
 from diascope.models.cam import cam_layer, cam_maps
 from diascope.models.own import check_trainable, own_network
 from diascope.models.pretrained import Pretrained, Tail, build_pretrained, has_frozen_part
-from diascope.seeding import stream_seed
 
 __all__ = ["MODELS", "build_model", "cam_layer", "cam_maps", "check_model", "output_count", "smallest_image"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.models.fitted_weights import fitted_weights, trunk_of
 from diascope.models.hub import hub_file
 from diascope.models.random_backbone import open_branches

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 
 
 def cam_layer(model: nn.Module) -> str:

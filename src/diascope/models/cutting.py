@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 
 Blocks = list[list[str]]  # names of the parameters of each block, in the order of the computation
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.models.weight_files import place, read_weights
 
 Tensors = Mapping[str, Tensor]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 
 FILES = ("model.safetensors", "pytorch_model.bin")  # the first is preferred
 PATIENCE = 5.0  # seconds until a server that says nothing is given up

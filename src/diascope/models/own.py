@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from diascope.config import ModelConfig, own_model
-from diascope.errors import ConfigError
-from diascope.files import file_digest
+from diascope.core.errors import ConfigError
+from diascope.core.files import file_digest
 from diascope.models.layers import Dropout
 
 NOT_REPEATED = (nn.AlphaDropout, nn.FeatureAlphaDropout, nn.Dropout1d, nn.Dropout3d)

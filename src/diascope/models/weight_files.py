@@ -11,8 +11,8 @@ from warnings import catch_warnings
 import torch
 from torch import Tensor
 
-from diascope.errors import ConfigError
-from diascope.files import file_digest
+from diascope.core.errors import ConfigError
+from diascope.core.files import file_digest
 
 # Under which of its keys a checkpoint may hold the weights: averaged ones first, as timm does it.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.compare.estimate import Estimate
-from diascope.metrics.proportions import clustered_variance, wilson
+from diascope.core.statistics import wilson
+from diascope.metrics.proportions import clustered_variance
 from diascope.metrics.units import Units, student
 
 LEVEL = 0.95

@@ -8,6 +8,7 @@ may cost something.
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.core.seeding import stream
 from diascope.probes.effects import class_weights, mean_effect
 from diascope.probes.exchange import log_probabilities
 from diascope.probes.filling import erased
@@ -15,7 +16,6 @@ from diascope.probes.probed import SHOWN, Measured, Pixels, Probed
 from diascope.probes.regions import moved, of_boxes
 from diascope.probes.swapping import outer_parts, percent
 from diascope.probes.text import Text, find_text, told_by_text
-from diascope.seeding import stream
 
 MUCH, SOME = 0.10, 0.05  # of the log odds of the true class: what is lost beyond what any part takes along
 LEVEL = 0.05  # of p, from which on words tell the classes apart

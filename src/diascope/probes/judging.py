@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from diascope.compare.estimate import LEVEL, holm
-from diascope.findings import Finding, Severity
+from diascope.compare.estimate import LEVEL
+from diascope.core.findings import Finding, Severity
+from diascope.core.statistics import holm
 from diascope.probes.probed import Measured, Probed
 
 Verdict = Literal["found", "possible", "not found", "not applicable", "skipped"]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.core.text import shorten
 from diascope.probes.effects import Effect, Floats, estimated, jackknife_variance
 from diascope.probes.exchange import log_probabilities
 from diascope.probes.probed import Measured, Probed
@@ -25,6 +26,7 @@ MUCH, SOME = 0.10, 0.05  # of the distance between classes: how far the scores l
 OF_GAIN = 0.5  # of the AUROC above chance: what must be lost within the values for a shortcut to be found
 OURS = {"path", "label", "class_number", "group", "split"}  # columns of index.csv that are not the user's
 TITLE = "Within columns"
+_NAMED = 4  # values of a column that a sentence names
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def _of_column(probed: Probed, name: str, cells: NDArray[np.str_]) -> Measured:
         f"{called} {percent(lean.value)}" for called, lean in zip(probed.task.data.classes, leans, strict=True)
     )
     facts = (
-        f"images of one class score higher for the class that their {name} ({_listed(column.values)}) mostly has, by "
-        f"this share of the distance between the classes: {each}; the smallest lean has a 95% CI of "
+        f"images of one class score higher for the class that their {name} ({shorten(column.values, _NAMED)}) mostly "
+        f"has, by this share of the distance between the classes: {each}; the smallest lean has a 95% CI of "
         f"{percent(least.low)} to {percent(least.high)}. AUROC is {over_all:.3f} over these images and {within:.3f} "
         f"within the values"
     )
@@ -172,7 +174,3 @@ def _auroc_within(probed: Probed, column: Column) -> float:
     counts = [int((column.numbers == number).sum()) for number in numbers]
     each = [_auroc(probed, column.numbers == number) for number in numbers]
     return float(np.average(each, weights=counts))
-
-
-def _listed(values: Sequence[str]) -> str:
-    return ", ".join(values[:4]) + (f" and {len(values) - 4} more" if len(values) > 4 else "")

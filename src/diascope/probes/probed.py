@@ -162,7 +162,7 @@ class Probed:
 
     def some_of_each_class(self, most: int) -> Rows:
         """Places in the validation side, equally many of each class and at most `most` in all, groups taking turns."""
-        from diascope.seeding import stream
+        from diascope.core.seeding import stream
 
         random = stream(self.task.config.seed, "probe", self.task.config.fold)
         classes = [np.flatnonzero(self.labels == number) for number in range(len(self.task.data.classes))]

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from diascope.core.errors import DiascopeError
+from diascope.core.files import write_atomic, write_json
 from diascope.engine import RunTask
-from diascope.errors import DiascopeError
 from diascope.probes import PROBES, Measured, Options, Probed
 from diascope.probes.judging import judged, overall
 from diascope.probes.probed import Pixels, Progress
-from diascope.runs.folder import write_atomic, write_json
 from diascope.runs.record import RunRecord
 
 VERSION = 2  # goes up when probes measure something else, so that old results are not taken for new ones

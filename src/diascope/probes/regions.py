@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diascope.data.audit.facts import CORNER_SHARE
+from diascope.audit.facts import CORNER_SHARE
 
 FRAME_SHARE = 0.06  # of height and width: how wide a frame around the image is
 

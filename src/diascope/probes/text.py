@@ -48,7 +48,7 @@ def _read(probed: Probed) -> Text:
     if min(probed.pixels.shape[1:3]) < LEGIBLE:
         size = "{} x {}".format(*probed.pixels.shape[1:3])
         return replace(nothing, reason=f"no text can be read in images of {size} pixels", outcome="not applicable")
-    from diascope.data.audit.text import TextReader
+    from diascope.audit.text import TextReader
 
     if (missing := TextReader.missing()) is not None:
         return replace(nothing, reason=missing, outcome="skipped")

@@ -4,7 +4,7 @@ from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.studyfile import Study, load_study, parse_study
 
 

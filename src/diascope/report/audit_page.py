@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from diascope.errors import RunError
-from diascope.findings import Finding, by_severity, outcomes
+from diascope.core.errors import RunError
+from diascope.core.findings import Finding, by_severity, outcomes
 from diascope.report.sample_strips import data_uri
 
 

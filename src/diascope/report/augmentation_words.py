@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from diascope.report.formats import joined
+from diascope.core.text import listed
 
 # Each with how its range is written; a factor of 100 makes a share a percentage.
 _WORDS: dict[str, tuple[str, str, float]] = {
@@ -82,7 +82,7 @@ def augmented_arms(arms: Mapping[str, Any]) -> str:
         return "No augmentation."
     if len(alike) == 1:
         return f"Augmentation: {next(iter(alike))}."
-    told = [f"in {joined(names)}, {words or 'none'}" for words, names in alike.items()]
+    told = [f"in {listed(names)}, {words or 'none'}" for words, names in alike.items()]
     return (
         f"Augmentation: {'. '.join(part[0].upper() + part[1:] if place else part for place, part in enumerate(told))}."
     )

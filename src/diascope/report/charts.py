@@ -10,6 +10,7 @@ from typing import Any
 
 import altair as alt
 
+from diascope.core.files import write_atomic
 from diascope.metrics import REGISTRY
 from diascope.report import panels
 from diascope.report.fold_panels import fold_dots, fold_height
@@ -17,7 +18,6 @@ from diascope.report.interval_panels import drawn_subgroups, forest, forest_heig
 from diascope.report.panels import Axes, Panel
 from diascope.report.search_panels import search_charts
 from diascope.report.tables import Row, Tables, chart_tables, of_arm
-from diascope.runs.folder import write_atomic
 
 INK = "#1d2329"
 PNG_SCALE = 2

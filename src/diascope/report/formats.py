@@ -2,19 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any
 
 from markupsafe import Markup, escape
 
 DASH = "–"
-
-
-def joined(names: Iterable[object]) -> str:
-    """a, b and c."""
-    *most, last = [str(name) for name in names]
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def score(value: float | None) -> str:
@@ -68,14 +61,6 @@ def setting(value: Any, key: str = "") -> str:
     if key == "model.weights":
         return PurePath(value).name
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def duration(seconds: float | None) -> str:
-    if seconds is None:
-        return DASH
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 def needs(found: dict[str, int | None]) -> str:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from diascope.compare.scoring import tested
+from diascope.core.text import shorten
 from diascope.runs.chain import missing_before
 from diascope.runs.folder import RunFolder
 from diascope.runs.record import RunRecord, StudyRecord
@@ -26,7 +27,7 @@ def _taken_out(log: tuple[Look, ...]) -> str:
     places = missing_before(log)
     if not places:
         return ""
-    named = _listed([log[place].begun for place in places])
+    named = shorten([log[place].begun for place in places], _NAMED)
     return (
         f"test_log.json was changed by hand: what it says before the judgement of {named} is not what was written. The "
         "test side may have been judged more often than it says."
@@ -55,14 +56,15 @@ def _new_arms(record: StudyRecord, log: tuple[Look, ...]) -> str:
     new = [arm for arm in record.arms if arm not in log[0].study_arms]
     if not new:
         return ""
-    return f"Added after the test side was first judged: {_listed(new)}. What it showed may have led to {_them(new)}."
+    names = shorten(new, _NAMED)
+    return f"Added after the test side was first judged: {names}. What it showed may have led to {_them(new)}."
 
 
 def _removed_arms(record: StudyRecord, log: tuple[Look, ...]) -> str:
     gone = dict.fromkeys(arm for look in log for arm in look.arms if arm not in record.arms)
     if not gone:
         return ""
-    return f"Judged on the test side and no longer in the study: {_listed(list(gone))}."
+    return f"Judged on the test side and no longer in the study: {shorten(list(gone), _NAMED)}."
 
 
 def _trained_later(record: StudyRecord, log: tuple[Look, ...]) -> str:
@@ -75,7 +77,7 @@ def _trained_later(record: StudyRecord, log: tuple[Look, ...]) -> str:
     ]
     if not later:
         return ""
-    return f"Trained, or trained anew, after the test side was first judged: {_listed(later)}."
+    return f"Trained, or trained anew, after the test side was first judged: {shorten(later, _NAMED)}."
 
 
 def _finished(run: RunRecord) -> datetime:
@@ -103,12 +105,8 @@ def _unlogged(record: StudyRecord, log: tuple[Look, ...]) -> str:
     ]
     if not strange:
         return ""
-    return f"Predictions of the test side that test_log.json knows nothing of: {_listed(list(dict.fromkeys(strange)))}."
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    names = shorten(dict.fromkeys(strange), _NAMED)
+    return f"Predictions of the test side that test_log.json knows nothing of: {names}."
 
 
 def _them(names: list[str]) -> str:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from diascope.compare.looks import log_look
-from diascope.errors import RunError
-from diascope.findings import Finding, outcomes
+from diascope.core.errors import RunError
+from diascope.core.files import write_atomic
+from diascope.core.findings import Finding, outcomes
+from diascope.core.text import duration
 from diascope.metrics import METRICS, REGISTRY
 from diascope.report import formats
 from diascope.report.answer import head, reading, verdicts
@@ -30,7 +32,6 @@ from diascope.report.starts import fold_starts
 from diascope.report.stopping import chosen_by
 from diascope.report.summary import summarize
 from diascope.report.tables import Tables, chart_tables
-from diascope.runs.folder import write_atomic
 from diascope.runs.record import StudyRecord
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -230,7 +231,7 @@ def environment() -> Any:
         "needs": formats.needs,
         "milestone": formats.milestone,
         "setting": formats.setting,
-        "duration": formats.duration,
+        "duration": duration,
         "short": short,
         "code": formats.code,
     }

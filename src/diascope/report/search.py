@@ -11,10 +11,11 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any
 
-from diascope.csv_cells import unguard
-from diascope.errors import RunError
+from diascope.core.csv_cells import unguard
+from diascope.core.errors import RunError
+from diascope.core.text import duration
 from diascope.metrics import REGISTRY
-from diascope.report.formats import duration, score, setting, signed
+from diascope.report.formats import score, setting, signed
 from diascope.runs.record import StudyRecord
 
 BEST_SHOWN = 10  # trials in the table of the best ones

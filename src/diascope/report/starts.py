@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from diascope.report.formats import joined
+from diascope.core.text import listed
 from diascope.report.stopping import watching
 
 Config = Mapping[str, Any]  # of an arm, as its `config` in a summary
@@ -59,7 +59,7 @@ def fold_starts(summary: dict[str, Any]) -> list[str]:
 def _begun_anew(configs: Mapping[str, Config], anew: list[str], watching: list[str]) -> str:
     given = any(config["model"]["name"] == "pretrained" for config in configs.values())
     what = "what learns of the networks" if given else "the network"
-    where = "" if len(anew) == len(configs) else f"in {joined(anew)}, "
+    where = "" if len(anew) == len(configs) else f"in {listed(anew)}, "
     subject = f"{where}{what}"
     fitted = "nothing is fitted on a validation side"
     if watching:
@@ -85,7 +85,7 @@ def begun_with_arms(configs: Mapping[str, Config]) -> dict[str, list[str]]:
 
 def _begun_with_arms(configs: Mapping[str, Config]) -> list[str]:
     return [
-        f"The trainings of {joined(names)} begin with what {first} learned in the same fold with the same seed, at the "
+        f"The trainings of {listed(names)} begin with what {first} learned in the same fold with the same seed, at the "
         "epoch that was chosen on the validation side of that fold."
         for first, names in begun_with_arms(configs).items()
     ]
@@ -96,7 +96,7 @@ def _begun_with_runs(configs: Mapping[str, Config]) -> str:
              if config["training"].get("start_from") and first_arm(config["training"]) is None]  # fmt: skip
     if not names:
         return ""
-    whose = "Training begins" if len(names) == len(configs) else f"The trainings of {joined(names)} begin"
+    whose = "Training begins" if len(names) == len(configs) else f"The trainings of {listed(names)} begin"
     return (
         f"{whose} anew in each fold, with the weights of the run that training.start_from names; what that run had "
         "learned from is not known here."
@@ -106,7 +106,7 @@ def _begun_with_runs(configs: Mapping[str, Config]) -> str:
 def _given(networks: list[str]) -> str:
     if not networks:
         return ""
-    return f"The pretrained weights of {joined(networks)} are the same in all folds; {UNKNOWN}."
+    return f"The pretrained weights of {listed(networks)} are the same in all folds; {UNKNOWN}."
 
 
 UNKNOWN = "what they had been trained on is not known here, and images of this study may be among it"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diascope.report.formats import joined
+from diascope.core.text import listed
 from diascope.report.idle_keys import fitted_at_once
 
 LISTED = 8  # more epochs than these are told as a range
@@ -64,7 +64,7 @@ def _sentence(found: Mapping[str, Any]) -> str:
 
 
 def _epochs(ended: Sequence[int]) -> str:
-    return joined(ended) if len(ended) <= LISTED else f"{ended[0]} to {ended[-1]}"
+    return listed(ended) if len(ended) <= LISTED else f"{ended[0]} to {ended[-1]}"
 
 
 def restored_warning(arms: Mapping[str, Any]) -> str:
@@ -74,7 +74,7 @@ def restored_warning(arms: Mapping[str, Any]) -> str:
         return ""
     alone = "" if len(names) == len(arms) else " This favours them over the arms that are judged at their last epoch."
     return (
-        f"Optimistic: the runs of {joined(names)} ended with the weights of their best epoch, and that epoch was "
+        f"Optimistic: the runs of {listed(names)} ended with the weights of their best epoch, and that epoch was "
         "chosen on the validation images on which they are judged here. In scores and verdicts “last epoch” means that "
         f"one for them; learning curves, and what is said of them, go on to the last epoch that was trained.{alone} "
         "The remedy is the test side (split.test, then diascope test)."

@@ -9,10 +9,10 @@ from diascope.compare.curves import pair_readings
 from diascope.compare.primary import Primary, leading_metrics, primary_of
 from diascope.compare.subgroups import Subgroup, subgroups
 from diascope.compare.verdict import Comparison, compare_arms
+from diascope.core.text import listed
 from diascope.report.answer import answer, beside
 from diascope.report.arm_summary import summarize_arm
 from diascope.report.class_balance import class_balance
-from diascope.report.formats import joined
 from diascope.report.idle_keys import fitted_at_once
 from diascope.report.looks import summarize_looks
 from diascope.report.modes import fails_in_evaluation
@@ -114,13 +114,13 @@ def _curves(record: StudyRecord, arms: dict[str, Any]) -> dict[str, Any]:
 def _without_curve(fitted: list[str]) -> list[str]:
     if not fitted:
         return []
-    return [f"{joined(fitted)} {'is' if len(fitted) == 1 else 'are'} fitted at once: one epoch, and no curve."]
+    return [f"{listed(fitted)} {'is' if len(fitted) == 1 else 'are'} fitted at once: one epoch, and no curve."]
 
 
 def _without_reading(failing: list[str]) -> list[str]:
     if not failing:
         return []
-    return [f"The curves of {joined(failing)} are not read, because evaluation mode fails there: see the warnings."]
+    return [f"The curves of {listed(failing)} are not read, because evaluation mode fails there: see the warnings."]
 
 
 def _subgroups(record: StudyRecord, column: str, primary: str) -> dict[str, Any]:

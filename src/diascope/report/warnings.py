@@ -3,13 +3,16 @@
 from math import log
 from typing import Any
 
-from diascope.report.formats import joined, score
+from diascope.core.text import listed, shorten
+from diascope.report.formats import score
 from diascope.report.modes import mode_warnings
 from diascope.report.starts import begun_with_arms
 from diascope.report.stopping import restored_warning
 
 _WILD = 5.0  # times the loss of a network that gives every class the same probability
 _TELLING = ("-predicts-label", "-predict-label")  # ends of the codes of what tells the classes apart by itself
+
+_NAMED = 6  # runs or arms that a warning names
 
 
 def warnings(summary: dict[str, Any]) -> list[str]:
@@ -28,15 +31,16 @@ def warnings(summary: dict[str, Any]) -> list[str]:
     for state, words in _STATES.items():
         names = [f"{name} {_run_name(run)}" for name, run in runs if run["state"] == state and not run["failure"]]
         if names:
-            found.append(f"{words}: {_listed(names)}.")
+            found.append(f"{words}: {shorten(names, _NAMED)}.")
     found += [f"Failed: {name} {_run_name(run)} ended with {run['failure']}" for name, run in runs if run["failure"]]
     singles = [name for name, arm in summary["arms"].items() if sum(r["state"] == "done" for r in arm["runs"]) == 1]
     if singles:
         found.append(
-            f"One run only: {_listed(singles)}. Another seed gives another result; one run does not show by how much."
+            f"One run only: {shorten(singles, _NAMED)}. Another seed gives another result; one run does not show by "
+            "how much."
         )
     if summary["strays"]:
-        found.append(f"Not counted, since the study does not ask for them: {_listed(summary['strays'])}.")
+        found.append(f"Not counted, since the study does not ask for them: {shorten(summary['strays'], _NAMED)}.")
     return found
 
 
@@ -46,8 +50,8 @@ def _changed_results(summary: dict[str, Any]) -> list[str]:
     if not changed:
         return []
     return [
-        f"Changed, or damaged, after the run ended: {_listed(changed)}. The numbers of such a run are not what its "
-        "training gave. Put back a copy, or delete the folder of the run and run the study again."
+        f"Changed, or damaged, after the run ended: {shorten(changed, _NAMED)}. The numbers of such a run are not what "
+        "its training gave. Put back a copy, or delete the folder of the run and run the study again."
     ]
 
 
@@ -55,7 +59,7 @@ def _begun_with_best(summary: dict[str, Any]) -> list[str]:
     """On arms that begin with the best epoch of another one: what they know was chosen by its score."""
     begun = begun_with_arms({name: arm["config"] for name, arm in summary["arms"].items()})
     return [
-        f"Optimistic: {joined(names)} began with the best epoch of {first}, which was chosen on the validation images "
+        f"Optimistic: {listed(names)} began with the best epoch of {first}, which was chosen on the validation images "
         "that these scores are of; the remedy is the test side (split.test, then diascope test)."
         for first, names in begun.items()
     ]
@@ -89,8 +93,8 @@ def _wild_losses(summary: dict[str, Any]) -> list[str]:
     if not wild:
         return []
     return [
-        f"Far too sure: the validation loss at the last epoch is {_listed(wild)}, and giving every class the same "
-        f"probability would have {score(chance)}. Do not use these probabilities; try a lower learning rate, or "
+        f"Far too sure: the validation loss at the last epoch is {shorten(wild, _NAMED)}, and giving every class the "
+        f"same probability would have {score(chance)}. Do not use these probabilities; try a lower learning rate, or "
         "inputs of a smaller scale."
     ]
 
@@ -105,7 +109,7 @@ def _one_answer(summary: dict[str, Any]) -> list[str]:
             found.setdefault(summary["data"]["classes"][called[0]], []).append(name)
     rest = "Such an arm has learned nothing that its answers show; an AUROC above 0.5 says that its probabilities do"
     return [
-        f"One answer only: every run of {_listed(names)} called every validation image {of_class}. {rest}."
+        f"One answer only: every run of {shorten(names, _NAMED)} called every validation image {of_class}. {rest}."
         for of_class, names in found.items()
     ]
 
@@ -119,8 +123,3 @@ _STATES = {
 
 def _run_name(run: dict[str, Any]) -> str:
     return f"fold {run['fold']} seed {run['seed']}"
-
-
-def _listed(names: list[str], most: int = 6) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

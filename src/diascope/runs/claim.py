@@ -21,9 +21,8 @@ from uuid import uuid4
 import psutil
 from filelock import FileLock
 
-from diascope.errors import RunError
-from diascope.files import make_folder
-from diascope.runs.folder import write_atomic
+from diascope.core.errors import RunError
+from diascope.core.files import make_folder, write_atomic
 
 HEARTBEAT = 5.0  # seconds
 DEAD_AFTER = 60.0  # seconds without a heartbeat; only for owners on other machines

@@ -1,14 +1,11 @@
 """The folder of one run: its files, written so that a crash leaves the old version or the new one, never half of it."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
-from diascope.csv_cells import csv_text
-from diascope.files import make_folder, sync_folder
+from diascope.core.csv_cells import csv_text
+from diascope.core.files import write_atomic
 
 HISTORY_COLUMNS = (
     "epoch",
@@ -29,31 +26,6 @@ ADDED_COLUMNS = ("validation_balanced_accuracy", "validation_auroc")  # which ol
 def run_path(study: Path, arm: str, fold: int, seed: int) -> Path:
     """Where a study keeps the run of one arm, fold and seed."""
     return study / "runs" / arm / f"fold{fold}-seed{seed}"
-
-
-def write_atomic(path: Path, content: str | bytes, *, keep: Path | None = None) -> None:
-    """Replace the file `path` as a whole; after a crash it holds the old content or the new.
-
-    With `keep` the old content moves there first; after a crash one of the two files is whole.
-    """
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        if keep is not None and path.exists():
-            path.replace(keep)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def write_json(path: Path, tree: Any) -> None:
-    """Replace `path` by `tree` as readable JSON."""
-    write_atomic(path, json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 class RunFolder:

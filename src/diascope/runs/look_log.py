@@ -11,9 +11,9 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from diascope.config import SeedsUntilDecided, StudyConfig
-from diascope.errors import RunError
+from diascope.core.errors import RunError
+from diascope.core.files import write_json
 from diascope.runs.chain import Chained, following
-from diascope.runs.folder import write_json
 
 NAME = "look_log.json"
 Pair = tuple[str, str]

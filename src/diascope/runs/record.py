@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from diascope.config import RunConfig, StudyConfig, as_recorded, same_as_planned
-from diascope.csv_cells import unguard_frame
-from diascope.errors import RunError
-from diascope.findings import Finding
+from diascope.core.csv_cells import unguard_frame
+from diascope.core.errors import RunError
+from diascope.core.findings import Finding
 from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS, run_path
 from diascope.runs.look_log import VerdictLook, asked_seeds, read_look_log
 from diascope.runs.test_log import Look, read_test_log

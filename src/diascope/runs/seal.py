@@ -6,8 +6,8 @@ It shows damage and changes by hand. Who rewrites done.json as well is not found
 import json
 from pathlib import Path
 
-from diascope.errors import RunError
-from diascope.files import file_digest
+from diascope.core.errors import RunError
+from diascope.core.files import file_digest
 from diascope.runs.folder import RunFolder
 from diascope.runs.test_rows import digest_of_trained_rows
 

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from diascope.errors import RunError
+from diascope.core.errors import RunError
+from diascope.core.files import write_json
 from diascope.runs.chain import Chained, following
-from diascope.runs.folder import write_json
 
 NAME = "test_log.json"
 

@@ -6,9 +6,9 @@ from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 
-from diascope.csv_cells import csv_text
-from diascope.errors import RunError
-from diascope.runs.folder import write_atomic
+from diascope.core.csv_cells import csv_text
+from diascope.core.errors import RunError
+from diascope.core.files import write_atomic
 
 _START = ("checkpoint", "side", "path", "group", "label")
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -6,18 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from diascope.audit.burned_in import reading_cost
+from diascope.audit.checks import Watch, audit
+from diascope.audit.facts import Audited
+from diascope.audit.measure import measure
+from diascope.audit.output import write_findings, write_manifest
 from diascope.config import canonical_json
-from diascope.data.audit.burned_in import reading_cost
-from diascope.data.audit.checks import Watch, audit
-from diascope.data.audit.facts import Audited
-from diascope.data.audit.measure import measure
-from diascope.data.audit.output import write_findings, write_manifest
+from diascope.core.errors import DataError
+from diascope.core.files import write_atomic
+from diascope.core.findings import Finding
 from diascope.data.gray_depth import gray_depth
 from diascope.data.index import ImageIndex, Phantoms, open_index
 from diascope.data.split import Folds, make_folds
-from diascope.errors import DataError
-from diascope.findings import Finding
-from diascope.runs.folder import write_atomic
 from diascope.study.channels import following_images
 from diascope.study.output import AUDIT, refuse_foreign, refuse_images
 from diascope.study.plan import Images

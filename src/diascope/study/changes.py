@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from diascope.config import WITHOUT_EFFECT, RunConfig, as_recorded
-from diascope.findings import Finding
+from diascope.core.findings import Finding
 from diascope.models.pretrained import weights_identity
 from diascope.runs.folder import RunFolder
 

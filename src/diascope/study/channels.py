@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from diascope.audit.colour import TINT
 from diascope.config import DataConfig
-from diascope.data.audit.colour import TINT
 from diascope.data.index import Phantoms, open_index
 from diascope.data.prepare import prepared_images
 from diascope.studyfile import Study, load_study

@@ -10,14 +10,14 @@ from pydantic import ValidationError
 
 from diascope.config import DataConfig, ModelConfig, RunConfig, TrainingConfig
 from diascope.config.model import OF_FINETUNING
+from diascope.core.errors import ConfigError, DiascopeError, RunError
+from diascope.core.files import file_digest
+from diascope.core.findings import Finding
+from diascope.core.text import did_you_mean
 from diascope.data.index import ImageIndex
-from diascope.data.nearest import did_you_mean
 from diascope.data.split import Folds
 from diascope.engine import RunTask
 from diascope.engine.task import ARM, run_seed, start_folder
-from diascope.errors import ConfigError, DiascopeError, RunError
-from diascope.files import file_digest
-from diascope.findings import Finding
 from diascope.models import check_model
 from diascope.models.own import code_digest
 from diascope.models.pretrained import expected_size, weights_identity

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from diascope.config import DataConfig, canonical_json
+from diascope.core.errors import DiascopeError
 from diascope.engine import load_model, pick_device
-from diascope.errors import DiascopeError
 from diascope.explain.cases import explain_cases, explained_already
 from diascope.explain.images import StudyImages
 from diascope.explain.judged import Checkpoint, read_judged

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 import diascope
-from diascope.data.nearest import did_you_mean, shorten
+from diascope.core.errors import RunError
+from diascope.core.files import file_digest
+from diascope.core.text import did_you_mean, shorten
 from diascope.engine import RunTask, pick_device, predict_rows
-from diascope.errors import RunError
-from diascope.files import file_digest
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder
 from diascope.runs.provenance import command_line, now

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from diascope.data.nearest import shorten
-from diascope.errors import RunError
+from diascope.core.errors import RunError
+from diascope.core.text import shorten
 from diascope.runs.record import RunRecord, StudyRecord
 
 _NAMED = 4

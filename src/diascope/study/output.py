@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from diascope.data.nearest import shorten
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
+from diascope.core.text import shorten
 
 _NAMED = 3
 _OF_A_SEARCH = ("identity.json", ".journal.lock")

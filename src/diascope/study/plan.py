@@ -1,7 +1,6 @@
 """From a study file to its runs: which are done, which are to do, and which no longer fit the file."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,17 +12,17 @@ import numpy as np
 from filelock import FileLock
 
 from diascope.config import Cosine, RunConfig, canonical_json, run_id
+from diascope.core.errors import ConfigError, RunError
+from diascope.core.files import make_folder, save_atomic, write_atomic, write_json
+from diascope.core.findings import Finding
+from diascope.core.text import did_you_mean, shorten
 from diascope.data.cache import ImageCache, load_images
 from diascope.data.index import ImageIndex, open_index
-from diascope.data.nearest import did_you_mean
 from diascope.data.split import Fold, Folds, make_folds
 from diascope.engine import RunData, RunTask
 from diascope.engine.task import start_folder
-from diascope.errors import ConfigError, RunError
-from diascope.files import make_folder
-from diascope.findings import Finding
 from diascope.runs.claim import Claim, Taken, is_claimed
-from diascope.runs.folder import RunFolder, run_path, write_atomic, write_json
+from diascope.runs.folder import RunFolder, run_path
 from diascope.runs.look_log import asked_seeds, read_look_log
 from diascope.runs.record import sample_stem
 from diascope.study.changes import what_changed
@@ -133,7 +132,7 @@ def check_stale(cells: Sequence[Cell], folder: Path, *, retrain: bool) -> None:
     """Stale runs are kept from being overwritten, and from being compared with runs of another configuration."""
     stale = [cell.task.name for cell in cells if cell.state == "stale"]
     if stale and not retrain:
-        names = ", ".join(stale[:5]) + (f" and {len(stale) - 5} more" if len(stale) > 5 else "")
+        names = shorten(stale, 5)
         what = f"{len(stale)} of {len(cells)} runs were trained with another configuration or other images: {names}"
         what += "".join(f"; {reason}" for reason in reasons_of(cells))
         remedy = "give another --out, undo the change, or pass --retrain to train them anew"
@@ -159,8 +158,8 @@ def write_study(study: Study, images: Images, folder: Path, cells: Sequence[Cell
                 if cell.state == "stale":
                     _clear(cell.task)
             write_atomic(folder / "study.yaml", dump_study(study))
-            _replace(folder / "index.csv", images.index.save)
-            _replace(folder / "folds.json", images.folds.save)
+            save_atomic(folder / "index.csv", images.index.save)
+            save_atomic(folder / "folds.json", images.folds.save)
             write_json(folder / "findings.json", [finding.model_dump(mode="json") for finding in images.findings])
             _write_samples(study, images, folder / "samples")
             write_augmented_samples(study, images.index, images.folds.folds[0].training, images.caches, folder)
@@ -195,13 +194,6 @@ def _clear(task: RunTask) -> None:
     except Taken as taken:
         what = "another command trains it, with another configuration"
         raise RunError(what, where=str(task.folder), remedy="wait for it, then run with --retrain") from taken
-
-
-def _replace(path: Path, save: Callable[[Path], None]) -> None:
-    """Save beside the file, then take its place: a reader sees the old one or the new."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    save(temporary)
-    temporary.replace(path)
 
 
 def _cell(

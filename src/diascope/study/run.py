@@ -13,9 +13,9 @@ from diascope.compare.looks import log_look
 from diascope.compare.primary import primary_of
 from diascope.compare.verdict import compare_arms
 from diascope.config import SeedsUntilDecided
+from diascope.core.errors import ConfigError
+from diascope.core.findings import Finding
 from diascope.engine import pick_device
-from diascope.errors import ConfigError
-from diascope.findings import Finding
 from diascope.runs.record import StudyRecord
 from diascope.study.auditing import FOLDER, audit_study, keep_pictures
 from diascope.study.changes import same_arms

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diascope.core.files import write_atomic
 from diascope.data.augment.samples import sample_rows
 from diascope.data.cache import ImageCache
 from diascope.data.index import ImageIndex
-from diascope.runs.folder import write_atomic
 from diascope.runs.samples import augmenting_arms, strip_path
 from diascope.studyfile import Study
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.core.errors import RunError
+from diascope.core.text import shorten
 from diascope.data.index import ImageIndex
-from diascope.data.nearest import shorten
 from diascope.data.split import Folds
 from diascope.engine import RunTask
-from diascope.errors import RunError
 from diascope.runs.record import RunRecord, StudyRecord
 from diascope.study.checks import first_arm
 from diascope.study.plan import Images, plan, read_images

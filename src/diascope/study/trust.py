@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from diascope.config import own_model
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.runs.record import RunRecord
 from diascope.studyfile import Study
 

@@ -23,7 +23,7 @@ from diascope.config import (
     own_model,
 )
 from diascope.config.folder_names import folder_name_fault
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.studyfile.problems import LONGEST_VALUE, Lines, clipped, explain, known_keys, nearest, one_a_key
 from diascope.studyfile.reading import MOST_LETTERS, MOST_LEVELS, plain, read_yaml, yaml
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from diascope.config import SEED_KINDS, Section, StudyConfig
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 
 LONGEST_VALUE = 80  # letters of it that a message shows
 SCHEDULES = ("constant", "step", "exponential", "cosine", "plateau", "one_cycle")

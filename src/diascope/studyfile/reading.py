@@ -14,7 +14,7 @@ from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, NodeEvent, ScalarEvent
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 
 MOST_LETTERS, MOST_VALUES, MOST_LEVELS = 4_000_000, 50_000, 40
 MOST_DIGITS = 25

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diascope.config import TrainingConfig
-from diascope.errors import RunError
+from diascope.core.errors import RunError
 from diascope.training.evaluation import Batch, evaluate, validate
 from diascope.training.loop import Epoch
 from diascope.training.state import TrainingState

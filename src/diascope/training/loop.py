@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from diascope.config import TrainingConfig
-from diascope.seeding import stream_seed
+from diascope.core.seeding import stream_seed
 from diascope.training.batch_statistics import recompute
 from diascope.training.evaluation import Batch, autocast, evaluate, validate
 from diascope.training.losses import PLAIN, Loss, Targets, TrainingLoss

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diascope.seeding import stream
+from diascope.core.seeding import stream
 from diascope.training.losses import MixedClasses, Targets
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.config.training import EarlyStopping
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.training.scores import ValidationScores
 
 

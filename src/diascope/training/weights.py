@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 
 BETA = 0.999  # of the effective number of images (Cui et al. 2019)
 KEY = "training.class_weights"

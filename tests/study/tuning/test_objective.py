@@ -9,8 +9,8 @@ import pytest
 from searching import search, small
 from sklearn.metrics import balanced_accuracy_score
 
+from diascope.core.errors import DataError
 from diascope.data.store import MANIFEST, write_manifest
-from diascope.errors import DataError
 from diascope.runs.record import RunRecord
 from diascope.study.executors.serial import SerialExecutor
 from diascope.study.plan import Images, read_images

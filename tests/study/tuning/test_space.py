@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from pydantic import ValidationError
 
 from diascope.config import SearchConfig, Space
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.study.tuning.space import decoded, default_values, distributions, encoded, listed, name_of, vary
 from diascope.studyfile import Study, parse_study
 

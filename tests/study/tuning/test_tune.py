@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from searching import Quiet, search, small
 
+from diascope.core.errors import ConfigError, RunError
 from diascope.data.store import entries
-from diascope.errors import ConfigError, RunError
 from diascope.report.summary import summarize
 from diascope.runs.folder import RunFolder
 from diascope.runs.record import StudyRecord

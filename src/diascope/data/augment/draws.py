@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.config import AugmentationConfig, Transformation
-from diascope.seeding import stream, stream_seed
+from diascope.core.seeding import stream, stream_seed
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

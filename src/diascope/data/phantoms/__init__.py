@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diascope.config import PhantomConfig
+from diascope.core.seeding import stream
 from diascope.data.phantoms import bone, shortcuts, skin
-from diascope.seeding import stream
 
 VERSION = "1"  # goes up whenever the same settings draw other pixels; part of the cache's key
 

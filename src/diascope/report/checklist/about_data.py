@@ -3,17 +3,8 @@
 from pathlib import PurePath
 from typing import Any
 
-from diascope.report.checklist.fact import (
-    Fact,
-    Summary,
-    capital,
-    counted,
-    determined,
-    inapplicable,
-    listed,
-    sentences,
-    unsettled,
-)
+from diascope.core.text import counted, listed
+from diascope.report.checklist.fact import Fact, Summary, capital, determined, inapplicable, sentences, unsettled
 from diascope.report.checklist.pretrained_words import scaling_words
 from diascope.report.checklist.training_words import normalization_words
 

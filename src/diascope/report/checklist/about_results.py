@@ -3,6 +3,7 @@
 from math import sqrt
 from typing import Any
 
+from diascope.core.text import counted, listed
 from diascope.metrics import REGISTRY
 from diascope.report.checklist.about_data import DRAWN_SPLITS, drawn
 from diascope.report.checklist.about_training import NOT_RUN, RUN_IT, finished
@@ -10,11 +11,9 @@ from diascope.report.checklist.fact import (
     Fact,
     Summary,
     capital,
-    counted,
     determined,
     inapplicable,
     lacking,
-    listed,
     sentences,
     unsettled,
 )

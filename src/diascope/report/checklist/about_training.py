@@ -5,17 +5,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from diascope.config import ModelConfig
+from diascope.core.text import counted, listed
 from diascope.report.augmentation_words import augmented_arms
 from diascope.report.checklist.fact import (
     Fact,
     Summary,
     by_arm,
     capital,
-    counted,
     determined,
     inapplicable,
     lacking,
-    listed,
     sentences,
     unsettled,
 )

@@ -1,8 +1,10 @@
 """What a study says of one item of the checklist: how far it determines it, and in which words."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from diascope.core.text import listed
 
 Status = Literal["from the study", "stated by the user", "to be stated", "not reported", "not applicable"]
 Summary = dict[str, Any]
@@ -38,17 +40,6 @@ def lacking(text: str, hint: str) -> Fact:
 def inapplicable(text: str) -> Fact:
     """The item asks for something that a study of this kind cannot have."""
     return Fact("not applicable", text)
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """1 image, 2,000 images."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def listed(names: Iterable[Any]) -> str:
-    """a, b and c."""
-    *most, last = [str(name) for name in names] or ["none"]
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def by_arm(told: Mapping[str, str], *, named: bool = False) -> str:

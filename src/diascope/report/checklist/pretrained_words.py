@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from diascope.report.checklist.fact import counted, listed
+from diascope.core.text import counted, listed
 
 Section = Mapping[str, Any]
 

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.core.errors import ConfigError, DiascopeError, RunError
 from diascope.engine import RunTask, open_pixels
 from diascope.engine.task import arrays_of
-from diascope.errors import ConfigError, DiascopeError, RunError
 from diascope.features import FeatureSource, open_features
 from diascope.runs.claim import Claim, Taken
 from diascope.runs.folder import RunFolder

@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
+from diascope.core.files import write_atomic
 from diascope.engine import SAVE_SHARE, RunTask
-from diascope.runs.folder import RunFolder, write_atomic
+from diascope.runs.folder import RunFolder
 from diascope.study.executors import EpochDone, Event, Failed, Finished, Started
 from diascope.study.executors.task import train_tasks
 from diascope.training.loop import Epoch

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from errno import ENOSPC
 
+from diascope.core.errors import DiascopeError, RunError
+from diascope.core.files import write_atomic
 from diascope.engine import RunTask, Stopped, Told, execute, execute_together, together_key
-from diascope.errors import DiascopeError, RunError
 from diascope.runs.claim import Claim, Taken
-from diascope.runs.folder import RunFolder, write_atomic
+from diascope.runs.folder import RunFolder
 from diascope.study.executors import ENDED, Elsewhere, EpochDone, Event, Failed, Finished, Started
 from diascope.training.loop import Epoch
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from filelock import FileLock
 
 from diascope.config import SearchConfig
-from diascope.files import make_folder, sync_folder
+from diascope.core.files import make_folder, sync_folder
+from diascope.core.seeding import stream_seed
 from diascope.runs.claim import Claim, is_claimed
-from diascope.seeding import stream_seed
 from diascope.study.tuning.space import Values, decoded, distributions, encoded, listed, name_of
 
 if TYPE_CHECKING:

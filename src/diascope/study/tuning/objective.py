@@ -12,11 +12,11 @@ import numpy as np
 from diascope.compare.primary import Primary, primary_metric
 from diascope.compare.scoring import evaluate
 from diascope.config import SearchConfig, SplitConfig, canonical_json
+from diascope.core.errors import DataError
 from diascope.data.cache import ImageCache
 from diascope.data.index import ImageIndex
 from diascope.data.split import Fold, Folds, make_folds
 from diascope.engine import RunTask
-from diascope.errors import DataError
 from diascope.metrics import REGISTRY
 from diascope.runs.record import RunRecord
 from diascope.study.plan import Images, OnUnreadable, Progress, plan, read_images

@@ -12,10 +12,10 @@ from ruamel.yaml import YAML
 
 from diascope.compare.primary import Primary
 from diascope.config import SearchConfig
-from diascope.csv_cells import csv_text
-from diascope.errors import RunError
+from diascope.core.csv_cells import csv_text
+from diascope.core.errors import RunError
+from diascope.core.files import write_atomic, write_json
 from diascope.metrics import REGISTRY
-from diascope.runs.folder import write_atomic, write_json
 from diascope.study.tuning.ledger import Ledger, Result
 from diascope.study.tuning.space import Values, name_of, overridden
 from diascope.studyfile import Study, parse_study

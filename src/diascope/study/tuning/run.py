@@ -12,9 +12,8 @@ from typing import Any, Protocol
 from filelock import FileLock
 
 from diascope.config import SearchConfig, canonical_json
-from diascope.errors import ConfigError, RunError
-from diascope.files import make_folder
-from diascope.runs.folder import write_atomic, write_json
+from diascope.core.errors import ConfigError, RunError
+from diascope.core.files import make_folder, write_atomic, write_json
 from diascope.study.auditing import audit_study
 from diascope.study.channels import following_images
 from diascope.study.checks import check_arms, first_arm

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diascope.config import SearchConfig, Section, Space, canonical_json
-from diascope.errors import ConfigError
+from diascope.core.errors import ConfigError
 from diascope.studyfile import Arm, Study, dump_study, parse_study
 
 if TYPE_CHECKING:

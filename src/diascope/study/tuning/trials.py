@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
+from diascope.core.errors import DiascopeError, RunError
 from diascope.engine import RunTask
-from diascope.errors import DiascopeError, RunError
 from diascope.runs.folder import RunFolder
 from diascope.runs.record import RunRecord
 from diascope.study.executors import Elsewhere, Event, Failed, Finished
