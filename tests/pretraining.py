@@ -11,7 +11,8 @@ from diascope.engine import RunTask, execute
 from diascope.models.backbone import load_backbone
 from diascope.runs.folder import HISTORY_COLUMNS
 from diascope.study.extraction import prepare_features
-from diascope.study.plan import Cell, plan, read_images
+from diascope.study.images import read_images
+from diascope.study.plan import Cell, plan
 from diascope.studyfile import parse_study
 
 TEXT = """name: tiny

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from diascope.config import RunConfig
 from diascope.engine import RunData, RunTask, execute
 from diascope.probes import Options, Probed
-from diascope.study.plan import plan, read_images
+from diascope.study.images import read_images
+from diascope.study.plan import plan
 from diascope.studyfile import parse_study
 
 SIZE = 20

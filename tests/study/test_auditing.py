@@ -4,7 +4,7 @@ from pathlib import Path
 
 from diascope.report.audit_page import shown_findings
 from diascope.study.auditing import audit_study, keep_pictures
-from diascope.study.plan import read_images
+from diascope.study.images import read_images
 from diascope.studyfile import parse_study
 
 TEXT = """

@@ -9,7 +9,9 @@ from PIL import Image
 from diascope.core.errors import DataError
 from diascope.runs.record import StudyRecord
 from diascope.study.channels import following_images
-from diascope.study.plan import plan, read_images, write_study
+from diascope.study.images import read_images
+from diascope.study.plan import plan
+from diascope.study.writing import write_study
 from diascope.studyfile import Study, dump_study, parse_study
 
 

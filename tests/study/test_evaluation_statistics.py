@@ -12,7 +12,8 @@ from diascope.config import RunConfig, run_id
 from diascope.report.answer import answer, verdicts
 from diascope.report.summary import summarize
 from diascope.runs.record import StudyRecord
-from diascope.study.plan import plan, read_images
+from diascope.study.images import read_images
+from diascope.study.plan import plan
 from diascope.studyfile import load_study, parse_study
 
 STUDY = """name: short

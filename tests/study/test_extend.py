@@ -10,7 +10,9 @@ from PIL import Image
 from diascope.core.errors import ConfigError, RunError
 from diascope.engine import RunTask, Stopped, execute, load_model
 from diascope.runs.folder import HISTORY_COLUMNS, RunFolder
-from diascope.study.plan import Cell, check_stale, plan, read_images, write_study
+from diascope.study.images import read_images
+from diascope.study.plan import Cell, check_stale, plan
+from diascope.study.writing import write_study
 from diascope.studyfile import Study, parse_study
 
 TEXT = """name: tiny

@@ -10,7 +10,9 @@ from diascope.config.identity import SEEN_IN_CONTENT, WITHOUT_EFFECT
 from diascope.core.files import write_json
 from diascope.runs.folder import RunFolder
 from diascope.runs.record import StudyRecord
-from diascope.study.plan import plan, read_images, write_study
+from diascope.study.images import read_images
+from diascope.study.plan import plan
+from diascope.study.writing import write_study
 from diascope.studyfile import dump_study, parse_study
 
 TEXT = "name: tiny\ndata: {source: here.csv, image_size: 16}\nsplit: {kind: holdout}\nseeds: 1\n"

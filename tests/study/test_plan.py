@@ -11,8 +11,9 @@ from diascope.core.errors import ConfigError, RunError
 from diascope.core.files import write_json
 from diascope.runs.claim import Claim
 from diascope.runs.folder import RunFolder
-from diascope.study.changes import same_arms
-from diascope.study.plan import Cell, check_stale, plan, read_images, write_study
+from diascope.study.images import read_images
+from diascope.study.plan import Cell, check_stale, plan, same_arms
+from diascope.study.writing import write_study
 from diascope.studyfile import Study, parse_study
 
 TEXT = """name: tiny

@@ -20,7 +20,7 @@ from diascope.data.store import entries
 from diascope.engine import execute, load_model, predict_rows
 from diascope.features import FeatureSource, open_features
 from diascope.runs.folder import RunFolder
-from diascope.study.checks import other_sizes
+from diascope.study.compatibility import other_sizes
 from diascope.study.extraction import prepare_features
 from diascope.studyfile import parse_study
 

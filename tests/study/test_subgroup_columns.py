@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from diascope.core.errors import ConfigError
-from diascope.study.plan import read_images, write_study
+from diascope.study.images import read_images
+from diascope.study.writing import write_study
 from diascope.studyfile import Study, parse_study
 
 

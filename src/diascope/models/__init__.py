@@ -11,10 +11,19 @@ from diascope.core.errors import ConfigError
 from diascope.core.seeding import stream_seed
 from diascope.models import alexnet, resnet, vgg
 from diascope.models.cam import cam_layer, cam_maps
-from diascope.models.own import check_trainable, own_network
-from diascope.models.pretrained import Pretrained, Tail, build_pretrained, has_frozen_part
+from diascope.models.own import check_trainable, code_digest, own_network
+from diascope.models.pretrained import Pretrained, Tail, build_pretrained, has_frozen_part, weights_identity
 
-__all__ = ["MODELS", "build_model", "cam_layer", "cam_maps", "check_model", "output_count", "smallest_image"]
+__all__ = [
+    "MODELS",
+    "build_model",
+    "cam_layer",
+    "cam_maps",
+    "check_model",
+    "model_digest",
+    "output_count",
+    "smallest_image",
+]
 
 
 def _alexnet(config: ModelConfig, channels: int, outputs: int, image_size: tuple[int, int]) -> nn.Module:
@@ -74,6 +83,13 @@ def check_model(config: ModelConfig, *, channels: int, classes: int, image_size:
             model.tail.begin_epoch(sys.maxsize)  # when all blocks learn that ever will
         name = config.backbone or config.name
         check_trainable(model, name, channels=channels, outputs=output_count(classes), image_size=image_size)
+
+
+def model_digest(config: ModelConfig) -> str:
+    """A digest of the code of a network of the user's own, or of pretrained weights; nothing for a built-in one."""
+    if config.kind == "pretrained":
+        return weights_identity(config)
+    return code_digest(config.name) if config.kind == "own" else ""
 
 
 def smallest_image(config: ModelConfig) -> int:

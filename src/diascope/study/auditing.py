@@ -19,8 +19,8 @@ from diascope.data.gray_depth import gray_depth
 from diascope.data.index import ImageIndex, Phantoms, open_index
 from diascope.data.split import Folds, make_folds
 from diascope.study.channels import following_images
+from diascope.study.images import Images
 from diascope.study.output import AUDIT, refuse_foreign, refuse_images
-from diascope.study.plan import Images
 from diascope.studyfile import Arm, Study
 
 FOLDER = "audit"

@@ -18,18 +18,19 @@ from diascope.core.findings import Finding
 from diascope.engine import pick_device
 from diascope.runs.record import StudyRecord
 from diascope.study.auditing import FOLDER, audit_study, keep_pictures
-from diascope.study.changes import same_arms
 from diascope.study.channels import following_images
-from diascope.study.checks import other_sizes
+from diascope.study.compatibility import other_sizes
 from diascope.study.executors import Event, Executor, Failed
 from diascope.study.executors.processes import ProcessExecutor
 from diascope.study.executors.ray import RayExecutor, Resources
 from diascope.study.executors.serial import SerialExecutor
 from diascope.study.extraction import prepare_features
+from diascope.study.images import OnUnreadable, read_images
 from diascope.study.output import STUDY, refuse_foreign
-from diascope.study.plan import Cell, OnUnreadable, check_stale, plan, read_images, write_study
+from diascope.study.plan import Cell, check_stale, plan, same_arms
 from diascope.study.sharing import share
 from diascope.study.trust import networks_of, refuse_code
+from diascope.study.writing import write_study
 from diascope.studyfile import Study
 
 

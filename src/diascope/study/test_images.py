@@ -14,8 +14,9 @@ from diascope.data.index import ImageIndex
 from diascope.data.split import Folds
 from diascope.engine import RunTask
 from diascope.runs.record import RunRecord, StudyRecord
-from diascope.study.checks import first_arm
-from diascope.study.plan import Images, plan, read_images
+from diascope.study.images import Images, read_images
+from diascope.study.plan import plan
+from diascope.study.starting import first_arm
 from diascope.studyfile import Study, load_study
 
 Progress = Callable[[int, int], None]

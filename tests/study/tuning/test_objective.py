@@ -13,7 +13,7 @@ from diascope.core.errors import DataError
 from diascope.data.store import MANIFEST, write_manifest
 from diascope.runs.record import RunRecord
 from diascope.study.executors.serial import SerialExecutor
-from diascope.study.plan import Images, read_images
+from diascope.study.images import Images, read_images
 from diascope.study.tuning.objective import Objective, inner_folds
 from diascope.studyfile import Study
 

@@ -19,7 +19,8 @@ from diascope.data.split import Fold, Folds, make_folds
 from diascope.engine import RunTask
 from diascope.metrics import REGISTRY
 from diascope.runs.record import RunRecord
-from diascope.study.plan import Images, OnUnreadable, Progress, plan, read_images
+from diascope.study.images import Images, OnUnreadable, Progress, read_images
+from diascope.study.plan import plan
 from diascope.study.tuning.space import Values, name_of, overridden, vary
 from diascope.studyfile import Study
 

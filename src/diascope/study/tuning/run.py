@@ -16,12 +16,13 @@ from diascope.core.errors import ConfigError, RunError
 from diascope.core.files import make_folder, write_atomic, write_json
 from diascope.study.auditing import audit_study
 from diascope.study.channels import following_images
-from diascope.study.checks import check_arms, first_arm
+from diascope.study.compatibility import check_arms
 from diascope.study.executors import Event, Executor
 from diascope.study.extraction import prepare_features
+from diascope.study.images import Images, read_images
 from diascope.study.output import STUDY, refuse_foreign
-from diascope.study.plan import Images, read_images
 from diascope.study.run import Display, Options, Outcome, extraction_device, make_executor, run_study
+from diascope.study.starting import first_arm
 from diascope.study.trust import networks_of, refuse_code
 from diascope.study.tuning.ledger import Ledger, Result
 from diascope.study.tuning.objective import Objective
