@@ -16,8 +16,8 @@ SOURCE = Path(diascope.__file__).parent
 LEVEL = {
     **dict.fromkeys(("core", "config", "studyfile", "metrics"), 0),
     **dict.fromkeys(("data", "models", "training", "runs"), 1),
-    **dict.fromkeys(("engine", "features", "explain", "compare", "audit"), 2),
-    **dict.fromkeys(("probes", "study", "report"), 3),
+    **dict.fromkeys(("predict", "engine", "features", "compare", "audit"), 2),
+    **dict.fromkeys(("explain", "probes", "study", "report"), 3),
     "serve": 4,
     **dict.fromkeys(("cli", "api", "recipes"), 5),
     "__main__": 6,
@@ -28,8 +28,10 @@ READERS = {"runs", "compare"} | LEVEL_0
 MAY_IMPORT = {
     "compare": {"runs"} | LEVEL_0,
     "report": READERS,
+    "probes": {room for room, level in LEVEL.items() if level < 3} | {"explain"},
+    "study": {room for room, level in LEVEL.items() if level < 3} | {"explain"},
     "serve": {"report"} | READERS,
-    "engine": {room for room, level in LEVEL.items() if level < 2} | {"features"},
+    "engine": {room for room, level in LEVEL.items() if level < 2} | {"features", "predict"},
     "cli": set(LEVEL),
     "api": set(LEVEL),
     "recipes": LEVEL_0,

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from diascope.core.errors import RunError
-from diascope.engine import RunTask, Stopped, execute, load_model, pick_device
+from diascope.engine import RunTask, Stopped, execute
 from diascope.engine.network import new_network
-from diascope.engine.task import run_seed
+from diascope.predict.device import pick_device
+from diascope.predict.network import load_model
 from diascope.runs.folder import RunFolder
 
 MakeTask = Callable[..., RunTask]
@@ -177,7 +178,7 @@ def test_a_checkpoint_of_another_name_is_refused(make_task: MakeTask) -> None:
 def test_the_folds_of_a_seed_begin_with_weights_of_their_own(make_task: MakeTask) -> None:
     first, again = make_task(), make_task()
     other = replace(again, config=again.config.model_copy(update={"fold": 1}))
-    assert run_seed(first.config) == first.config.seed
+    assert first.config.run_seed == first.config.seed
     one, same, third = (new_network(task).state_dict() for task in (first, again, other))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not torch.equal(one["features.conv1.weight"], third["features.conv1.weight"])

@@ -18,8 +18,9 @@ from diascope.config import AugmentationConfig, ModelConfig
 from diascope.core.errors import DataError, RunError
 from diascope.data import store
 from diascope.data.augment import build_augmentation
-from diascope.features import COPIES_SEED, FeatureSource, compute, frozen_part, is_there, obtain, open_features
+from diascope.features import COPIES_SEED, FeatureSource, frozen_part, is_there, obtain, open_features
 from diascope.models.backbone import load_backbone
+from diascope.models.pretrained import compute
 
 CPU = torch.device("cpu")
 IMAGES, SIDE = 21, 32  # two whole batches and a part of one

@@ -27,8 +27,8 @@ class Run(RunRecord):
         A network whose program lies in the study folder is refused (ConfigError) unless `trust_code`, here or in
         `diascope.open`, says that it may run; one whose program has changed since the training always (RunError).
         """
-        from diascope.engine import load_model
-        from diascope.study.trust import networks_of_runs, refuse_code
+        from diascope.predict.network import load_model
+        from diascope.predict.trust import networks_of_runs, refuse_code
 
         refuse_code(networks_of_runs([self]), trusted=trust_code or self.trust_code)
         return load_model(self.folder, checkpoint)

@@ -21,17 +21,23 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from diascope.config import AugmentationConfig, ModelConfig, canonical_json
-from diascope.core.errors import RunError
 from diascope.core.files import array_header, write_atomic, write_json
 from diascope.data import store
 from diascope.data.augment import build_augmentation
 from diascope.data.batches import as_inputs
-from diascope.models.pretrained import Frozen, Scale, build_pretrained, random_statistics, weights_identity
+from diascope.models.pretrained import (
+    FROZEN_BATCH,
+    Frozen,
+    Scale,
+    build_pretrained,
+    frozen_values,
+    random_statistics,
+    weights_identity,
+)
 from diascope.models.random_backbone import Statistics
 
 Progress = Callable[[int, int], None]
 _FORMAT = 1  # of the file and of how it is computed; part of the key
-_BATCH = {"cpu": 8, "cuda": 64}  # images; fixed, since their number may decide the last bits
 _STATISTICS = "statistics.safetensors"
 _SYNC_SECONDS = 2.0  # how much work a crash may cost
 COPIES_SEED = 0  # augmented copies are the same for all seeds, which take them in different orders
@@ -144,14 +150,6 @@ def _images_of(source: FeatureSource) -> NDArray[np.uint8]:
     return store.open_array(source.pixels)
 
 
-@torch.no_grad()
-def compute(frozen: Frozen, images: Tensor, precision: str) -> Tensor:
-    """Images (B, C, H, W) float32 in [0, 1] -> what a run takes instead of them, float32."""
-    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
-        found: Tensor = frozen(images)
-    return found.float()
-
-
 class _Extraction:
     """One build: rows are appended to features.npy, and progress.json says how many of them the disk has for sure."""
 
@@ -163,7 +161,7 @@ class _Extraction:
 
     def run(self, progress: Progress) -> None:
         frozen = frozen_part(self._source, self._device, self._statistics())
-        shape = self._stored(compute(frozen, self._images(0, 1), self._source.precision)).shape[1:]
+        shape = self._compute(frozen, self._images(0, 1)).shape[1:]
         done, header = self._resume(shape), self._header(shape)
         store.require_space(self._folder, self._size(shape, self._rows - done), "the features", "model.pooling average")
         with self._file.open("r+b" if done else "wb") as stream:
@@ -172,8 +170,7 @@ class _Extraction:
             synced = perf_counter()
             progress(done, self._rows)
             for first, images in self._batches(done):
-                found = compute(frozen, images, self._source.precision)
-                stream.write(self._stored(found).tobytes())
+                stream.write(self._compute(frozen, images).tobytes())
                 if perf_counter() - synced > _SYNC_SECONDS:
                     self._sync(stream.fileno(), stream.flush, first + len(images))
                     synced = perf_counter()
@@ -195,7 +192,7 @@ class _Extraction:
 
     def _batches(self, done: int) -> Iterator[tuple[int, Tensor]]:
         """The images from row `done` on, in batches that begin where they would have begun without an interruption."""
-        images, size = len(self._pixels), _BATCH[self._device.type]
+        images, size = len(self._pixels), FROZEN_BATCH[self._device.type]
         augmentation = build_augmentation(self._source.augmentation or AugmentationConfig())
         for copy in range(self._source.copies):
             how = {"seed": COPIES_SEED, "epoch": copy, "device": self._device}
@@ -208,15 +205,8 @@ class _Extraction:
     def _images(self, first: int, end: int) -> Tensor:
         return as_inputs(torch.from_numpy(np.array(self._pixels[first:end])).to(self._device))
 
-    def _stored(self, found: Tensor) -> NDArray[Any]:
-        """As it lies in the file: maps (B, C, H, W) as (B, H, W, C)."""
-        arranged = found.permute(0, 2, 3, 1) if found.ndim == 4 else found
-        with np.errstate(over="ignore"):  # told below
-            stored = np.ascontiguousarray(arranged.cpu().numpy(), dtype=self._source.model.feature_precision)
-        if np.isinf(stored).any() and arranged.isfinite().all():
-            what = f"reach {arranged.abs().max():.3g}, and float16 ends at 65,504"
-            raise RunError(what, where="features", remedy="set model.feature_precision to float32")
-        return stored
+    def _compute(self, frozen: Frozen, images: Tensor) -> NDArray[Any]:
+        return frozen_values(frozen, images, self._source.precision, self._source.model.feature_precision)
 
     def _size(self, shape: tuple[int, ...], rows: int) -> int:
         return rows * int(np.prod(shape)) * np.dtype(self._source.model.feature_precision).itemsize
@@ -233,7 +223,7 @@ class _Extraction:
             return 0
         if not 0 <= rows <= self._rows or size < len(self._header(shape)) + self._size(shape, rows):
             return 0
-        return rows - rows % len(self._pixels) % _BATCH[self._device.type]  # another device has other batches
+        return rows - rows % len(self._pixels) % FROZEN_BATCH[self._device.type]  # another device has other batches
 
     def _sync(self, descriptor: int, flush: Callable[[], None], rows: int) -> None:
         flush()

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from diascope.core.errors import ConfigError
-from diascope.explain import METHODS, attribute, class_logit, predicted_targets, probabilities
+from diascope.explain import METHODS, attribute, class_logit, predicted_targets
 from diascope.explain.integrated_gradients import even, integrated_gradients
 from diascope.explain.layer import map_size
 from diascope.explain.methods import check_method
 from diascope.explain.occlusion import occlusion
+from diascope.training.scores import probabilities
 
 
 class Pooled(nn.Module):

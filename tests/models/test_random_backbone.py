@@ -14,11 +14,12 @@ from torch import nn
 from diascope.config import ModelConfig
 from diascope.core.errors import RunError
 from diascope.data.batches import as_inputs
-from diascope.engine.network import frozen_part, load_model, statistics_of
+from diascope.engine.network import frozen_part, statistics_of
 from diascope.features import open_features
 from diascope.models.backbone import load_backbone
 from diascope.models.pretrained import build_pretrained, random_statistics
 from diascope.models.random_backbone import apply_statistics, fit_statistics, open_branches, sample_rows
+from diascope.predict.network import load_model
 from diascope.runs.folder import RunFolder
 
 SIDE = 48

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from diascope.core.errors import RunError
-from diascope.engine import RunTask, execute, load_model
+from diascope.engine import RunTask, execute
+from diascope.predict.network import load_model
 from diascope.runs.folder import RunFolder
 from diascope.runs.seal import changed_files
 from diascope.runs.test_rows import write_test_rows

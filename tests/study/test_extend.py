@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from diascope.core.errors import ConfigError, RunError
-from diascope.engine import RunTask, Stopped, execute, load_model
+from diascope.engine import RunTask, Stopped, execute
+from diascope.predict.network import load_model
 from diascope.runs.folder import HISTORY_COLUMNS, RunFolder
 from diascope.study.images import read_images
 from diascope.study.plan import Cell, check_stale, plan

@@ -13,7 +13,7 @@ from judged_studies import SIZE, STUDY, Silent, draw_images, train
 from PIL import Image
 
 from diascope.core.errors import DiascopeError, RunError
-from diascope.engine import load_model
+from diascope.predict.network import load_model
 from diascope.runs.claim import Claim
 from diascope.runs.record import StudyRecord
 from diascope.study import judging

@@ -17,8 +17,9 @@ from sklearn.preprocessing import StandardScaler
 
 from diascope.core.errors import RunError
 from diascope.data.store import entries
-from diascope.engine import execute, load_model, predict_rows
+from diascope.engine import execute, predict_rows
 from diascope.features import FeatureSource, open_features
+from diascope.predict.network import load_model
 from diascope.runs.folder import RunFolder
 from diascope.study.compatibility import other_sizes
 from diascope.study.extraction import prepare_features

@@ -12,8 +12,9 @@ from study_folders import MakeStudy
 import diascope
 from diascope.cli import main
 from diascope.core.errors import ConfigError, RunError
-from diascope.engine import RunTask, execute, load_model
-from diascope.study.trust import refuse_code
+from diascope.engine import RunTask, execute
+from diascope.predict.network import load_model
+from diascope.predict.trust import refuse_code
 
 PROGRAM = """from pathlib import Path
 from torch import nn

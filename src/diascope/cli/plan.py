@@ -24,13 +24,13 @@ def plan(
 
     from diascope.cli.display import RunDisplay
     from diascope.cli.terminal import Terminal
+    from diascope.predict.trust import networks_of, refuse_code
     from diascope.recipes import find_study
     from diascope.study.channels import following_images
     from diascope.study.images import read_images
     from diascope.study.output import STUDY, refuse_foreign
     from diascope.study.plan import plan as plan_runs
     from diascope.study.plan import reasons_of, same_arms
-    from diascope.study.trust import networks_of, refuse_code
 
     found = find_study(study, settings)
     folder = out or Path(found.config.name)

@@ -28,13 +28,13 @@ def probe_folder(
 
     Raises RunError where nothing is finished, or the images are no longer those of the training.
     """
-    from diascope.engine import pick_device
+    from diascope.predict.device import pick_device
+    from diascope.predict.trust import networks_of_runs, refuse_code
     from diascope.probes import Options
     from diascope.probes.probing import probe_run
     from diascope.runs.claim import Claim, Taken
     from diascope.study.extraction import prepare_features
     from diascope.study.test_images import read_test_side
-    from diascope.study.trust import networks_of_runs, refuse_code
 
     record, runs = _chosen(folder)
     refuse_code([*(arm.model.name for arm in record.arm_configs), *networks_of_runs(runs)], trusted=trust_code)

@@ -11,6 +11,7 @@ from diascope.config.report import CompareConfig, ReportConfig
 from diascope.config.search import SearchConfig
 from diascope.config.section import Section, Seed, all_differ
 from diascope.config.training import TrainingConfig
+from diascope.core.seeding import stream_seed
 
 GROWTH, NEAR = 1.6, 1.25
 MOST_SEEDS, MOST_ARMS = 1_000, 1_000
@@ -136,3 +137,17 @@ class RunConfig(Section):
     training: TrainingConfig
     fold: int = Field(ge=0)
     seed: Seed
+
+    @property
+    def run_seed(self) -> int:
+        """What the run's random streams derive from: its seed and its fold.
+
+        The folds of a seed begin with weights and orders of their own: a start that fails then counts as one run that
+        failed, not as all folds of a seed, and the spread over folds holds what it is taken to hold.
+        """
+        return self.seed if self.fold == 0 else stream_seed(self.seed, "fold", self.fold)
+
+    @property
+    def precision(self) -> Literal["fp32", "bf16"]:
+        """In which its network judges; a logistic regression does in full, whatever the precision of the features."""
+        return "fp32" if self.model.head == "logistic" else self.training.precision

@@ -39,11 +39,13 @@ class ImageCache:
     """`pixels` (N, H, W, C) uint8, read-only, row by row the images of the index that came with it.
 
     `content` is a SHA-256 of what the pixels were made from: equal for equal images in equal order under any names.
+    `bits` is how many of the 16 of deep gray images were taken to be used.
     """
 
     pixels: NDArray[np.uint8]
     folder: Path
     content: str
+    bits: int = 16
 
     def originals(self) -> list[tuple[int, int, str]]:
         """Width, height and mode (see readers.Decoded) that each image had before it was resized."""
@@ -88,7 +90,8 @@ def load_images(
     steps = Steps(progress)
     identities, reasons = identify(index, workers, steps)
     candidates = [row for row, identity in enumerate(identities) if identity is not None]
-    config = config.model_copy(update={"bits": gray_depth(index, config, identities).bits})
+    bits = gray_depth(index, config, identities).bits
+    config = config.model_copy(update={"bits": bits})
     settings = _settings(config)
     key = _digest(settings, [identities[row] for row in candidates])[:32]
 
@@ -102,7 +105,7 @@ def load_images(
     content = _digest(settings, [identity for row, identity in enumerate(identities) if row not in reasons])
     if state == "rebuilt":
         findings.append(_rebuilt(folder))
-    return index, ImageCache(store.open_array(folder / "pixels.npy"), folder, content), findings
+    return index, ImageCache(store.open_array(folder / "pixels.npy"), folder, content, bits), findings
 
 
 class Steps:

@@ -13,7 +13,15 @@ from diascope.data.gray_depth import gray_depth
 from diascope.data.image_file import read_image_file
 from diascope.data.index import Arrays, ImageIndex, PhantomNumber
 from diascope.data.npz import npz_rows
-from diascope.data.readers import MissingCodecError, Pixels, decode, os_reason, spread_over_16, with_channels
+from diascope.data.readers import (
+    MissingCodecError,
+    Pixels,
+    decode,
+    decode_image,
+    os_reason,
+    spread_over_16,
+    with_channels,
+)
 from diascope.data.resize import resize
 from diascope.data.threads import in_threads
 
@@ -44,6 +52,21 @@ def prepared_images(index: ImageIndex, rows: list[int], config: "DataConfig", jo
             yield _fit(pixels, "RGB" if pixels.shape[2] == 3 else "L", config)
         return
     yield from in_threads(lambda row: _prepare(index, row, config), rows, jobs)
+
+
+def prepare_image(image: str | Path | bytes | Pixels, config: "DataConfig") -> Prepared:
+    """An image that need not be of a data set: a file, its bytes, or pixels (H, W) or (H, W, C) as a file has them.
+
+    Raises DataError, with the file's path as its place, for whatever cannot be read.
+    """
+    if isinstance(image, np.ndarray):
+        if image.dtype not in (np.uint8, np.uint16) or image.ndim not in (2, 3) or image.size == 0:
+            what = f"an array of {image.dtype} with the shape {image.shape} is not an image"
+            raise DataError(what, where="array", remedy="give uint8 or uint16 of the shape (H, W) or (H, W, 1 or 3)")
+        pixels = spread_over_16(image if image.ndim == 3 else image[:, :, None], _bits(config))
+        return _fit(pixels, "RGB" if pixels.shape[2] == 3 else "L", config)
+    decoded = decode_image(image, config.channels, config.frame, _bits(config))
+    return _fit(decoded.pixels, decoded.mode, config)
 
 
 def _prepare(index: ImageIndex, row: int, config: "DataConfig") -> Prepared | str:

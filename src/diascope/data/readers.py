@@ -80,10 +80,15 @@ def read_image(source: str | Path | bytes, channels: int, frame: int | None = No
 
     Raises DataError, with the file's path as its place, for whatever cannot be read.
     """
+    return decode_image(source, channels, frame, bits).pixels
+
+
+def decode_image(source: str | Path | bytes, channels: int, frame: int | None = None, bits: int = 16) -> Decoded:
+    """As read_image, with the mode that the file has."""
     if isinstance(source, bytes):
-        return decode(source, channels, frame, bits).pixels
+        return decode(source, channels, frame, bits)
     try:
-        return decode(read_image_file(source), channels, frame, bits).pixels
+        return decode(read_image_file(source), channels, frame, bits)
     except OSError as error:
         raise DataError(os_reason(error), where=str(source), remedy=_REMEDY) from error
     except MissingCodecError as error:

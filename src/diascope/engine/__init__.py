@@ -1,10 +1,10 @@
 """The engine: one task and its folder in, a finished run out. Joins data, model, training and the run folder."""
 
-from diascope.engine.device import pick_device
-from diascope.engine.network import load_model
 from diascope.engine.run import SAVE_SHARE, Stopped, execute, predict_rows
 from diascope.engine.task import RunData, RunTask, open_pixels
 from diascope.engine.together import MOST_RUNS, Told, execute_together, together_key
+from diascope.predict.device import pick_device
+from diascope.predict.network import load_model
 
 __all__ = [
     "MOST_RUNS",

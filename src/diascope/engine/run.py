@@ -15,10 +15,12 @@ from torch import Tensor
 from diascope.core.errors import RunError
 from diascope.core.files import write_atomic, write_json
 from diascope.engine.checkpoint import read_checkpoint, save_checkpoint
-from diascope.engine.device import pick_device
-from diascope.engine.network import load_model, new_network, recorded, statistics_of, trained_part
-from diascope.engine.sides import Sides, evaluation_batches, evaluation_inputs
-from diascope.engine.task import RunData, RunTask, run_seed
+from diascope.engine.network import new_network, recorded, statistics_of
+from diascope.engine.sides import Sides, evaluation_inputs
+from diascope.engine.task import RunData, RunTask
+from diascope.predict.device import pick_device
+from diascope.predict.inputs import evaluation_batches
+from diascope.predict.predictor import Checkpoint, Network
 from diascope.runs import seal
 from diascope.runs.folder import RunFolder
 from diascope.runs.provenance import continued, now, provenance
@@ -133,7 +135,7 @@ class Run:
 
 
 def _new_state(task: RunTask, device: torch.device) -> TrainingState:
-    return TrainingState(new_network(task), task.config.training, seed=run_seed(task.config), device=device)
+    return TrainingState(new_network(task), task.config.training, seed=task.config.run_seed, device=device)
 
 
 def _class_weights(task: RunTask) -> Tensor | None:
@@ -225,12 +227,12 @@ def _finish(folder: RunFolder, task: RunTask, state: TrainingState, sides: Sides
         file = folder.last if checkpoint == "last" else folder.best
         write_atomic(file, save({name: tensor.contiguous() for name, tensor in weights[checkpoint].items()}))
         state.model.load_state_dict(weights[checkpoint])
-        probabilities = predict(state.model, sides.validation, precision=task.precision)
+        probabilities = predict(state.model, sides.validation, precision=task.config.precision)
         if not np.isfinite(probabilities).all():
             raise RunError("the network's probabilities are not finite", where=task.name, remedy=_CALMER)
         rows += _prediction_rows(task.data, checkpoint, probabilities)
         if checkpoint == "last":
-            modes = score_both_modes(state.model, sides.subset_as_in_training(), precision=task.precision)
+            modes = score_both_modes(state.model, sides.subset_as_in_training(), precision=task.config.precision)
     folder.write_predictions(task.data.classes, rows)
     finished = {"seconds": origin["seconds"], "finished": now()}
     write_json(folder.provenance, {**origin, **finished})
@@ -255,8 +257,9 @@ def _prediction_rows(data: RunData, checkpoint: str, probabilities: NDArray[np.f
         yield [checkpoint, "validation", data.paths[row], group, label, *probability.tolist()]
 
 
-def predict_rows(task: RunTask, rows: NDArray[np.int64], checkpoint: str, device: torch.device) -> NDArray[np.float64]:
+def predict_rows(
+    task: RunTask, rows: NDArray[np.int64], checkpoint: Checkpoint, device: torch.device
+) -> NDArray[np.float64]:
     """Probabilities (N, K) of these rows by a finished run, as its own validation side was predicted."""
-    model = trained_part(load_model(task.folder, checkpoint)).to(device).to(memory_format=torch.channels_last)
-    images = evaluation_batches(evaluation_inputs(task, device), task.data.labels, rows, device)
-    return predict(model, images, precision=task.precision)
+    network = Network.open(task.folder, checkpoint, device)
+    return network.of_batches(evaluation_batches(evaluation_inputs(task, device), task.data.labels, rows, device))

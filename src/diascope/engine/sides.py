@@ -1,34 +1,22 @@
 """The batches of a run: of its two sides, and of the part of the training side that is watched in evaluation mode."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diascope.config import AugmentationConfig, RunConfig
+from diascope.config import RunConfig
 from diascope.config.training import STATISTICS_IMAGES
 from diascope.core.seeding import stream
 from diascope.data.batches import EVALUATION_BATCH, Batch, EvaluationBatches, Through, TrainingBatches, subset_rows
 from diascope.engine.network import frozen_part
-from diascope.engine.task import RunTask, open_pixels, run_seed
-from diascope.features import compute, open_features
-
-FEATURE_BATCH = 1024  # rows of features a batch in evaluation: they are small
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What the network of a run takes: an array for all images, and what its pixels go through, if they do."""
-
-    values: NDArray[Any]
-    copies: int = 1
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    through: Through | None = None
+from diascope.engine.task import RunTask, open_pixels
+from diascope.features import open_features
+from diascope.models.pretrained import compute
+from diascope.predict.inputs import Inputs, evaluation_batches
 
 
 class Sides:
@@ -45,14 +33,14 @@ class Sides:
             data.labels,
             data.training,
             batch_size=config.training.batch_size,
-            seed=run_seed(config),
+            seed=config.run_seed,
             device=device,
             augmentation=learned.augmentation,
             sampler=config.training.sampler,
             copies=learned.copies,
             through=learned.through,
         )
-        self._subset = subset_rows(data.training, len(data.validation), run_seed(config))
+        self._subset = subset_rows(data.training, len(data.validation), config.run_seed)
         self.validation = evaluation_batches(watched, data.labels, data.validation, device)
         self.subset = evaluation_batches(watched, data.labels, self._subset, device)
         self.statistics = self._for_statistics(config)
@@ -61,7 +49,7 @@ class Sides:
         """Training images that batch normalization gets its statistics from, in full batches; none: moving averages."""
         if config.training.evaluation_statistics == "moving":
             return ()
-        rows = self._mixed(subset_rows(self._task.data.training, STATISTICS_IMAGES, run_seed(config)))
+        rows = self._mixed(subset_rows(self._task.data.training, STATISTICS_IMAGES, config.run_seed))
         whole = len(rows) - len(rows) % EVALUATION_BATCH  # some networks cannot normalize a last batch of one image
         return evaluation_batches(self._watched, self._task.data.labels, rows[: whole or len(rows)], self._device)
 
@@ -71,20 +59,12 @@ class Sides:
 
     def _mixed(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows in random order: files come class by class, and a batch of one class is not one of the training."""
-        return stream(run_seed(self._task.config), "statistics").permutation(rows)
+        return stream(self._task.config.run_seed, "statistics").permutation(rows)
 
     def in_order(self) -> EvaluationBatches:
         """The training side in order, each image once."""
         data = self._task.data
         return evaluation_batches(self._watched, data.labels, data.training, self._device)
-
-
-def evaluation_batches(
-    inputs: Inputs, labels: NDArray[np.int64], rows: NDArray[np.int64], device: torch.device
-) -> EvaluationBatches:
-    """The images `rows`, in order."""
-    size = FEATURE_BATCH if inputs.values.ndim == 2 else EVALUATION_BATCH
-    return EvaluationBatches(inputs.values, labels, rows, device=device, batch_size=size, through=inputs.through)
 
 
 def training_inputs(task: RunTask, device: torch.device) -> Inputs:

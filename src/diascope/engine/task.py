@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.config import RunConfig
-from diascope.core.seeding import stream_seed
 from diascope.data.store import open_array
 from diascope.features import FeatureSource
 
@@ -31,6 +30,7 @@ class RunData:
     validation: NDArray[np.int64]
     features: FeatureSource | NDArray[Any] | None = None
     copies: FeatureSource | NDArray[Any] | None = None
+    bits: int = 16  # that deep gray images were taken to use
 
 
 def arrays_of(data: RunData) -> dict[str, Path | FeatureSource | NDArray[Any]]:
@@ -47,15 +47,6 @@ def start_folder(config: RunConfig, folder: Path) -> Path | None:
     if told.startswith(ARM):
         return folder.parent.parent / told.removeprefix(ARM) / folder.name
     return Path(told.format(fold=config.fold, seed=config.seed))
-
-
-def run_seed(config: RunConfig) -> int:
-    """What a run's random streams derive from: its seed and its fold.
-
-    The folds of a seed begin with weights and orders of their own: a start that fails then counts as one run that
-    failed, not as all folds of a seed, and the spread over folds holds what it is taken to hold.
-    """
-    return config.seed if config.fold == 0 else stream_seed(config.seed, "fold", config.fold)
 
 
 @dataclass(frozen=True)
@@ -80,11 +71,6 @@ class RunTask:
     def epochs(self) -> int:
         """How many there will be, unless it stops early; a logistic regression is fitted at once."""
         return 1 if self.config.model.head == "logistic" else self.config.training.epochs
-
-    @property
-    def precision(self) -> str:
-        """In which its network judges; a logistic regression does in full, whatever the precision of the features."""
-        return "fp32" if self.config.model.head == "logistic" else self.config.training.precision
 
     @property
     def name(self) -> str:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-from diascope.engine.device import pick_device
 from diascope.engine.run import Run, Stopped
 from diascope.engine.task import RunTask
 from diascope.features import open_features
 from diascope.models import output_count
+from diascope.predict.device import pick_device
 from diascope.training.loop import Epoch
 from diascope.training.process import prepare_process
 from diascope.training.replicas import train_together

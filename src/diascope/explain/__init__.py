@@ -6,6 +6,6 @@ Needs torch, and Captum where a method is Captum's.
 """
 
 from diascope.explain.methods import METHODS, Method, attribute, check_method
-from diascope.explain.target import class_logit, predicted_targets, probabilities
+from diascope.explain.target import class_logit, predicted_targets
 
-__all__ = ["METHODS", "Method", "attribute", "check_method", "class_logit", "predicted_targets", "probabilities"]
+__all__ = ["METHODS", "Method", "attribute", "check_method", "class_logit", "predicted_targets"]

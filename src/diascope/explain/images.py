@@ -16,9 +16,8 @@ from diascope.data.cache import ImageCache, load_images
 from diascope.data.gray_depth import gray_depth
 from diascope.data.image_file import beginning
 from diascope.data.index import ImageIndex, open_index
-from diascope.data.prepare import Prepared, prepared_images
-from diascope.data.readers import is_deep, read_image, with_channels
-from diascope.data.resize import resize
+from diascope.data.prepare import Prepared, prepare_image, prepared_images
+from diascope.data.readers import is_deep
 from diascope.data.truth import Mask, Truth
 from diascope.explain.unknown import why_unknown
 
@@ -29,11 +28,19 @@ class StudyImages:
     """The images of a study, as its networks see them.
 
     `whole`: all of them are decoded, or taken from the cache where that was done before; else only those asked for.
-    `paths`: the images of the study, where more may lie in the source by now; those decide how many bits are used.
+    `bits`: how many are used of deep gray images, where the run has it written down; else that is found out from the
+    source, of which `paths` are the images of the study, where more may lie in it by now.
     """
 
-    def __init__(self, config: DataConfig, *, whole: bool = False, paths: Collection[str] | None = None) -> None:
-        self.config, self._whole, self._paths = config, whole, paths
+    def __init__(
+        self,
+        config: DataConfig,
+        *,
+        whole: bool = False,
+        paths: Collection[str] | None = None,
+        bits: int | None = None,
+    ) -> None:
+        self.config, self._whole, self._paths, self._known_bits = config, whole, paths, bits
         self._regions: dict[str, Mask | None] = {}
 
     def pixels(self, paths: list[str]) -> Pixels:
@@ -62,12 +69,13 @@ class StudyImages:
     def from_disk(self, file: Path) -> Pixels:
         """Pixels (H, W, C) uint8 of any image file, fitted as the images of the study are. Raises DataError."""
         bits = self._bits if is_deep(beginning(file, 26)) else 16
-        pixels = with_channels(read_image(file, self.config.channels, bits=bits), self.config.channels)
-        return resize(pixels, self.config.height, self.config.width, self.config.resize)
+        return prepare_image(file, self.config.model_copy(update={"bits": bits})).pixels
 
     @cached_property
     def _bits(self) -> int:
         """How many bits the images of the study use, and with them any other that is shown to its networks."""
+        if self._known_bits is not None:
+            return self._known_bits
         index, paths = self._source, self._paths
         if paths is not None:
             index = index.subset([row for row, path in enumerate(index.paths) if path in paths])

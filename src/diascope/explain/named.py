@@ -7,20 +7,16 @@ from os.path import isfile
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from diascope.core.errors import ConfigError, DataError
 from diascope.core.text import did_you_mean, shorten
 from diascope.explain.chance import chance
-from diascope.explain.evaluation import evaluating
 from diascope.explain.files import Explanation, file_stem, write_explanation
-from diascope.explain.images import Pixels, inputs
+from diascope.explain.images import Pixels
 from diascope.explain.layer import layer_name
 from diascope.explain.methods import METHODS, check_method
 from diascope.explain.scale import Scale
 from diascope.explain.subject import Subject
-from diascope.explain.target import probabilities
 from diascope.metrics import predicted_classes
 
 _SEARCHED = 5000  # names at most among which the nearest are looked for
@@ -86,7 +82,7 @@ def explain_named(
         raise ConfigError("the study has no such class", where=f"--class {class_name}", remedy=remedy)
     shown_layer = layer_name(subject.model, layer) if METHODS[method].layered else None
     pixels = np.stack([_pixels(subject, image) for image in images])
-    found = _predict(subject, pixels)
+    found = subject.network.probabilities(pixels)
     predicted = predicted_classes(found, subject.judged.positive)
     targets = predicted if class_name is None else np.full_like(predicted, subject.classes.index(class_name))
     fixed = subject.scale(method, layer) if scale is None else Scale(scale, "given")
@@ -113,8 +109,3 @@ def explain_named(
 
 def _pixels(subject: Subject, image: Named) -> Pixels:
     return subject.images.pixels([image.path])[0] if image.file is None else subject.images.from_disk(image.file)
-
-
-def _predict(subject: Subject, pixels: Pixels) -> NDArray[np.float64]:
-    with evaluating(subject.model) as place, torch.no_grad():
-        return probabilities(subject.model(inputs(pixels).to(place)))

@@ -14,6 +14,7 @@ from diascope.explain.images import Pixels, StudyImages, inputs
 from diascope.explain.judged import Checkpoint, Judged, spread
 from diascope.explain.methods import METHODS, attribute
 from diascope.explain.scale import Scale, fixed_scale
+from diascope.predict.predictor import Network
 from diascope.runs.record import RunRecord
 
 REFERENCE = 48  # images at most whose maps say what is much
@@ -23,14 +24,22 @@ _LEAST, _FLOPS = 16, 100e9  # as many images as a second or two will do, but som
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """`model` has the weights of the checkpoint, by which `judged` was said; `classes` are in the network's order."""
+    """`network` has the weights of the checkpoint, by which `judged` was said; `classes` are in its order.
 
-    model: nn.Module = field(repr=False)
+    Probabilities are those of the run, in its precision; maps are computed in float32.
+    """
+
+    network: Network = field(repr=False)
     run: RunRecord
     checkpoint: Checkpoint
     classes: tuple[str, ...]
     judged: Judged
     images: StudyImages
+
+    @property
+    def model(self) -> nn.Module:
+        """Images (B, C, H, W) from 0 to 1 -> logits."""
+        return self.network.whole
 
     def pixels(self, rows: NDArray[np.int64]) -> Pixels:
         """Pixels (N, H, W, C) of rows (N,) of the judged images."""

@@ -23,16 +23,6 @@ def class_logit(outputs: Tensor, targets: Tensor) -> Tensor:
     return columns.gather(1, targets[:, None])[:, 0]
 
 
-def probabilities(outputs: Tensor) -> NDArray[np.float64]:
-    """Outputs as above -> probabilities (B, K), K at least 2, columns in class order."""
-    columns = outputs.unsqueeze(1) if outputs.ndim == 1 else outputs
-    logits = columns.detach().double().cpu()
-    if logits.shape[1] == 1:
-        second = torch.sigmoid(logits)
-        return torch.cat([1 - second, second], dim=1).numpy()
-    return torch.softmax(logits, dim=1).numpy()
-
-
 def predicted_targets(found: NDArray[np.float64], positive: int) -> Tensor:
     """Probabilities (B, K) -> the predicted classes (B,) int64, by the rule that every table of the report goes by."""
     return torch.from_numpy(predicted_classes(found, positive))

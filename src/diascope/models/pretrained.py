@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diascope.config import ModelConfig
-from diascope.core.errors import ConfigError
+from diascope.core.errors import ConfigError, RunError
 from diascope.core.seeding import stream_seed
 from diascope.models.backbone import ExpectedInput, expected_input, load_backbone, weights_digest, weights_file
 from diascope.models.cutting import Blocks, blocks_of, cut, last_maps
@@ -19,6 +22,7 @@ from diascope.models.weights import glorot_uniform
 
 Scale = tuple[Tensor, Tensor]  # mean and SD, (C,) each
 
+FROZEN_BATCH = {"cpu": 8, "cuda": 64}  # images through a frozen backbone; fixed: their number may decide the last bits
 NORMALIZATIONS = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm)
 
 
@@ -231,6 +235,26 @@ def _cuts(config: str, channels: int, image_size: tuple[int, int]) -> bool:
 def has_frozen_part(config: ModelConfig, channels: int, image_size: tuple[int, int]) -> bool:
     """Whether a part of the backbone stays as it is, so that it can be computed once. Raises as build_pretrained."""
     return _cuts(config.model_dump_json(), channels, image_size)
+
+
+@torch.no_grad()
+def compute(frozen: Frozen, images: Tensor, precision: str) -> Tensor:
+    """Images (B, C, H, W) float32 in [0, 1] -> what a run takes instead of them, float32."""
+    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+        found: Tensor = frozen(images)
+    return found.float()
+
+
+def frozen_values(frozen: Frozen, images: Tensor, precision: str, stored: str) -> NDArray[Any]:
+    """What `compute` makes of the images as runs store it (float32 or float16): maps (B, C, H, W) as (B, H, W, C)."""
+    found = compute(frozen, images, precision)
+    arranged = found.permute(0, 2, 3, 1) if found.ndim == 4 else found
+    with np.errstate(over="ignore"):  # told below
+        values = np.ascontiguousarray(arranged.cpu().numpy(), dtype=stored)
+    if np.isinf(values).any() and arranged.isfinite().all():
+        what = f"reach {arranged.abs().max():.3g}, and float16 ends at 65,504"
+        raise RunError(what, where="features", remedy="set model.feature_precision to float32")
+    return values
 
 
 def build_head(config: ModelConfig, inputs: int, outputs: int, seed: int) -> nn.Sequential:

@@ -49,7 +49,7 @@ def _positive_maps(probed: Probed, places: NDArray[np.int64]) -> NDArray[np.floa
     for first in range(0, len(images), AT_ONCE):
         inputs = as_inputs(torch.from_numpy(images[first : first + AT_ONCE]).to(probed.device))
         targets = torch.from_numpy(answers[first : first + AT_ONCE]).to(probed.device)
-        found.append(np.maximum(attribute(probed.model, inputs, targets, METHOD), 0))
+        found.append(np.maximum(attribute(probed.network.whole, inputs, targets, METHOD), 0))
         probed.progress("explaining", min(first + AT_ONCE, len(images)), len(images))
     return np.concatenate(found)
 

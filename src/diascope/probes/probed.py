@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from diascope.data.batches import EvaluationBatches
-from diascope.engine import RunTask, load_model, open_pixels
+from diascope.engine import RunTask, open_pixels
 from diascope.metrics import Interval, intervals, predicted_classes
+from diascope.predict.predictor import Network
 from diascope.probes.effects import SMALLEST_P, Effect
-from diascope.training.evaluation import predict
 
 if TYPE_CHECKING:
     from diascope.probes.exchange import Exchange
@@ -109,9 +107,9 @@ class Probed:
         return "images" if self.groups is None else "groups"
 
     @cached_property
-    def model(self) -> nn.Module:
-        """The whole network with the weights of the last epoch: images (B, C, H, W) from 0 to 1 -> logits."""
-        return load_model(self.task.folder, "last").to(self.device).to(memory_format=torch.channels_last)
+    def network(self) -> Network:
+        """The run's network with the weights of the last epoch."""
+        return Network.open(self.task.folder, "last", self.device)
 
     @cached_property
     def exchange(self) -> "Exchange | str":
@@ -122,9 +120,7 @@ class Probed:
 
     def predict(self, pixels: Pixels) -> NDArray[np.float64]:
         """Images (M, H, W, C) -> probabilities (M, K)."""
-        rows = np.arange(len(pixels))
-        batches = EvaluationBatches(pixels, np.zeros(len(pixels), np.int64), rows, device=self.device)
-        return predict(self.model, batches, precision=self.task.config.training.precision)
+        return self.network.probabilities(pixels)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:

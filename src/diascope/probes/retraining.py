@@ -12,7 +12,7 @@ from diascope.config import AugmentationConfig
 from diascope.data.batches import as_inputs
 from diascope.engine import RunData, RunTask, execute, open_pixels, predict_rows
 from diascope.engine.network import frozen_part
-from diascope.features import compute
+from diascope.models.pretrained import frozen_values
 from diascope.probes.probed import Pixels, Probed
 from diascope.probes.regions import Mask
 
@@ -67,6 +67,7 @@ def _features(task: RunTask, probed: Probed) -> NDArray[Any]:
     with torch.inference_mode():
         for first in range(0, len(images), 32):
             part = torch.from_numpy(np.array(images[first : first + 32])).to(probed.device)
-            found.append(compute(frozen.eval(), as_inputs(part), task.config.training.precision).cpu().numpy())
+            model, precision = task.config.model, task.config.training.precision
+            found.append(frozen_values(frozen, as_inputs(part), precision, model.feature_precision))
             probed.progress("computing features", min(first + 32, len(images)), len(images))
     return np.concatenate(found)

@@ -88,6 +88,12 @@ class RunRecord:
         found: dict[str, Any] = self._identity["config"]
         return found
 
+    @property
+    def bits(self) -> int | None:
+        """How many of 16 the gray values of its images were taken to use; None where that was not written down."""
+        found = self._identity.get("bits")
+        return found if isinstance(found, int) else None
+
     @cached_property
     def _identity(self) -> dict[str, Any]:
         found = self._json("config.json")

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from diascope.config import DataConfig, canonical_json
 from diascope.core.errors import DiascopeError
-from diascope.engine import load_model, pick_device
 from diascope.explain.cases import explain_cases, explained_already
 from diascope.explain.images import StudyImages
 from diascope.explain.judged import Checkpoint, read_judged
 from diascope.explain.subject import Subject
+from diascope.predict.device import pick_device
+from diascope.predict.predictor import Network
+from diascope.predict.trust import networks_of_runs, refuse_code
 from diascope.runs.record import RunRecord, StudyRecord, predicted_classes
-from diascope.study.trust import networks_of_runs, refuse_code
-from diascope.training.process import prepare_process
 
 
 def explain_study(folder: Path, warn: Callable[[str], None], device: str = "auto", *, trust_code: bool = False) -> None:
@@ -48,11 +48,10 @@ def open_subject(
     that the study folder brings along and that is not trusted.
     """
     refuse_code(networks_of_runs([run]), trusted=trust_code)
-    model = load_model(run.folder, checkpoint)
-    prepare_process(int(run.config["training"]["threads"]))
+    network = Network.open(run.folder, checkpoint, pick_device(device))
     classes = predicted_classes(run.predictions)
     return Subject(
-        model=model.to(pick_device(device)),
+        network=network,
         run=run,
         checkpoint=checkpoint,
         classes=classes,
@@ -64,4 +63,4 @@ def open_subject(
 def study_images(record: StudyRecord, run: RunRecord, *, whole: bool) -> StudyImages:
     """The images as the run's network sees them; `whole`: decode all at once, or take them from the cache."""
     config = DataConfig.model_validate_json(json.dumps(run.config["data"]), strict=True)
-    return StudyImages(config, whole=whole, paths=frozenset(record.index["path"]))
+    return StudyImages(config, whole=whole, paths=frozenset(record.index["path"]), bits=run.bits)

@@ -9,7 +9,6 @@ from joblib import cpu_count
 
 from diascope.engine import RunData, RunTask
 from diascope.engine.network import scale_of
-from diascope.engine.task import run_seed
 from diascope.features import FeatureSource, is_there, obtain
 from diascope.models.pretrained import has_frozen_part
 from diascope.models.random_backbone import sample_rows
@@ -33,7 +32,7 @@ def with_features(task: RunTask, content: str) -> RunData:
         Path(str(data.pixels)),
         content,
         config.model,
-        run_seed(config),
+        config.run_seed,
         config.training.precision,
         None if scale is None else (tuple(scale[0].tolist()), tuple(scale[1].tolist())),
         sample=tuple(sample_rows(data.training, size).tolist()) if fitted else (),

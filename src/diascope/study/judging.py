@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 import diascope
 from diascope.core.errors import RunError
 from diascope.core.files import file_digest
 from diascope.core.text import did_you_mean, shorten
-from diascope.engine import RunTask, pick_device, predict_rows
+from diascope.engine import predict_rows
+from diascope.predict.device import pick_device
+from diascope.predict.trust import networks_of_runs, refuse_code
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder
 from diascope.runs.provenance import command_line, now
@@ -26,8 +26,6 @@ from diascope.runs.test_log import Look, LookedAt, begin_look, end_look
 from diascope.runs.test_rows import write_test_rows
 from diascope.study.extraction import prepare_features
 from diascope.study.test_images import Judgeable, read_test_side
-from diascope.study.trust import networks_of_runs, refuse_code
-from diascope.training.process import prepare_process
 
 Checkpoint = Literal["best", "last"]
 _NO_TEST_SIDE = (
@@ -154,7 +152,7 @@ def _judge_run(run: RunRecord, found: Judgeable, checkpoint: Checkpoint, device:
     """Write a run's predictions of the test side; their digest."""
     try:
         with Claim(run.folder):
-            probabilities = _predict(found.task, found.rows, checkpoint, device)
+            probabilities = predict_rows(found.task, found.rows, checkpoint, device)
             data = found.task.data
             groups = data.groups or [""] * len(data.paths)
             rows = (
@@ -167,14 +165,6 @@ def _judge_run(run: RunRecord, found: Judgeable, checkpoint: Checkpoint, device:
     except OSError as error:
         what = f"the predictions cannot be written ({error.strerror})"
         raise RunError(what, where=str(run.folder), remedy="make room, and judge again") from error
-
-
-def _predict(
-    task: RunTask, rows: NDArray[np.int64], checkpoint: Checkpoint, device: torch.device
-) -> NDArray[np.float64]:
-    """Probabilities (N, K) of these rows, as the run's own validation side was predicted."""
-    prepare_process(task.config.training.threads)
-    return predict_rows(task, rows, checkpoint, device)
 
 
 def _name(run: RunRecord) -> str:

@@ -55,9 +55,10 @@ def plan(study: Study, images: Images, folder: Path) -> list[Cell]:
 
 
 def _data(images: Images, arm: str, fold: int) -> RunData:
-    index, sides = images.index, images.folds.folds[fold]
+    index, cache, sides = images.index, images.caches[arm], images.folds.folds[fold]
     return RunData(
-        pixels=images.caches[arm].folder / "pixels.npy",
+        pixels=cache.folder / "pixels.npy",
+        bits=cache.bits,
         paths=index.paths,
         labels=index.labels,
         groups=index.groups,

@@ -15,7 +15,8 @@ from diascope.compare.verdict import compare_arms
 from diascope.config import SeedsUntilDecided
 from diascope.core.errors import ConfigError
 from diascope.core.findings import Finding
-from diascope.engine import pick_device
+from diascope.predict.device import pick_device
+from diascope.predict.trust import networks_of, refuse_code
 from diascope.runs.record import StudyRecord
 from diascope.study.auditing import FOLDER, audit_study, keep_pictures
 from diascope.study.channels import following_images
@@ -29,7 +30,6 @@ from diascope.study.images import OnUnreadable, read_images
 from diascope.study.output import STUDY, refuse_foreign
 from diascope.study.plan import Cell, check_stale, plan, same_arms
 from diascope.study.sharing import share
-from diascope.study.trust import networks_of, refuse_code
 from diascope.study.writing import write_study
 from diascope.studyfile import Study
 

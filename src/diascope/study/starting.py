@@ -16,7 +16,7 @@ from diascope.core.text import did_you_mean
 from diascope.data.index import ImageIndex
 from diascope.data.split import Folds
 from diascope.engine import RunTask
-from diascope.engine.task import ARM, run_seed, start_folder
+from diascope.engine.task import ARM, start_folder
 from diascope.models import model_digest
 from diascope.runs.folder import RunFolder
 from diascope.studyfile import Arm
@@ -157,7 +157,7 @@ def _network(config: RunConfig, classes: int, weights: str) -> dict[str, Any]:
     data, model = config.data, config.model
     own = {*OF_FINETUNING, "mode", "augmented_copies", "feature_precision", "weights"}  # a head goes on in another mode
     random = model.weights == "random"
-    of_backbone = {"model.weights": f"{weights}, seed {run_seed(config)}" if random else f"digest {weights[:12]}"}
+    of_backbone = {"model.weights": f"{weights}, seed {config.run_seed}" if random else f"digest {weights[:12]}"}
     return {
         "model.name": model.identity().get("name", model.name),
         **{f"model.{key}": value for key, value in model.filled().items() if key not in own},

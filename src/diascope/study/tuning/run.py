@@ -14,6 +14,7 @@ from filelock import FileLock
 from diascope.config import SearchConfig, canonical_json
 from diascope.core.errors import ConfigError, RunError
 from diascope.core.files import make_folder, write_atomic, write_json
+from diascope.predict.trust import networks_of, refuse_code
 from diascope.study.auditing import audit_study
 from diascope.study.channels import following_images
 from diascope.study.compatibility import check_arms
@@ -23,7 +24,6 @@ from diascope.study.images import Images, read_images
 from diascope.study.output import STUDY, refuse_foreign
 from diascope.study.run import Display, Options, Outcome, extraction_device, make_executor, run_study
 from diascope.study.starting import first_arm
-from diascope.study.trust import networks_of, refuse_code
 from diascope.study.tuning.ledger import Ledger, Result
 from diascope.study.tuning.objective import Objective
 from diascope.study.tuning.outcome import Found, conclude, tuned_study, write_search
