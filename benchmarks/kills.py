@@ -37,7 +37,7 @@ search: {trials: 4, folds: 2, warmup_trials: 2, space: {training.learning_rate: 
 """
 FEATURES = STUDY.replace("{base_channels: 2}", "{name: pretrained, backbone: test_resnet, weights: random}")
 FEATURES = FEATURES.replace("image_size: 32, channels: 1", "image_size: 64, channels: 3")
-PRELOAD = "diascope.cli diascope.engine diascope.study.run torch._dynamo pandas altair scipy.stats optuna".split()
+PRELOAD = "diascope.cli diascope.engine diascope.app.run torch._dynamo pandas altair scipy.stats optuna".split()
 OF_RUN = ("last.safetensors", "best.safetensors", "predictions.csv", "config.json")
 KILLS_OF_A_ROUND = 10
 LEFT_OUT = ("claim.json", "audit.html")  # audit.html says when it was written

@@ -18,7 +18,8 @@ from time import monotonic
 STOP = """
 import diascope.cli.display as display
 def planned(*_): raise SystemExit(7)
-display.RunDisplay.planned = planned
+if hasattr(display, "RunDisplay"): display.RunDisplay.planned = planned  # before there were events
+else: display.Display._plan = planned
 from diascope.cli import main
 main()
 """

@@ -1,10 +1,11 @@
-"""Small studies with a test side, trained for the tests of `diascope test`, and a display that says nothing."""
+"""Small studies with a test side, trained for the tests of `diascope test`."""
 
 from pathlib import Path
 
+from diascope.app.run import Options
+from diascope.app.run import train as train_study
 from diascope.config import PhantomConfig
 from diascope.data import phantoms
-from diascope.study.run import Options, run_study
 from diascope.studyfile import parse_study
 
 SIZE = 28
@@ -18,17 +19,6 @@ arms: {plain: {}, dropout: {model.dropout: 0.4}}
 """
 
 
-class Silent:
-    """Hears everything and shows nothing."""
-
-    def decoded(self, done: int, total: int) -> None: ...
-    def audited(self, what: str, done: int, total: int) -> None: ...
-    def extracted(self, done: int, total: int) -> None: ...
-    def planned(self, cells: object, findings: object) -> None: ...
-    def happened(self, event: object) -> None: ...
-    def judged(self, done: int, total: int, name: str) -> None: ...
-
-
 def draw_images(folder: Path, images: int = 40) -> None:
     """PNG files of the size that the network sees, so that a test can read the same pixels by itself."""
     phantoms.write("skin", PhantomConfig(images=images, size=SIZE), folder)
@@ -37,6 +27,6 @@ def draw_images(folder: Path, images: int = 40) -> None:
 def train(home: Path, *settings: str, text: str = STUDY, name: str = "study", retrain: bool = False) -> Path:
     """Train the study in `home`, which holds the images; its folder."""
     study = parse_study(text, list(settings), where="study.yaml", folder=home)
-    outcome = run_study(study, home / name, Options("serial", device="cpu", retrain=retrain), Silent())  # type: ignore[arg-type]
+    outcome = train_study(study, home / name, Options("serial", device="cpu", retrain=retrain))
     assert not outcome.failed
     return home / name

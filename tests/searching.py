@@ -1,15 +1,11 @@
 """A small search that the tests of tuning run: a study on 60 drawn lesions, and a display that keeps quiet."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from diascope.core.findings import Finding
+from diascope.app.run import Options
+from diascope.app.tune import OfTrial, TrialEnded, Tuned
+from diascope.app.tune import search as search_and_train
 from diascope.study.executors import Event
-from diascope.study.plan import Cell
-from diascope.study.run import Options
-from diascope.study.tuning import Tuned, tune
-from diascope.study.tuning.ledger import Result
-from diascope.study.tuning.outcome import Found
 from diascope.study.tuning.trials import Ended
 from diascope.studyfile import Study, parse_study
 
@@ -39,19 +35,11 @@ class Quiet:
         self.ended: list[Ended] = []
         self.events: list[tuple[Event, int | None]] = []
 
-    def decoded(self, done: int, total: int) -> None: ...
-    def audited(self, what: str, done: int, total: int) -> None: ...
-    def extracted(self, done: int, total: int) -> None: ...
-    def planned(self, cells: Sequence[Cell], findings: Sequence[Finding]) -> None: ...
-    def happened(self, event: Event) -> None: ...
-    def searching(self, done: Sequence[Result], wanted: int, *, metric: str, lower_is_better: bool) -> None: ...
-    def found(self, found: Found, file: Path) -> None: ...
-
-    def trained(self, event: Event, number: int | None) -> None:
-        self.events.append((event, number))
-
-    def trial_ended(self, ended: Ended, done: Sequence[Result]) -> None:
-        self.ended.append(ended)
+    def __call__(self, event: object) -> None:
+        if isinstance(event, OfTrial):
+            self.events.append((event.event, event.number))
+        elif isinstance(event, TrialEnded):
+            self.ended.append(event.ended)
 
 
 def small(*settings: str, space: str = SPACE) -> Study:
@@ -59,4 +47,4 @@ def small(*settings: str, space: str = SPACE) -> Study:
 
 
 def search(folder: Path, *settings: str, space: str = SPACE, display: Quiet | None = None) -> Tuned:
-    return tune(small(*settings, space=space), folder, Options("serial", device="cpu"), display or Quiet())
+    return search_and_train(small(*settings, space=space), folder, Options("serial", device="cpu"), display or Quiet())

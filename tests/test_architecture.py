@@ -18,8 +18,8 @@ LEVEL = {
     **dict.fromkeys(("data", "models", "training", "runs"), 1),
     **dict.fromkeys(("predict", "engine", "features", "compare", "audit"), 2),
     **dict.fromkeys(("explain", "probes", "study", "report"), 3),
-    "serve": 4,
-    **dict.fromkeys(("cli", "api", "recipes"), 5),
+    "app": 4,
+    **dict.fromkeys(("serve", "cli", "api", "recipes"), 5),
     "__main__": 6,
 }
 LEVEL_0 = {room for room, level in LEVEL.items() if level == 0}
@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "study": {room for room, level in LEVEL.items() if level < 3} | {"explain"},
     "serve": {"report"} | READERS,
     "engine": {room for room, level in LEVEL.items() if level < 2} | {"features", "predict"},
-    "cli": set(LEVEL),
+    "cli": set(LEVEL) - {"api"},
     "api": set(LEVEL),
     "recipes": LEVEL_0,
 }

@@ -17,8 +17,8 @@ from diascope.config import DataConfig
 from diascope.core.csv_cells import csv_text, guard, unguard, unguard_frame
 from diascope.data.index import open_index
 from diascope.runs.folder import RunFolder
+from diascope.runs.judged_rows import write_test_rows
 from diascope.runs.record import StudyRecord
-from diascope.runs.test_rows import write_test_rows
 
 FORMULAS = ["=1+1", "@SUM(A1)", "-2+3", "+cmd|' /C calc'!A0", "\t=1", "\r=1", "\n=1", "-x", "＝1", "=", "'=1", "''-x"]
 PLAIN = ["", "-", "+", "-0.3", "+1", "-1e-05", "-.5", "'", "'a", "a=b", "3", "é", "x,y", 'a"b']

@@ -19,6 +19,7 @@ from diascope.core.errors import DataError, RunError
 from diascope.data import store
 from diascope.data.augment import build_augmentation
 from diascope.features import COPIES_SEED, FeatureSource, frozen_part, is_there, obtain, open_features
+from diascope.models import pretrained
 from diascope.models.backbone import load_backbone
 from diascope.models.pretrained import compute
 
@@ -94,7 +95,7 @@ def test_nothing_is_computed_twice(source: FeatureSource, monkeypatch: pytest.Mo
     assert not is_there(source)
     obtain(source, CPU)
     assert is_there(source)
-    monkeypatch.setattr(features, "compute", lambda *given: pytest.fail("computed again"))
+    monkeypatch.setattr(features, "frozen_values", lambda *given: pytest.fail("computed again"))
     obtain(source, CPU)
     obtain(replace(source, model=model(dense=(8,), dropout=0.5)), CPU)  # another head on the same features
 
@@ -196,7 +197,7 @@ def test_what_was_cut_off_on_one_device_goes_on_on_another_with_larger_batches(
     obtain(source, CPU)
     whole = np.array(open_features(source))
     cut_off_in_another_cache(source, tmp_path, monkeypatch)
-    monkeypatch.setattr(features, "_BATCH", {"cpu": 10})
+    monkeypatch.setattr(features, "FROZEN_BATCH", {"cpu": 10})
     told: list[int] = []
     obtain(source, CPU, lambda done, total: told.append(done))
     assert told == [10, 20, IMAGES]
@@ -205,7 +206,7 @@ def test_what_was_cut_off_on_one_device_goes_on_on_another_with_larger_batches(
 
 def test_values_too_large_for_half_precision_are_told(source: FeatureSource, monkeypatch: pytest.MonkeyPatch) -> None:
     large = replace(source, model=model(feature_precision="float16"))
-    monkeypatch.setattr(features, "compute", lambda *given: compute(*given) * 1e6)
+    monkeypatch.setattr(pretrained, "compute", lambda *given: compute(*given) * 1e6)
     with pytest.raises(RunError, match=r"float16 ends at 65,504; set model\.feature_precision to float32"):
         obtain(large, CPU)
 

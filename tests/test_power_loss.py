@@ -4,23 +4,21 @@ import csv
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import pytest
-from judged_studies import Silent, draw_images
+from judged_studies import draw_images
 from power_loss import Recorder, lay_out, recorded, states
-from searching import Quiet
 
+from diascope.app.judge import judge
+from diascope.app.run import Options, train
+from diascope.app.tune import TrialEnded, search
 from diascope.runs import claim
-from diascope.runs.test_log import read_test_log
+from diascope.runs.judged_log import read_test_log
 from diascope.study.executors import Finished
-from diascope.study.judging import judge
-from diascope.study.run import Options, run_study
-from diascope.study.tuning import tune
-from diascope.study.tuning.trials import Ended
 from diascope.studyfile import parse_study
 
 STUDY = """name: powerless
@@ -56,28 +54,26 @@ class World:
     def train(self, recorder: Recorder | None = None) -> None:
         """`diascope run`."""
 
-        class Marking(Silent):
-            def happened(self, event: object) -> None:
-                if recorder is not None and isinstance(event, Finished):
-                    recorder.mark(event.task.arm)
+        def mark(event: object) -> None:
+            if recorder is not None and isinstance(event, Finished):
+                recorder.mark(event.task.arm)
 
         study = parse_study(STUDY, [], where="study.yaml", folder=self.home)
-        assert not run_study(study, self.study, OPTIONS, Marking()).failed
+        assert not train(study, self.study, OPTIONS, mark).failed
 
     def tune(self, recorder: Recorder | None = None) -> None:
         """`diascope tune`."""
 
-        class Marking(Quiet):
-            def trial_ended(self, ended: Ended, done: Sequence[object]) -> None:
-                if recorder is not None:
-                    recorder.mark(f"trial {len(done) - 1}")
+        def mark(event: object) -> None:
+            if recorder is not None and isinstance(event, TrialEnded):
+                recorder.mark(f"trial {len(event.done) - 1}")
 
         study = parse_study(STUDY + SEARCH, [], where="study.yaml", folder=self.home)
-        tune(study, self.study, OPTIONS, Marking())
+        search(study, self.study, OPTIONS, mark)
 
     def judge(self, recorder: Recorder | None = None) -> None:
         """`diascope test`."""
-        judge(self.study, Silent(), device="cpu")
+        judge(self.study, device="cpu")
         if recorder is not None:
             recorder.mark("judged")
 

@@ -6,10 +6,12 @@ The public names are imported when they are first used, so that `import diascope
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from diascope.core.version import VERSION
+
 if TYPE_CHECKING:
     from diascope.api import open, run, test  # noqa: A004
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = ["__version__", "open", "run", "test"]
 
 

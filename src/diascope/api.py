@@ -1,12 +1,16 @@
 """Diascope from Python: run a study, open what it left, judge it on its test side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from warnings import warn
 
 from diascope.core.errors import RunError
+from diascope.core.events import Notice, Show
 from diascope.recipes import find_study
 from diascope.runs.record import RunRecord, StudyRecord
 
@@ -71,34 +75,27 @@ def run(
     on_unreadable: Literal["error", "skip"] = "error",
     retrain: bool = False,
     trust_code: bool = False,
+    progress: bool = False,
 ) -> OpenStudy:
     """Train what is missing of a study (a file or a recipe), write its report, and open it.
 
-    `settings` overrides keys: {"data.source": "skin", "seeds": 5}. The other arguments are those of `diascope run`.
+    `settings` overrides keys: {"data.source": "skin", "seeds": 5}. With `progress` it shows what `diascope run` shows,
+    else only Python's warnings tell of what the study stands without. The other arguments are those of `diascope run`.
     A script that calls this needs the guard `if __name__ == "__main__":`, since runs train in processes of their own.
 
     Raises ConfigError, DataError or RunError before any training if something cannot work, and RunError at the end if
     a run failed.
     """
-    from json import dumps
-
-    from diascope.cli.display import RunDisplay
-    from diascope.cli.run import probe_study
-    from diascope.report.page import write_report
+    from diascope.app.run import Options
+    from diascope.app.run import run as run_study
     from diascope.study.executors.ray import Resources
-    from diascope.study.explaining import explain_study
-    from diascope.study.run import Options, run_study
 
     resources = Resources(address, cpus_per_run, gpus_per_run)
     options = Options(executor, jobs, device, on_unreadable, retrain, trust_code, resources)
     found = find_study(study, [f"{key}={dumps(value, default=str)}" for key, value in (settings or {}).items()])
     folder = Path(out or found.config.name)
-    with RunDisplay() as display:
-        outcome = run_study(found, folder, options, display)
-        explain_study(folder, display.warn, device, trust_code=trust_code)
-    if found.config.report.probes:
-        probe_study(folder, device, trust_code=trust_code)
-    write_report(folder)
+    with _showing(progress) as show:
+        outcome = run_study(found, folder, options, show)
     if outcome.failed:
         names = ", ".join(f"{failure.task.name} ({failure.problem})" for failure in outcome.failed)
         raise RunError(f"{len(outcome.failed)} of {outcome.runs} runs failed: {names}", where=str(folder))
@@ -112,17 +109,34 @@ def test(
     *,
     device: str = "auto",
     trust_code: bool = False,
+    progress: bool = False,
 ) -> OpenStudy:
     """Judge a study's finished runs on its test side, write its report anew, and open it.
 
     Every call is logged in the folder and shown in the report. `arms` are names (default: all); `checkpoint` is "best",
     the epoch that the validation side chose, or "last". Raises RunError or DataError where that cannot be done.
     """
-    from diascope.cli.judge_display import JudgeDisplay
-    from diascope.report.page import write_report
-    from diascope.study.judging import judge
+    from diascope.app.judge import judge_and_report
 
-    with JudgeDisplay() as display:
-        judge(Path(folder), display, arms=arms or (), checkpoint=checkpoint, device=device, trust_code=trust_code)
-    write_report(Path(folder))
+    with _showing(progress) as show:
+        judge_and_report(
+            Path(folder), show, arms=arms or (), checkpoint=checkpoint, device=device, trust_code=trust_code
+        )
     return open(folder, trust_code=trust_code)
+
+
+@contextmanager
+def _showing(progress: bool) -> Iterator[Show]:
+    """Bars or lines on stderr; without them, Python's warnings for what a result stands without."""
+    if progress:
+        from diascope.cli.display import Display
+
+        with Display() as display:
+            yield display
+    else:
+        yield _warn
+
+
+def _warn(event: object) -> None:
+    if isinstance(event, Notice) and event.warning:
+        warn(event.text, stacklevel=4)

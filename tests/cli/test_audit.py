@@ -128,9 +128,8 @@ def test_help_has_an_example():
 
 
 def test_a_leak_stops_a_study_before_anything_is_written_unless_it_is_allowed(leaky, tmp_path):
-    from judged_studies import Silent
 
-    from diascope.study.run import Options, run_study
+    from diascope.app.run import Options, train
 
     text = f"""
 name: leaky
@@ -142,10 +141,10 @@ seeds: 1
     options = Options("serial", device="cpu")
     study = parse_study(text, [], where="leaky.yaml", folder=tmp_path)
     with pytest.raises(DataError, match=r"0000\.png and copy\.png.*data\.allow=\[leak-duplicates\]"):
-        run_study(study, tmp_path / "study", options, Silent())
+        train(study, tmp_path / "study", options)
     assert not (tmp_path / "study").exists()
     study = parse_study(text, ["data.allow=[leak-duplicates]"], where="leaky.yaml", folder=tmp_path)
-    assert not run_study(study, tmp_path / "study", options, Silent()).failed
+    assert not train(study, tmp_path / "study", options).failed
     found = {finding["code"]: finding for finding in json.loads((tmp_path / "study" / "findings.json").read_text())}
     assert (found["leak-duplicates"]["severity"], found["leak-duplicates"]["outcome"]) == ("warning", "issue")
     page = write_report(tmp_path / "study").read_text()
@@ -163,12 +162,7 @@ def audited(source, folder, *settings):
     """The findings on the data set and its split into halves, as a study has it."""
     text = "name: a\ndata: {source: .}\nsplit: {kind: holdout, validation: 0.4}\n"
     study = parse_study(text, [f"data.source={json.dumps(str(source))}", *settings], where="a", folder=folder)
-    return audit_source(study, folder / "findings", all_text=False, display=Quiet())
-
-
-class Quiet:
-    def audited(self, what, done, total): ...
-    def reading_text(self, images, seconds): ...
+    return audit_source(study, folder / "findings", all_text=False)
 
 
 @pytest.mark.parametrize("group", ["patient", "the patient", None])

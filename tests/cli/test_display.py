@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from diascope.cli import display
-from diascope.cli.display import RunDisplay, _Clock
+from diascope.cli.display import Display, _Clock
+from diascope.core.events import Progress
 
 
 @dataclass
@@ -27,10 +28,10 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 def test_preparation_counts_up_from_what_is_there_and_says_its_end(watch: Watch) -> None:
     said = StringIO()
-    with RunDisplay(Console(file=said, force_terminal=False)) as shown:
+    with Display(Console(file=said, force_terminal=False)) as shown:
         for done, now in ((10, 100.0), (40, 105.0), (70, 115.0), (100, 116.0)):
             watch.now = now
-            shown.decoded(done, 100)
+            shown(Progress("decoding images", done, 100))
     assert said.getvalue().splitlines() == [
         "decoding images: 10 of 100",
         "decoding images: 70 of 100, 8 s left",

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from diascope.app.explain import explain_study
 from diascope.cli import main
 from diascope.config import PhantomConfig
 from diascope.core.errors import DataError
+from diascope.core.events import Notice
 from diascope.data import phantoms
 from diascope.explain.named import find_images
 from diascope.runs import seal
 from diascope.runs.explained import read_explained
 from diascope.runs.folder import RunFolder
 from diascope.runs.record import StudyRecord
-from diascope.study.explaining import explain_study
 
 STUDY = """name: tiny
 data: {source: drawn/manifest.csv, group: group, image_size: 32}
@@ -115,9 +116,10 @@ def copied(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def explained(folder: Path) -> list[str]:
     """What went wrong when the end of a study was repeated."""
-    problems: list[str] = []
+    problems: list[Notice] = []
     explain_study(folder, problems.append, "cpu")
-    return problems
+    assert all(problem.warning for problem in problems)
+    return [problem.text for problem in problems]
 
 
 def test_what_is_explained_stays_as_it_is_and_comes_back_when_it_is_lost(copied: Path) -> None:
@@ -168,7 +170,7 @@ def test_a_network_that_raises_anything_loses_no_study(copied: Path, monkeypatch
     def fail(*given: object) -> None:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr("diascope.study.explaining.explain_cases", fail)
+    monkeypatch.setattr("diascope.app.explain.explain_cases", fail)
     shutil.rmtree(copied / "runs/plain/fold0-seed0/explain")
     assert explained(copied) == ["plain/fold0-seed0 could not be explained: ZeroDivisionError: planted"]
 

@@ -75,5 +75,5 @@ def test_class_names_and_paths_reach_no_terminal_as_they_are(
 def test_commands_print_by_no_other_way() -> None:
     for file in Path(diascope.cli.__file__).parent.glob("*.py"):
         if file.name not in ("terminal.py", "schema.py", "recipes.py"):
-            text = file.read_text().replace('print(f"diascope {__version__}")', "")
+            text = file.read_text().replace('print(f"diascope {VERSION}")', "")
             assert not re.search(r"(?<![\w.])(print|Console|typer\.echo)\(", text), file.name

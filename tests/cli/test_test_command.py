@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from judged_studies import Silent, draw_images, train
+from judged_studies import draw_images, train
 
 import diascope
+from diascope.app.judge import judge
 from diascope.cli import main
-from diascope.study.judging import judge
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_scores_warnings_and_report(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / "study" / "runs" / "plain" / "fold0-seed1" / "done.json").unlink()
-    judge(home / "study", Silent(), arms=["plain"], device="cpu")
+    judge(home / "study", arms=["plain"], device="cpu")
     assert command(home, monkeypatch, "study", "--device", "cpu") == 0
     said = capsys.readouterr()
     assert "judging runs: 0 of 3 done" in said.err

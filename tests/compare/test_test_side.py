@@ -16,8 +16,8 @@ from diascope.compare.pairs import ScoredRuns
 from diascope.compare.scoring import Place
 from diascope.compare.two_way import two_way
 from diascope.compare.verdict import compare_arms
+from diascope.runs.judged_rows import write_test_rows
 from diascope.runs.record import StudyRecord
-from diascope.runs.test_rows import write_test_rows
 
 MakeStudy = Callable[..., Path]
 TEST = Place("test", "best")

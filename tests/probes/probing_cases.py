@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from diascope.config import RunConfig
 from diascope.engine import RunData, RunTask, execute
+from diascope.predict.network import TrainedRun
+from diascope.predict.predictor import Network
 from diascope.probes import Options, Probed
 from diascope.study.images import read_images
 from diascope.study.plan import plan
@@ -71,7 +73,8 @@ def with_model(
     )
     task = RunTask("arm", config, "id", Path("nowhere"), data)
     probed = Probed(task, columns or {}, 1, torch.device("cpu"), options, lambda what, done, total: None)
-    vars(probed)["model"] = model.eval()
+    run = TrainedRun(config, classes, model.eval(), 16)
+    vars(probed)["network"] = Network(run, probed.device, model)
     return probed
 
 

@@ -13,13 +13,13 @@ from sklearn import metrics as oracle
 from study_folders import write_study
 
 from diascope.compare.scoring import Place
+from diascope.report.judged_side import judged_place
 from diascope.report.look_warnings import look_warnings
 from diascope.report.page import render
 from diascope.report.summary import summarize
-from diascope.report.test_side import judged_place
+from diascope.runs.judged_log import Look, LookedAt, begin_look, end_look
+from diascope.runs.judged_rows import write_test_rows
 from diascope.runs.record import StudyRecord
-from diascope.runs.test_log import Look, LookedAt, begin_look, end_look
-from diascope.runs.test_rows import write_test_rows
 
 MakeStudy = Callable[..., Path]
 Once = tuple[Path, dict[str, Any], dict[str, Any]]  # folder, summary before and after the test side was judged

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from diascope.runs.chain import missing_before
-from diascope.runs.test_log import NAME, Look, LookedAt, begin_look, end_look, read_test_log
+from diascope.runs.judged_log import NAME, Look, LookedAt, begin_look, end_look, read_test_log
 
 Change = Callable[[list[dict[str, Any]]], object]
 

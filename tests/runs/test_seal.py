@@ -11,8 +11,8 @@ from diascope.core.errors import RunError
 from diascope.engine import RunTask, execute
 from diascope.predict.network import load_model
 from diascope.runs.folder import RunFolder
+from diascope.runs.judged_rows import write_test_rows
 from diascope.runs.seal import changed_files
-from diascope.runs.test_rows import write_test_rows
 
 RESULTS = ("config.json", "history.csv", "predictions.csv", "last.safetensors", "best.safetensors")
 

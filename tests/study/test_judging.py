@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from judged_studies import SIZE, STUDY, Silent, draw_images, train
+from judged_studies import SIZE, STUDY, draw_images, train
 from PIL import Image
 
+from diascope.app import judge as judging
+from diascope.app.judge import Judged
+from diascope.app.judge import judge as judge_study
 from diascope.core.errors import DiascopeError, RunError
 from diascope.predict.network import load_model
 from diascope.runs.claim import Claim
 from diascope.runs.record import StudyRecord
-from diascope.study import judging
-from diascope.study.judging import Judged
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def moved(trained: Path, tmp_path: Path) -> Path:
 
 
 def judge(folder: Path, **options: object) -> Judged:
-    return judging.judge(folder, Silent(), device="cpu", **options)  # type: ignore[arg-type]
+    return judge_study(folder, device="cpu", **options)  # type: ignore[arg-type]
 
 
 def rows_of(run: Path) -> list[dict[str, str]]:

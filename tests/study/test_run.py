@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from diascope.app.run import Options, make_executor, slow_precision
 from diascope.core.errors import ConfigError
 from diascope.study.executors.ray import Resources
-from diascope.study.run import Options, make_executor, slow_precision
 from diascope.studyfile import Study, parse_study
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 from compare.test_verdict import plant
-from judged_studies import Silent, draw_images
+from judged_studies import draw_images
 
+from diascope.app.run import Options, take_look, train
 from diascope.core.errors import ConfigError
 from diascope.runs.look_log import read_look_log
 from diascope.runs.record import StudyRecord
-from diascope.study.executors import Event, Finished
-from diascope.study.plan import Cell
-from diascope.study.run import Options, run_study, take_look
+from diascope.study.executors import Finished
+from diascope.study.plan import Planned
 from diascope.studyfile import dump_study, parse_study
 
 SEEDS = {"from": 3, "until": "decided", "at_most": 5}
@@ -26,7 +26,7 @@ arms: {plain: {}, dropout: {model.dropout: 0.4}}
 """
 
 
-class Watching(Silent):
+class Watching:
     """Notes what is planned, and stops everything after `most` runs."""
 
     def __init__(self, most: int = 100) -> None:
@@ -34,11 +34,10 @@ class Watching(Silent):
         self.trained: list[str] = []
         self.most = most
 
-    def planned(self, cells: list[Cell], findings: object) -> None:  # type: ignore[override]
-        self.rounds.append([cell.state for cell in cells])
-
-    def happened(self, event: Event) -> None:  # type: ignore[override]
-        if isinstance(event, Finished):
+    def __call__(self, event: object) -> None:
+        if isinstance(event, Planned):
+            self.rounds.append([cell.state for cell in event.cells])
+        elif isinstance(event, Finished):
             self.trained.append(event.task.name)
             if len(self.trained) == self.most:
                 raise KeyboardInterrupt
@@ -75,10 +74,10 @@ def test_a_study_that_was_stopped_goes_on_at_its_look(tmp_path: Path) -> None:
     study = parse_study(STUDY, [], where="study.yaml", folder=tmp_path)
     stopped, resumed = Watching(most=5), Watching()
     with pytest.raises(KeyboardInterrupt):
-        run_study(study, tmp_path / "study", Options("serial", device="cpu"), stopped)  # type: ignore[arg-type]
+        train(study, tmp_path / "study", Options("serial", device="cpu"), stopped)  # type: ignore[arg-type]
     assert [len(found) for found in stopped.rounds] == [4, 6]
     assert [look.seeds for look in read_look_log(tmp_path / "study")] == [2]
-    outcome = run_study(study, tmp_path / "study", Options("serial", device="cpu"), resumed)  # type: ignore[arg-type]
+    outcome = train(study, tmp_path / "study", Options("serial", device="cpu"), resumed)  # type: ignore[arg-type]
     assert (outcome.runs, outcome.failed) == (8, ())
     assert [found.count("done") for found in resumed.rounds] == [5, 6]
     assert sorted(stopped.trained + resumed.trained) == sorted(

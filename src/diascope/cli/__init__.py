@@ -19,6 +19,7 @@ from diascope.cli.schema import schema
 from diascope.cli.test import test
 from diascope.cli.tune import tune
 from diascope.core.errors import DiascopeError
+from diascope.core.version import VERSION
 
 app = typer.Typer(
     name="diascope",
@@ -39,9 +40,7 @@ _OF_THE_DISK = {
 
 def _version(asked: bool) -> None:
     if asked:
-        from diascope import __version__
-
-        print(f"diascope {__version__}")
+        print(f"diascope {VERSION}")
         raise typer.Exit
 
 

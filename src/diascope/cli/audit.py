@@ -42,13 +42,13 @@ def audit(
     """
     found = _study(source, study, settings or [], label, group)
 
-    from diascope.cli.display import RunDisplay, say_findings
+    from diascope.app.audit import audit_source
+    from diascope.cli.display import Display, say_findings
     from diascope.report.audit_page import write_audit_page
-    from diascope.study.auditing import audit_source
 
     try:
-        with RunDisplay() as display:
-            findings = audit_source(found, out, all_text=full, display=display)
+        with Display() as display:
+            findings = audit_source(found, out, all_text=full, show=display)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     page = write_audit_page(out, found.config.data.source)

@@ -1,27 +1,31 @@
 """What a command shows while it works: bars on a terminal, plain lines elsewhere."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 from rich.text import Text
 
+from diascope.app.run import Outcome
 from diascope.cli.terminal import Terminal
+from diascope.core.events import Notice, Progress
 from diascope.core.findings import Finding, by_severity, outcomes
 from diascope.core.text import duration
 from diascope.study.executors import Elsewhere, EpochDone, Event, Failed, Finished, Interrupted, Started
-from diascope.study.plan import Cell
-from diascope.study.run import Outcome
+from diascope.study.plan import Planned
 
+_STYLES = {"shortcut found": "bold red", "shortcut possible": "yellow", "cannot tell": "yellow"}
 PLAIN_LINE_SECONDS = 10.0  # without a terminal a run says how far it is about this often
 
 
-class RunDisplay:
-    """Shows decoding, then the study and each run in training: epoch, loss, accuracy, time left."""
+class Display:
+    """Shows what a use case tells: preparations, the study, and each run in training, with the time that is left."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Terminal(stderr=True)
@@ -31,7 +35,7 @@ class RunDisplay:
             TextColumn("{task.fields[status]}"),
             TimeElapsedColumn(),
         )
-        self._bars = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._bars = Bars(*columns, console=self._console, disable=not self._console.is_terminal)
         self._clock = _Clock()
         self._rows: dict[str, TaskID] = {}
         self._prepared: dict[str, TaskID] = {}
@@ -49,27 +53,19 @@ class RunDisplay:
     ) -> None:
         self._bars.stop()
 
-    def decoded(self, done: int, total: int) -> None:
-        """`done` of `total` images are in the cache."""
-        self._prepare("decoding images", done, total)
+    def __call__(self, event: object) -> None:
+        """Show an event; those that it does not know are not shown."""
+        if isinstance(event, Progress):
+            self._count(event)
+        elif isinstance(event, Notice):
+            self._notice(event)
+        elif isinstance(event, Planned):
+            self._plan(event)
+        elif isinstance(event, Event):
+            self._happen(event)
 
-    def audited(self, what: str, done: int, total: int) -> None:
-        """The audit is at work: measuring images, comparing images."""
-        self._prepare(what, done, total)
-
-    def reading_text(self, images: int, seconds: float) -> None:
-        """So many images are about to be read for burned-in text."""
-        self._line(f"reading {images:,} images for burned-in text: about {duration(seconds)} on one free core, once")
-
-    def extracted(self, done: int, total: int) -> None:
-        """`done` of `total` images have gone through a frozen backbone."""
-        self._prepare("computing features", done, total)
-
-    def warn(self, problem: str) -> None:
-        """Something that the study stands without went wrong."""
-        self._console.print(Text(f"warning: {problem}", style="yellow"), soft_wrap=True)
-
-    def _prepare(self, what: str, done: int, total: int) -> None:
+    def _count(self, progress: Progress) -> None:
+        what, done, total = progress.what, progress.done, progress.total
         if what not in self._prepared:
             self._prepared[what] = self._bars.add_task(what, total=total, status="")
             self._pace[what] = (monotonic(), done)
@@ -77,27 +73,33 @@ class RunDisplay:
         started, before = self._pace[what]
         spent = monotonic() - started
         left = f", {duration((total - done) * spent / (done - before))} left" if done > before and spent > 1 else ""
-        status = f"{done:,} of {total:,}{left}"
+        status = f"{done:,} of {total:,}{f', now {progress.note}' if progress.note else ''}{left}"
         self._bars.update(self._prepared[what], completed=done, total=total, status=status, visible=done < total)
         if monotonic() - self._last_line.setdefault(what, started) > PLAIN_LINE_SECONDS or before < done == total:
             self._last_line[what] = monotonic()
             self._line(f"{what}: {status}")
 
-    def planned(self, cells: Sequence[Cell], findings: Sequence[Finding]) -> None:
+    def _notice(self, notice: Notice) -> None:
+        if notice.warning:
+            self._console.print(Text(f"warning: {notice.text}", style="yellow"), soft_wrap=True)
+        else:
+            self._line(notice.text)
+
+    def _plan(self, planned: Planned) -> None:
         """Training begins; of a study whose seeds are added in looks, that of the next look."""
-        for finding in findings:
+        for finding in planned.findings:
             if finding.outcome == "issue" and finding.severity != "info":
                 self._console.print(Text(f"{finding.severity}: {finding.sentence}", style="yellow"), soft_wrap=True)
-        todo = [cell.task for cell in cells if cell.state != "done"]
+        todo = [cell.task for cell in planned.cells if cell.state != "done"]
         if self._study is not None:
             self._bars.update(self._study, visible=False)
         self._clock = _Clock()
         self._clock.start(len(todo), sum(task.epochs for task in todo))
-        text = f"{len(cells)} runs, {len(cells) - len(todo)} done, {len(todo)} to train"
+        text = f"{len(planned.cells)} runs, {len(planned.cells) - len(todo)} done, {len(todo)} to train"
         self._study = self._bars.add_task("study", total=self._clock.epochs, status=text)
         self._line(text)
 
-    def happened(self, event: Event) -> None:
+    def _happen(self, event: Event) -> None:
         """An executor's event."""
         name = event.task.name
         if isinstance(event, Started):
@@ -181,10 +183,8 @@ class _Clock:
         return f"{done}, {duration(pace * (self.epochs - self.epochs_done))} left"
 
 
-def say_outcome(outcome: Outcome, report: Path) -> None:
-    """The last words of a run: the answer, what failed, and where the report is."""
-    import json
-
+def say_outcome(outcome: Outcome) -> None:
+    """The last words of a run: the answer, what failed, where the report is, and what probes came to."""
     console = Terminal()
     summary = json.loads((outcome.folder / "summary.json").read_text(encoding="utf-8"))
     if outcome.failed:
@@ -195,7 +195,8 @@ def say_outcome(outcome: Outcome, report: Path) -> None:
     for further in (summary["beside"], summary["looks"]["sentence"]):
         if further:
             console.print(Text(further), soft_wrap=True)
-    console.print(Text(f"Report: {report}"), soft_wrap=True)
+    console.print(Text(f"Report: {outcome.report}"), soft_wrap=True)
+    say_probed(outcome.probed, brief=True)
 
 
 def say_findings(findings: Sequence[Finding], page: Path) -> None:
@@ -207,6 +208,16 @@ def say_findings(findings: Sequence[Finding], page: Path) -> None:
         console.print(Text(f"{finding.severity}: {finding.sentence}", style=style), soft_wrap=True)
     console.print(Text(f"{len(findings)} checks: {outcomes(findings)}"), soft_wrap=True)
     console.print(Text(f"Report: {page}"), soft_wrap=True)
+
+
+def say_probed(found: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -> None:
+    """The judgement on each run, and unless `brief` a sentence a probe."""
+    console = Terminal()
+    for name, tree in found.items():
+        style = _STYLES.get(tree["verdict"], "")
+        console.print(Text(f"{name}: {tree['verdict']}. {tree['sentence']}", style=style), soft_wrap=True)
+        for probe in () if brief else tree["probes"]:
+            console.print(Text(f"  {probe['sentence']}"), soft_wrap=True)
 
 
 def say_stopped() -> None:

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from diascope.cli.run import DeviceOption, TrustOption
-from diascope.core.errors import ConfigError
 
 
 def explain(
@@ -59,40 +58,10 @@ def explain(
 
     Example: diascope explain moles-study/runs/plain/fold0-seed0 --regions --sanity
     """
-    from diascope.study.named_run import find_run
+    from diascope.app.explain import Asked
+    from diascope.app.explain import explain as explain_run
+    from diascope.cli.explain_display import say_explained
 
-    record, found = find_run(run)
-    if not (images or regions or sanity):
-        remedy = "name a path of the study's index.csv or a file, or give --regions or --sanity"
-        raise ConfigError("no IMAGE is named", where="diascope explain", remedy=remedy)
-    folder = out or run / "explain"
-
-    from diascope.cli.explain_display import say_regions, say_sanity
-    from diascope.cli.terminal import say
-    from diascope.explain.checks import check_regions, check_sanity, require_regions
-    from diascope.explain.methods import check_method
-    from diascope.explain.named import explain_named, find_images
-    from diascope.study.explaining import open_subject, study_images
-    from diascope.study.output import refuse_file, refuse_images
-
-    chosen = list(dict.fromkeys(methods or ["grad-cam"]))
-    for method in chosen:
-        check_method(method, layer)
-    labels = dict(zip(record.index["path"], record.index["label"], strict=True))
-    refuse_file(folder)
-    if out is not None:
-        refuse_images(out, found.config["data"]["source"], record.index["path"])
-    named = find_images(images or [], labels, found.config["data"]["source"])
-    seen = study_images(record, found, whole=regions)
-    subject = open_subject(record, found, checkpoint, device, seen, trust_code=trust_code)
-    if regions:
-        require_regions(subject)
-    for method in chosen:
-        if named:
-            written = explain_named(subject, named, method, folder, class_name=class_name, layer=layer, scale=scale)
-            for path in written:
-                say(path)
-        if regions:
-            say_regions(method, check_regions(subject, method, layer, most), folder)
-        if sanity:
-            say_sanity(method, check_sanity(subject, method, layer), folder)
+    chosen = tuple(methods or ["grad-cam"])
+    asked = Asked(chosen, class_name, layer, checkpoint, scale, regions, sanity, most)
+    explain_run(run, images or [], asked, out, say_explained, device=device, trust_code=trust_code)

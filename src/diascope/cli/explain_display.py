@@ -1,24 +1,34 @@
 """What `diascope explain` shows of its checks: tables and a sentence each."""
 
-from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from diascope.cli.terminal import Terminal
-from diascope.core.files import write_json
+from diascope.app.explain import Explained
+from diascope.cli.terminal import Terminal, say
 from diascope.explain.methods import METHODS
 
 PARTS = ("all", "right", "wrong")
 SMALL = 0.1  # regions of less than this share of an image are told with one decimal
 
 
-def say_regions(method: str, found: dict[str, Any], folder: Path) -> None:
-    """Energy inside the regions and the pointing game, for all images, right and wrong ones; kept in the folder."""
+def say_explained(event: object) -> None:
+    """The pictures that a method gave, and its checks."""
+    if not isinstance(event, Explained):
+        return
+    for path in event.written:
+        say(path)
+    if event.regions is not None:
+        _say_regions(event.method, event.regions)
+    if event.sanity is not None:
+        _say_sanity(event.method, event.sanity)
+
+
+def _say_regions(method: str, found: dict[str, Any]) -> None:
+    """Energy inside the regions and the pointing game, for all images, right and wrong ones."""
     console = Terminal()
-    write_json(folder / f"regions-{method}.json", found)
     title = f"{METHODS[method].title}, maps for the predicted class, inside the known regions"
     table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="")
     table.add_column("")
@@ -34,9 +44,8 @@ def say_regions(method: str, found: dict[str, Any], folder: Path) -> None:
     console.print(Text(found["sentence"]), soft_wrap=True)
 
 
-def say_sanity(method: str, found: dict[str, Any], folder: Path) -> None:
-    """How like the maps before are the maps after, as more and more layers have random weights; kept in the folder."""
-    write_json(folder / f"sanity-{method}.json", found)
+def _say_sanity(method: str, found: dict[str, Any]) -> None:
+    """How like the maps before are the maps after, as more and more layers have random weights."""
     console = Terminal()
     title = f"{METHODS[method].title}, {found['images']} images, weights drawn {found['draws']} times"
     table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="")

@@ -22,12 +22,13 @@ def plan(
     from rich.table import Table
     from rich.text import Text
 
-    from diascope.cli.display import RunDisplay
+    from diascope.cli.display import Display
     from diascope.cli.terminal import Terminal
+    from diascope.core.events import counter
     from diascope.predict.trust import networks_of, refuse_code
     from diascope.recipes import find_study
     from diascope.study.channels import following_images
-    from diascope.study.images import read_images
+    from diascope.study.images import DECODING, read_images
     from diascope.study.output import STUDY, refuse_foreign
     from diascope.study.plan import plan as plan_runs
     from diascope.study.plan import reasons_of, same_arms
@@ -37,8 +38,8 @@ def plan(
     refuse_foreign(folder, STUDY)
     refuse_code(networks_of(found), trusted=trust_code)
     found = following_images(found, folder)
-    with RunDisplay() as display:
-        images = read_images(found, folder, on_unreadable=on_unreadable, progress=display.decoded)
+    with Display() as display:
+        images = read_images(found, folder, on_unreadable=on_unreadable, progress=counter(display, DECODING))
     cells = plan_runs(found, images, folder)
     table = Table("arm", "fold", "seed", "run", "state", title=Text(f"{found.config.name} in {folder}"))
     looks = found.config.planned_looks

@@ -29,20 +29,19 @@ def probe(
 
     Example: diascope probe moles-study, or diascope probe moles-study/runs/dropout/fold0-seed0
     """
-    from diascope.cli.display import say_stopped
-    from diascope.cli.probe_display import ProbeDisplay, say_probed
-    from diascope.cli.probing import probe_folder
+    from diascope.app.probe import probe as probe_runs
+    from diascope.app.probe import study_of
+    from diascope.cli.display import Display, say_probed, say_stopped
     from diascope.cli.terminal import say
     from diascope.probes import Options
     from diascope.report.page import write_report
 
+    options = Options(centre, text)
     try:
-        with ProbeDisplay() as display:
-            options = Options(centre, text)
-            found = probe_folder(folder, display, options=options, device=device, again=again, trust_code=trust_code)
+        with Display() as display:
+            found = probe_runs(folder, display, options=options, device=device, again=again, trust_code=trust_code)
     except KeyboardInterrupt:
         say_stopped()
         raise typer.Exit(130) from None
     say_probed(found)
-    study = folder if (folder / "study.yaml").is_file() else folder.absolute().parents[2]
-    say(f"Report: {write_report(study)}")
+    say(f"Report: {write_report(study_of(folder))}")

@@ -1,7 +1,7 @@
 """diascope run: every arm over folds and seeds, and the report."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -70,39 +70,20 @@ def run(
     from diascope.recipes import find_study
 
     found = find_study(study, settings)
-    folder = out or Path(found.config.name)
 
-    from diascope.cli.display import RunDisplay, say_outcome, say_stopped
-    from diascope.cli.probe_display import say_probed
-    from diascope.report.page import write_report
+    from diascope.app.run import Options
+    from diascope.app.run import run as run_study
+    from diascope.cli.display import Display, say_outcome, say_stopped
     from diascope.study.executors.ray import Resources
-    from diascope.study.explaining import explain_study
-    from diascope.study.run import Options, run_study
 
     resources = Resources(address, cpus_per_run, gpus_per_run)
     options = Options(executor, jobs, device, on_unreadable, retrain, trust_code, resources)
     try:
-        with RunDisplay() as display:
-            outcome = run_study(found, folder, options, display)
-            explain_study(folder, display.warn, device, trust_code=trust_code)
-        probed = probe_study(folder, device, trust_code=trust_code) if found.config.report.probes else {}
+        with Display() as display:
+            outcome = run_study(found, out or Path(found.config.name), options, display)
     except KeyboardInterrupt:
         say_stopped()
         raise typer.Exit(130) from None
-    say_outcome(outcome, write_report(folder))
-    say_probed(probed, brief=True)
+    say_outcome(outcome)
     if outcome.failed:
         raise typer.Exit(1)
-
-
-def probe_study(folder: Path, device: str, *, trust_code: bool) -> dict[str, dict[str, Any]]:
-    """The shortcut probes at the end of a study; it is not lost where they fail."""
-    from diascope.cli.probe_display import ProbeDisplay, say_failed
-    from diascope.cli.probing import probe_folder
-
-    try:
-        with ProbeDisplay() as display:
-            return probe_folder(folder, display, device=device, trust_code=trust_code)
-    except Exception as error:
-        say_failed(error, folder)
-        return {}

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.progress import TaskID
 from rich.text import Text
 
-from diascope.cli.display import PLAIN_LINE_SECONDS, RunDisplay
+from diascope.app.tune import OfTrial, Searched, Searching, TrialEnded
+from diascope.cli.display import PLAIN_LINE_SECONDS, Display
 from diascope.core.text import duration
 from diascope.metrics import REGISTRY
 from diascope.study.executors import ENDED, EpochDone, Event, Interrupted
@@ -17,7 +18,7 @@ from diascope.study.tuning.outcome import Found
 from diascope.study.tuning.trials import Ended
 
 
-class SearchDisplay(RunDisplay):
+class SearchDisplay(Display):
     """Shows a search, then, like its base, the study of what was found."""
 
     def __init__(self, console: Console | None = None) -> None:
@@ -28,15 +29,26 @@ class SearchDisplay(RunDisplay):
         self._folds: dict[Path, TaskID] = {}
         self._said = 0.0
 
-    def searching(self, done: Sequence[Result], wanted: int, *, metric: str, lower_is_better: bool) -> None:
-        """The search begins, or goes on after the trials in `done`."""
-        self._wanted, self._metric, self._lower_is_better = wanted, REGISTRY[metric].label, lower_is_better
-        self._begun = monotonic()
-        self._search = self._bars.add_task("search", total=wanted, completed=len(done), status=self._standing(done))
-        self._line(f"search: {self._standing(done)}")
+    def __call__(self, event: object) -> None:
+        if isinstance(event, Searching):
+            self._begin(event)
+        elif isinstance(event, OfTrial):
+            self._train(event.event, event.number)
+        elif isinstance(event, TrialEnded):
+            self._end(event.ended, event.done)
+        elif isinstance(event, Searched):
+            self._find(event.found, event.file)
+        else:
+            super().__call__(event)
 
-    def trained(self, event: Event, number: int | None) -> None:
-        """An event of a run of trial `number`."""
+    def _begin(self, event: Searching) -> None:
+        self._wanted, self._metric = event.wanted, REGISTRY[event.metric].label
+        self._lower_is_better, self._begun = event.lower_is_better, monotonic()
+        standing = self._standing(event.done)
+        self._search = self._bars.add_task("search", total=event.wanted, completed=len(event.done), status=standing)
+        self._line(f"search: {standing}")
+
+    def _train(self, event: Event, number: int | None) -> None:
         folder, epochs = event.task.folder, event.task.config.training.epochs
         name = f"trial {number}, fold {event.task.config.fold}"
         if isinstance(event, Interrupted):
@@ -55,8 +67,7 @@ class SearchDisplay(RunDisplay):
                 self._said = monotonic()
                 self._line(f"{name}: {status}")
 
-    def trial_ended(self, ended: Ended, done: Sequence[Result]) -> None:
-        """A trial of this command is over; `done` are all that are, of every command."""
+    def _end(self, ended: Ended, done: Sequence[Result]) -> None:
         self._ended_here += 1
         left = (monotonic() - self._begun) / self._ended_here * (self._wanted - len(done))
         status = f"{self._standing(done)}, {duration(left)} left"
@@ -67,8 +78,7 @@ class SearchDisplay(RunDisplay):
             problem = Text(f"trial {ended.trial.number} failed: {ended.problem}", style="red")
             self._console.print(problem, soft_wrap=True)
 
-    def found(self, found: Found, file: Path) -> None:
-        """The search is over."""
+    def _find(self, found: Found, file: Path) -> None:
         if self._search is not None:
             self._bars.update(self._search, visible=False)
         values = ", ".join(f"{key} {_short(value)}" for key, value in found.best.values.items())

@@ -26,10 +26,12 @@ def test(
 
     Example: diascope test moles-study --arm dropout
     """
-    from diascope.cli.judge_display import JudgeDisplay, say_judged
-    from diascope.report.page import write_report
-    from diascope.study.judging import judge
+    from diascope.app.judge import judge_and_report
+    from diascope.cli.display import Display
+    from diascope.cli.judge_display import say_judged
 
-    with JudgeDisplay() as display:
-        judged = judge(folder, display, arms=arms or (), checkpoint=checkpoint, device=device, trust_code=trust_code)
-    say_judged(folder, judged, write_report(folder))
+    with Display() as display:
+        judged, page = judge_and_report(
+            folder, display, arms=arms or (), checkpoint=checkpoint, device=device, trust_code=trust_code
+        )
+    say_judged(folder, judged, page)

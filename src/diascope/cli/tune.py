@@ -48,27 +48,23 @@ def tune(
 
     Example: diascope tune lab-bonus-search --out search --trials 20
     """
+    from diascope.app.run import Options
+    from diascope.app.tune import tune as search
     from diascope.cli.display import say_outcome, say_stopped
     from diascope.cli.search_display import SearchDisplay
     from diascope.recipes import find_study
-    from diascope.report.page import write_report
     from diascope.study.executors.ray import Resources
-    from diascope.study.explaining import explain_study
-    from diascope.study.run import Options
-    from diascope.study.tuning import tune as search
 
     asked = [f"search.trials={trials}"] if trials else []
     found = find_study(study, [*(settings or []), *asked])
-    folder = out or Path(found.config.name)
     resources = Resources(address, cpus_per_run, gpus_per_run)
     options = Options(executor, jobs, device, on_unreadable, retrain, trust_code, resources)
     try:
         with SearchDisplay() as display:
-            tuned = search(found, folder, options, display)
-            explain_study(folder, display.warn, device, trust_code=trust_code)
+            tuned = search(found, out or Path(found.config.name), options, display)
     except KeyboardInterrupt:
         say_stopped()
         raise typer.Exit(130) from None
-    say_outcome(tuned.outcome, write_report(folder))
+    say_outcome(tuned.outcome)
     if tuned.outcome.failed:
         raise typer.Exit(1)

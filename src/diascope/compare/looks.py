@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import diascope
 from diascope.compare.boundaries import levels
 from diascope.compare.estimate import LEVEL
 from diascope.config import SeedsUntilDecided
+from diascope.core.version import VERSION
 from diascope.runs.look_log import Settings, VerdictLook, add_look
 from diascope.runs.provenance import now
 from diascope.runs.record import RunRecord, StudyRecord
@@ -78,7 +78,7 @@ def looking_at(record: StudyRecord, metric: str, tests: int) -> Looking:
     earlier = log[:number]
     draft = VerdictLook(
         seen=now(),
-        diascope=diascope.__version__,
+        diascope=VERSION,
         settings=settings,
         seeds=min((len(names) // folds for names in runs.values()), default=0),
         runs=runs,

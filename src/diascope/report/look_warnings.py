@@ -6,9 +6,9 @@ from diascope.compare.scoring import tested
 from diascope.core.text import shorten
 from diascope.runs.chain import missing_before
 from diascope.runs.folder import RunFolder
+from diascope.runs.judged_log import Look
+from diascope.runs.judged_rows import digest_of_test_rows
 from diascope.runs.record import RunRecord, StudyRecord
-from diascope.runs.test_log import Look
-from diascope.runs.test_rows import digest_of_test_rows
 
 _NAMED = 5
 

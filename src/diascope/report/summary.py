@@ -14,11 +14,11 @@ from diascope.report.answer import answer, beside
 from diascope.report.arm_summary import summarize_arm
 from diascope.report.class_balance import class_balance
 from diascope.report.idle_keys import fitted_at_once
+from diascope.report.judged_side import add_test_scores, judged_place, summarize_test_side
 from diascope.report.looks import summarize_looks
 from diascope.report.modes import fails_in_evaluation
 from diascope.report.probes import probe_warnings, summarize_probes
 from diascope.report.search import search_warnings, summarize_search
-from diascope.report.test_side import add_test_scores, judged_place, summarize_test_side
 from diascope.report.warnings import warnings
 from diascope.runs.folder import RunFolder
 from diascope.runs.record import StudyRecord

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import diascope
+from diascope.core.version import VERSION
 
 PACKAGES = ("torch", "timm", "numpy", "pillow", "scikit-learn")
 
@@ -27,7 +27,7 @@ def command_line() -> str:
 def provenance(*, device: str, threads: int, precision: str) -> dict[str, Any]:
     """What is known when a run starts."""
     return {
-        "diascope": diascope.__version__,
+        "diascope": VERSION,
         "python": platform.python_version(),
         **{package.replace("-", "_"): _version(package) for package in PACKAGES},
         "process": os.getpid(),

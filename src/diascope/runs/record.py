@@ -22,8 +22,8 @@ from diascope.core.csv_cells import unguard_frame
 from diascope.core.errors import RunError
 from diascope.core.findings import Finding
 from diascope.runs.folder import ADDED_COLUMNS, HISTORY_COLUMNS, run_path
+from diascope.runs.judged_log import Look, read_test_log
 from diascope.runs.look_log import VerdictLook, asked_seeds, read_look_log
-from diascope.runs.test_log import Look, read_test_log
 from diascope.runs.written import Done, Folds, first_problem, read_as, read_object, read_text
 from diascope.studyfile import Arm, Study, load_study
 

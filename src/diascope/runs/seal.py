@@ -9,7 +9,7 @@ from pathlib import Path
 from diascope.core.errors import RunError
 from diascope.core.files import file_digest
 from diascope.runs.folder import RunFolder
-from diascope.runs.test_rows import digest_of_trained_rows
+from diascope.runs.judged_rows import digest_of_trained_rows
 
 KEY = "sha256"
 

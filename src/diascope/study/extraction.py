@@ -14,6 +14,7 @@ from diascope.models.pretrained import has_frozen_part
 from diascope.models.random_backbone import sample_rows
 from diascope.training.process import prepare_process
 
+EXTRACTING = "computing features"
 Progress = Callable[[int, int], None]
 
 

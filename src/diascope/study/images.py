@@ -17,6 +17,7 @@ from diascope.study.output import refuse_images
 from diascope.study.starting import in_order_of_start
 from diascope.studyfile import Study
 
+DECODING = "decoding images"
 OnUnreadable = Literal["error", "skip"]
 Progress = Callable[[int, int], None]
 

@@ -29,6 +29,14 @@ class Cell:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Planned:
+    """An event: training begins; of a study whose seeds are added in looks, that of the next look."""
+
+    cells: tuple[Cell, ...]
+    findings: tuple[Finding, ...]
+
+
 def plan(study: Study, images: Images, folder: Path) -> list[Cell]:
     """Every run of the study in the order in which they are trained: seed by seed, so that arms fill evenly."""
     weights = StartingWeights(images.index, images.folds)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from searching import Quiet, search, small
 
+from diascope.app.tune import OfTrial
 from diascope.core.errors import ConfigError, RunError
 from diascope.data.store import entries
 from diascope.report.summary import summarize
@@ -145,9 +146,9 @@ def test_a_study_without_a_space_is_refused(tmp_path: Path) -> None:
 
 def test_ctrl_c_lets_go_of_the_trial_and_the_next_command_goes_on_with_it(tmp_path: Path) -> None:
     class Impatient(Quiet):
-        def trained(self, event: object, number: int | None) -> None:
-            super().trained(event, number)  # type: ignore[arg-type]
-            if number == 2:
+        def __call__(self, event: object) -> None:
+            super().__call__(event)
+            if isinstance(event, OfTrial) and event.number == 2:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,34 +1,38 @@
-"""Run a study: read the images, write down the plan, train what is missing."""
+"""Run a study: read the images, write down the plan, train what is missing, explain, probe, and report."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import torch
 from joblib import cpu_count
 
+from diascope.app.explain import explain_study
+from diascope.app.probe import probe
 from diascope.compare.looks import log_look
 from diascope.compare.primary import primary_of
 from diascope.compare.verdict import compare_arms
 from diascope.config import SeedsUntilDecided
 from diascope.core.errors import ConfigError
+from diascope.core.events import Notice, Show, counter, silent
 from diascope.core.findings import Finding
 from diascope.predict.device import pick_device
 from diascope.predict.trust import networks_of, refuse_code
+from diascope.report.page import write_report
 from diascope.runs.record import StudyRecord
 from diascope.study.auditing import FOLDER, audit_study, keep_pictures
 from diascope.study.channels import following_images
 from diascope.study.compatibility import other_sizes
-from diascope.study.executors import Event, Executor, Failed
+from diascope.study.executors import Executor, Failed
 from diascope.study.executors.processes import ProcessExecutor
 from diascope.study.executors.ray import RayExecutor, Resources
 from diascope.study.executors.serial import SerialExecutor
-from diascope.study.extraction import prepare_features
-from diascope.study.images import OnUnreadable, read_images
+from diascope.study.extraction import EXTRACTING, prepare_features
+from diascope.study.images import DECODING, OnUnreadable, read_images
 from diascope.study.output import STUDY, refuse_foreign
-from diascope.study.plan import Cell, check_stale, plan, same_arms
+from diascope.study.plan import Cell, Planned, check_stale, plan, same_arms
 from diascope.study.sharing import share
 from diascope.study.writing import write_study
 from diascope.studyfile import Study
@@ -54,59 +58,77 @@ EXECUTORS: dict[str, Callable[[int, Options], Executor]] = {
 }
 
 
-class Display(Protocol):
-    """Is told what happens, to show it."""
-
-    def decoded(self, done: int, total: int) -> None: ...
-    def audited(self, what: str, done: int, total: int) -> None: ...
-    def extracted(self, done: int, total: int) -> None: ...
-    def planned(self, cells: Sequence[Cell], findings: Sequence[Finding]) -> None: ...
-    def happened(self, event: Event) -> None: ...
-
-
 @dataclass(frozen=True)
 class Outcome:
-    """What is there when a study has run."""
+    """What is there when a study has run: runs, those that failed, what probes found by run name, and the report."""
 
     folder: Path
     runs: int
     failed: tuple[Failed, ...]
+    probed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    report: Path | None = None
 
 
-def run_study(study: Study, folder: Path, options: Options, display: Display) -> Outcome:
+def run(study: Study, folder: Path, options: Options, show: Show = silent) -> Outcome:
+    """Train what `folder` lacks of the study, explain, probe where the study says so, and write the report.
+
+    Raises ConfigError, DataError or RunError before any training if something cannot work.
+    """
+    return finish(study, train(study, folder, options, show), options, show)
+
+
+def finish(study: Study, trained: Outcome, options: Options, show: Show) -> Outcome:
+    """Explanations, probes and the report of runs that are trained."""
+    folder, device, trust_code = trained.folder, options.device, options.trust_code
+    explain_study(folder, show, device, trust_code=trust_code)
+    probed = _probes(folder, options, show) if study.config.report.probes else {}
+    return replace(trained, probed=probed, report=write_report(folder))
+
+
+def _probes(folder: Path, options: Options, show: Show) -> dict[str, dict[str, Any]]:
+    """What the shortcut probes found; a study is not lost where they fail."""
+    try:
+        return probe(folder, show, device=options.device, trust_code=options.trust_code)
+    except Exception as error:
+        what = f"The shortcut probes failed: {error}. The runs are kept; `diascope probe {folder}` tries again."
+        show(Notice(what, warning=True))
+        return {}
+
+
+def train(study: Study, folder: Path, options: Options, show: Show = silent) -> Outcome:
     """Train every run of the study that `folder` does not hold yet, look by look where it says so."""
     refuse_foreign(folder, STUDY)
     refuse_code(networks_of(study), trusted=options.trust_code)
     study = following_images(study, folder)
     executor = make_executor(study, options)
-    images = read_images(study, folder, on_unreadable=options.on_unreadable, progress=display.decoded)
+    images = read_images(study, folder, on_unreadable=options.on_unreadable, progress=counter(show, DECODING))
     images.findings.extend([*slow_precision(study, _device_type(options)), *other_sizes(study)])
     cells = plan(study, images, folder)
     images.findings.extend(same_arms({cell.task.arm: cell.task.run_id for cell in cells[: len(study.arms)]}))
     check_stale(cells, folder, retrain=options.retrain)
     pictures: dict[str, bytes] = {}
-    images.findings.extend(audit_study(study, images, pictures, display.audited))
+    images.findings.extend(audit_study(study, images, pictures, show))
     write_study(study, images, folder, cells)
     keep_pictures(pictures, folder / FOLDER, instead=folder / FOLDER)
-    display.planned(cells, images.findings)
-    failed = _train(cells, executor, options, display)
+    show(Planned(tuple(cells), tuple(images.findings)))
+    failed = _train(cells, executor, options, show)
     while not failed and take_look(folder) > {cell.task.config.seed for cell in cells}:
         cells = plan(study, images, folder)
         check_stale(cells, folder, retrain=options.retrain)
         write_study(study, images, folder, cells)
-        display.planned(cells, [])
-        failed = _train(cells, executor, options, display)
+        show(Planned(tuple(cells), ()))
+        failed = _train(cells, executor, options, show)
     return Outcome(folder, len(cells), tuple(failed))
 
 
-def _train(cells: Sequence[Cell], executor: Executor, options: Options, display: Display) -> list[Failed]:
+def _train(cells: Sequence[Cell], executor: Executor, options: Options, show: Show) -> list[Failed]:
     """Take every cell that is not done to its end; those that failed."""
     tasks = [cell.task for cell in cells if cell.state != "done"]
-    prepare_features(tasks, extraction_device(options), display.extracted)
+    prepare_features(tasks, extraction_device(options), counter(show, EXTRACTING))
     failed = []
     with closing(share(executor, tasks)) as events:  # type: ignore[type-var]
         for event in events:
-            display.happened(event)
+            show(event)
             if isinstance(event, Failed):
                 failed.append(event)
     return failed

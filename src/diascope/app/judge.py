@@ -6,26 +6,29 @@ Training never sees or writes the test side. Every call is written into test_log
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 
-import diascope
 from diascope.core.errors import RunError
+from diascope.core.events import Progress, Show, counter, silent
 from diascope.core.files import file_digest
 from diascope.core.text import did_you_mean, shorten
+from diascope.core.version import VERSION
 from diascope.engine import predict_rows
 from diascope.predict.device import pick_device
 from diascope.predict.trust import networks_of_runs, refuse_code
+from diascope.report.page import write_report
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder
+from diascope.runs.judged_log import Look, LookedAt, begin_look, end_look
+from diascope.runs.judged_rows import write_test_rows
 from diascope.runs.provenance import command_line, now
 from diascope.runs.record import RunRecord, StudyRecord
 from diascope.runs.seal import refuse_changed
-from diascope.runs.test_log import Look, LookedAt, begin_look, end_look
-from diascope.runs.test_rows import write_test_rows
-from diascope.study.extraction import prepare_features
-from diascope.study.test_images import Judgeable, read_test_side
+from diascope.study.extraction import EXTRACTING, prepare_features
+from diascope.study.images import DECODING
+from diascope.study.same_images import Judgeable, read_test_side
 
 Checkpoint = Literal["best", "last"]
 _NO_TEST_SIDE = (
@@ -33,14 +36,6 @@ _NO_TEST_SIDE = (
     "and run the study in another folder"
 )
 _NAMED = 5
-
-
-class Display(Protocol):
-    """Is told what happens, to show it."""
-
-    def decoded(self, done: int, total: int) -> None: ...
-    def extracted(self, done: int, total: int) -> None: ...
-    def judged(self, done: int, total: int, name: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -51,9 +46,23 @@ class Judged:
     missing: tuple[str, ...]
 
 
+def judge_and_report(
+    folder: Path,
+    show: Show = silent,
+    *,
+    arms: Sequence[str] = (),
+    checkpoint: Checkpoint = "best",
+    device: str = "auto",
+    trust_code: bool = False,
+) -> tuple[Judged, Path]:
+    """Judge as `judge` does, and write the report anew: what was judged, and the report."""
+    judged = judge(folder, show, arms=arms, checkpoint=checkpoint, device=device, trust_code=trust_code)
+    return judged, write_report(folder)
+
+
 def judge(
     folder: Path,
-    display: Display,
+    show: Show = silent,
     *,
     arms: Sequence[str] = (),
     checkpoint: Checkpoint = "best",
@@ -72,18 +81,18 @@ def judge(
     runs = _finished_runs(record, chosen)
     _refuse_training(record)
     refuse_code([*(arm.model.name for arm in record.arm_configs), *networks_of_runs(runs)], trusted=trust_code)
-    side = read_test_side(record, chosen, runs, display.decoded)
-    prepare_features([found.task for found in side.values()], place, display.extracted)
+    side = read_test_side(record, chosen, runs, counter(show, DECODING))
+    prepare_features([found.task for found in side.values()], place, counter(show, EXTRACTING))
     look = _new_look(record, chosen, runs, checkpoint, place)
     number = begin_look(folder, look)
     seen: list[LookedAt] = []
     for place_in_list, (run, of_run) in enumerate(zip(runs, look.runs, strict=True)):
-        display.judged(place_in_list, len(runs), _name(run))
+        show(Progress("judging runs", place_in_list, len(runs), _name(run)))
         rows = _judge_run(run, side[run.arm, run.fold, run.seed], checkpoint, place)
         seen.append(of_run.model_copy(update={"predictions": rows}))
     look = look.model_copy(update={"finished": now(), "runs": tuple(seen)})
     end_look(folder, number, look)
-    display.judged(len(runs), len(runs), "")
+    show(Progress("judging runs", len(runs), len(runs)))
     missing = [_name(run) for arm in chosen for run in record.runs_of(arm) if run not in runs]
     return Judged(look, tuple(missing))
 
@@ -116,7 +125,7 @@ def _new_look(
 ) -> Look:
     return Look(
         begun=now(),
-        diascope=diascope.__version__,
+        diascope=VERSION,
         command=command_line(),
         device=str(device),
         checkpoint=checkpoint,

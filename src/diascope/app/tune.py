@@ -2,27 +2,28 @@
 
 import json
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import islice, product
 from pathlib import Path
 from time import sleep
-from typing import Any, Protocol
+from typing import Any
 
 from filelock import FileLock
 
+from diascope.app.run import Options, Outcome, extraction_device, finish, make_executor, train
 from diascope.config import SearchConfig, canonical_json
 from diascope.core.errors import ConfigError, RunError
+from diascope.core.events import Show, counter, silent
 from diascope.core.files import make_folder, write_atomic, write_json
 from diascope.predict.trust import networks_of, refuse_code
 from diascope.study.auditing import audit_study
 from diascope.study.channels import following_images
 from diascope.study.compatibility import check_arms
 from diascope.study.executors import Event, Executor
-from diascope.study.extraction import prepare_features
-from diascope.study.images import Images, read_images
+from diascope.study.extraction import EXTRACTING, prepare_features
+from diascope.study.images import DECODING, Images, read_images
 from diascope.study.output import STUDY, refuse_foreign
-from diascope.study.run import Display, Options, Outcome, extraction_device, make_executor, run_study
 from diascope.study.starting import first_arm
 from diascope.study.tuning.ledger import Ledger, Result
 from diascope.study.tuning.objective import Objective
@@ -34,13 +35,38 @@ from diascope.studyfile import Study
 MOST_NETWORKS = 64  # that are built on trial before a search, without weights
 
 
-class TuneDisplay(Display, Protocol):
-    """Is told how the search goes on, and then how the study does."""
+@dataclass(frozen=True)
+class Searching:
+    """An event: the search begins, or goes on after the trials in `done`; better is higher, or lower."""
 
-    def searching(self, done: list[Result], wanted: int, *, metric: str, lower_is_better: bool) -> None: ...
-    def trained(self, event: Event, number: int | None) -> None: ...
-    def trial_ended(self, ended: Ended, done: list[Result]) -> None: ...
-    def found(self, found: Found, file: Path) -> None: ...
+    done: tuple[Result, ...]
+    wanted: int
+    metric: str
+    lower_is_better: bool
+
+
+@dataclass(frozen=True)
+class OfTrial:
+    """An event of a run of trial `number`; None where the trial is not one of this command."""
+
+    event: Event
+    number: int | None
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """An event: a trial of this command is over; `done` are all that are, of every command."""
+
+    ended: Ended
+    done: tuple[Result, ...]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """An event: the search is over, and what it found is written to `file`."""
+
+    found: Found
+    file: Path
 
 
 @dataclass(frozen=True)
@@ -52,8 +78,14 @@ class Tuned:
     file: Path  # tuned.yaml
 
 
-def tune(study: Study, folder: Path, options: Options, display: TuneDisplay) -> Tuned:
-    """Search the study's space in `folder`/search, then run the study of default and tuned in `folder`.
+def tune(study: Study, folder: Path, options: Options, show: Show = silent) -> Tuned:
+    """Search, train the study of default and tuned, explain, probe where the study says so, and write the report."""
+    tuned = search(study, folder, options, show)
+    return replace(tuned, outcome=finish(study, tuned.outcome, options, show))
+
+
+def search(study: Study, folder: Path, options: Options, show: Show = silent) -> Tuned:
+    """Search the study's space in `folder`/search, then train the study of default and tuned in `folder`.
 
     A search that was stopped goes on; commands that share the folder share its trials. Raises ConfigError, DataError
     or RunError before any training if something cannot work.
@@ -61,23 +93,23 @@ def tune(study: Study, folder: Path, options: Options, display: TuneDisplay) -> 
     refuse_foreign(folder, STUDY)
     refuse_code(networks_of(study), trusted=options.trust_code)
     study = following_images(study, folder)
-    search = _search_of(study)
+    asked = _search_of(study)
     _refuse_first_arm(study)
     executor = make_executor(study, options)
-    images = read_images(study, folder, on_unreadable=options.on_unreadable, progress=display.decoded)
-    _check_networks(study, search, images)
-    audit_study(study, images, None, display.audited)  # a leak stops a search before it begins, not when it has ended
-    objective = Objective(study, search, images, folder / "search" / "trials")
-    default = default_values(study, search)
-    _check_identity(study, search, objective, folder / "search")
-    ledger = Ledger(folder / "search", search, lower_is_better=objective.lower_is_better, first=default)
-    _run_trials(ledger, objective, executor, options, display)
+    images = read_images(study, folder, on_unreadable=options.on_unreadable, progress=counter(show, DECODING))
+    _check_networks(study, asked, images)
+    audit_study(study, images, None, show)  # a leak stops a search before it begins, not when it has ended
+    objective = Objective(study, asked, images, folder / "search" / "trials")
+    default = default_values(study, asked)
+    _check_identity(study, asked, objective, folder / "search")
+    ledger = Ledger(folder / "search", asked, lower_is_better=objective.lower_is_better, first=default)
+    _run_trials(ledger, objective, executor, options, show)
     found = conclude(ledger, default, folder, lower_is_better=objective.lower_is_better)
-    write_search(found, search, objective.primary, ledger.importances(), folder / "search")
+    write_search(found, asked, objective.primary, ledger.importances(), folder / "search")
     tuned, text = tuned_study(study, found)
     write_atomic(folder / "tuned.yaml", text)
-    display.found(found, folder / "tuned.yaml")
-    return Tuned(found, run_study(tuned, folder, options, display), folder / "tuned.yaml")
+    show(Searched(found, folder / "tuned.yaml"))
+    return Tuned(found, train(tuned, folder, options, show), folder / "tuned.yaml")
 
 
 def _search_of(study: Study) -> SearchConfig:
@@ -107,27 +139,24 @@ def _refuse_first_arm(study: Study) -> None:
         raise ConfigError(what, where=f"arm {arm.name}", remedy="name the folder of a finished run, or leave it out")
 
 
-def _run_trials(
-    ledger: Ledger, objective: Objective, executor: Executor, options: Options, display: TuneDisplay
-) -> None:
+def _run_trials(ledger: Ledger, objective: Objective, executor: Executor, options: Options, show: Show) -> None:
     """Run trials until as many as are wanted have ended, here or in another command."""
 
     def ended(ended: Ended) -> None:
-        display.trial_ended(ended, ledger.results())
+        show(TrialEnded(ended, tuple(ledger.results())))
 
     def tasks(values: dict[str, Any]) -> Any:
-        found = objective.tasks(values, on_unreadable=options.on_unreadable, progress=display.decoded)
-        prepare_features(found, extraction_device(options), display.extracted)
+        found = objective.tasks(values, on_unreadable=options.on_unreadable, progress=counter(show, DECODING))
+        prepare_features(found, extraction_device(options), counter(show, EXTRACTING))
         return found
 
-    metric, lower = objective.primary.metric, objective.lower_is_better
-    display.searching(ledger.results(), ledger.wanted, metric=metric, lower_is_better=lower)
+    show(Searching(tuple(ledger.results()), ledger.wanted, objective.primary.metric, objective.lower_is_better))
     with Trials(ledger, tasks, objective.score, ended) as trials:
         while not ledger.is_complete():
             with closing(executor(trials)) as events:  # type: ignore[type-var]
                 for event in events:
                     trial = trials.find(event.task)
-                    display.trained(event, trial.number if trial else None)
+                    show(OfTrial(event, trial.number if trial else None))
                     trials.happened(event)
             if not ledger.is_complete():  # what is left is in the hands of other commands, or is let go of just now
                 sleep(PAUSE)

@@ -13,8 +13,8 @@ from diascope.compare.arms import arm_intervals
 from diascope.compare.certainty import WITH_INTERVAL
 from diascope.compare.scoring import Checkpoint, Evaluation, Place, evaluate, judged_runs, tested
 from diascope.report.look_warnings import look_warnings
+from diascope.runs.judged_log import Look
 from diascope.runs.record import StudyRecord
-from diascope.runs.test_log import Look
 
 Summary = dict[str, Any]
 _CHECKPOINTS: tuple[Checkpoint, ...] = ("best", "last")

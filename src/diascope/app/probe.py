@@ -1,25 +1,26 @@
-"""Probe runs of a study folder: reads the images, checks that they are those of the training, and hands them over."""
+"""Probe runs of a study folder for shortcuts: read the images, check that they are those of the training, probe."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from diascope.core.errors import RunError
+from diascope.core.events import Progress, Show, counter, silent
+from diascope.predict.device import pick_device
+from diascope.predict.trust import networks_of_runs, refuse_code
+from diascope.probes import Options
+from diascope.probes.probing import probe_run
+from diascope.runs.claim import Claim, Taken
+from diascope.runs.record import RunRecord, StudyRecord
+from diascope.study.extraction import EXTRACTING, prepare_features
+from diascope.study.images import DECODING
+from diascope.study.same_images import read_test_side
 
 
-class Display(Protocol):
-    """Is told what happens, to show it."""
-
-    def decoded(self, done: int, total: int) -> None: ...
-    def extracted(self, done: int, total: int) -> None: ...
-    def probing(self, name: str) -> None: ...
-    def step(self, what: str, done: int, total: int) -> None: ...
-
-
-def probe_folder(
+def probe(
     folder: Path,
-    display: Display,
+    show: Show = silent,
     *,
-    options: Any = None,
+    options: Options = Options(),  # noqa: B008  (frozen)
     device: str = "auto",
     again: bool = False,
     trust_code: bool = False,
@@ -28,35 +29,28 @@ def probe_folder(
 
     Raises RunError where nothing is finished, or the images are no longer those of the training.
     """
-    from diascope.predict.device import pick_device
-    from diascope.predict.trust import networks_of_runs, refuse_code
-    from diascope.probes import Options
-    from diascope.probes.probing import probe_run
-    from diascope.runs.claim import Claim, Taken
-    from diascope.study.extraction import prepare_features
-    from diascope.study.test_images import read_test_side
-
     record, runs = _chosen(folder)
     refuse_code([*(arm.model.name for arm in record.arm_configs), *networks_of_runs(runs)], trusted=trust_code)
     place = pick_device(device)
-    images = read_test_side(record, [run.arm for run in runs], runs, display.decoded)
+    images = read_test_side(record, [run.arm for run in runs], runs, counter(show, DECODING))
     tasks = {f"{run.arm}/{run.name}": images[run.arm, run.fold, run.seed].task for run in runs}
-    prepare_features(tasks.values(), place, display.extracted)
+    prepare_features(tasks.values(), place, counter(show, EXTRACTING))
     found = {}
     for name, task in tasks.items():
-        display.probing(name)
         table = record.index.set_index("path").loc[task.data.paths]
-        columns = {str(column): table[column].tolist() for column in table}
-        positive = task.data.classes.index(record.positive)
+
+        def step(what: str, done: int, total: int, name: str = name) -> None:
+            show(Progress(f"{name}: {what}", done, total))
+
         try:
             with Claim(task.folder):
                 found[name] = probe_run(
                     task,
-                    columns,
-                    positive,
+                    {str(column): table[column].tolist() for column in table},
+                    task.data.classes.index(record.positive),
                     device=place,
-                    options=options or Options(),
-                    progress=display.step,
+                    options=options,
+                    progress=step,
                     again=again,
                 )
         except Taken as taken:
@@ -64,18 +58,23 @@ def probe_folder(
     return found
 
 
-def _chosen(folder: Path) -> tuple[Any, list[Any]]:
-    """The study and the runs that a folder stands for."""
-    from diascope.runs.record import StudyRecord
-
+def study_of(folder: Path) -> Path:
+    """The study folder that is named, or that the named run folder lies in."""
     if (folder / "study.yaml").is_file() or len(folder.absolute().parents) < 3:
+        return folder
+    return folder.absolute().parents[2]
+
+
+def _chosen(folder: Path) -> tuple[StudyRecord, list[RunRecord]]:
+    """The study and the runs that a folder stands for."""
+    study = study_of(folder)
+    if study == folder:
         record = StudyRecord(folder)
         firsts = [[run for run in record.runs_of(arm) if run.state == "done"][:1] for arm in record.arms]
         runs = [run for first in firsts for run in first]
         if not runs:
             raise RunError("no run is finished", where=str(folder), remedy="run the study first: `diascope run`")
         return record, runs
-    study = folder.absolute().parents[2]
     if not (study / "study.yaml").is_file():
         remedy = "name a study folder, or a run in it: DIR/runs/ARM/fold0-seed0"
         raise RunError("is neither a study folder nor a run of one", where=str(folder), remedy=remedy)

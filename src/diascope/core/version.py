@@ -1,0 +1,3 @@
+"""The version of Diascope."""
+
+VERSION = "0.1.0"
