@@ -15,7 +15,8 @@ from pydicom.uid import JPEG2000Lossless
 from diascope.core.errors import DataError
 from diascope.data import bounds, dicom_bounds
 from diascope.data.bounds import MOST_SCANS, jpeg_segments
-from diascope.data.readers import decode, guarded, with_channels
+from diascope.data.decoded import guarded, with_channels
+from diascope.data.readers import decode
 
 READ_ALL = """
 import json, resource, sys, warnings

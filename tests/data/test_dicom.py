@@ -307,7 +307,8 @@ def test_one_changed_byte_that_makes_a_decoder_panic_is_a_fault_of_the_file() ->
 WITHOUT_CODECS = """
 import sys
 sys.modules |= dict.fromkeys(("pylibjpeg", "libjpeg", "openjpeg", "rle", "gdcm"))  # as if they were not installed
-from diascope.data.readers import MissingCodecError, read_image
+from diascope.data.readers import read_image
+from diascope.data.decoded import MissingCodecError
 for file in sys.argv[1:]:
     try:
         print("read", read_image(file, 1).shape)

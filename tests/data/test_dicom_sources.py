@@ -20,9 +20,10 @@ from diascope.data import cache as cache_module
 from diascope.data import dicom_groups as dicom_groups_module
 from diascope.data import prepare
 from diascope.data.cache import UnreadableImagesError, load_images
+from diascope.data.decoded import MissingCodecError
 from diascope.data.dicom import COLOUR, GRAY, PALETTE
 from diascope.data.index import open_index
-from diascope.data.readers import SUFFIXES, MissingCodecError
+from diascope.data.readers import SUFFIXES
 from diascope.data.store import cache_root
 from diascope.studyfile import parse_study
 

@@ -13,7 +13,8 @@ from PIL import Image, ImageFile
 from real_data import REAL, needs_real_data
 
 from diascope.core.errors import DataError
-from diascope.data.readers import decode, read_image, with_channels
+from diascope.data.decoded import with_channels
+from diascope.data.readers import decode, read_image
 from diascope.data.resize import resize
 
 

@@ -25,7 +25,7 @@ from diascope.report.checklist import (
     unstated_yaml,
 )
 from diascope.report.checklist.items import ITEMS, LEFT_OUT
-from diascope.report.page import TEMPLATES
+from diascope.report.environment import TEMPLATES
 from diascope.report.summary import summarize
 from diascope.runs.record import StudyRecord
 from diascope.studyfile import parse_study

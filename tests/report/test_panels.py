@@ -7,7 +7,7 @@ import pytest
 import vl_convert
 
 from diascope.report import panels
-from diascope.report.page import TEMPLATES
+from diascope.report.environment import TEMPLATES
 
 
 def _luminance(colour: str) -> float:

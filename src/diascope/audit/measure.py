@@ -23,11 +23,12 @@ from diascope.core.errors import DataError
 from diascope.core.files import array_header
 from diascope.data import store
 from diascope.data.cache import Steps
+from diascope.data.decoded import MissingCodecError, Pixels
 from diascope.data.identities import identify
 from diascope.data.image_file import read_image_file
 from diascope.data.index import Arrays, Files, ImageIndex, PhantomNumber
 from diascope.data.npz import npz_rows
-from diascope.data.readers import VERSION, MissingCodecError, Pixels, decode, os_reason, spread_over_16
+from diascope.data.readers import VERSION, decode, os_reason, spread_over_16
 from diascope.data.threads import in_threads
 
 _FORMAT = 1  # of the folder and of what is measured; part of the key

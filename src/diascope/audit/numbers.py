@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import laplace
 
 from diascope.audit.facts import CORNER, CORNER_SHARE, THUMBNAIL
-from diascope.data.readers import Pixels, with_channels
+from diascope.data.decoded import Pixels, with_channels
 from diascope.data.resize import resize
 
 _SHARP_SIDE = 256  # pixels: sharpness is measured with the longer side at most this long

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from diascope.data.decoded import Pixels
 from diascope.data.index import Arrays, ImageIndex, PhantomNumber
 from diascope.data.npz import npz_rows
-from diascope.data.readers import Pixels, read_image
+from diascope.data.readers import read_image
 
 
 def originals(index: ImageIndex, rows: Sequence[int], frame: int | None = None) -> Iterator[NDArray[np.uint8]]:

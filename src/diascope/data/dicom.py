@@ -19,10 +19,10 @@ from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, J
 
 from diascope.core.errors import DataError
 from diascope.data.bounds import MOST_WIDE_PIXELS, CountedFile, in_pieces, refuse_bomb
+from diascope.data.decoded import Decoded, MissingCodecError, T, guarded, with_channels
 from diascope.data.dicom_bounds import parsed, refuse_large_palette, refuse_other_size
 from diascope.data.grayscale import shown
 from diascope.data.image_file import open_image
-from diascope.data.readers import Decoded, MissingCodecError, T, guarded, with_channels
 from diascope.data.silence import silence
 
 GRAY = ("MONOCHROME1", "MONOCHROME2")

@@ -15,11 +15,12 @@ import numpy as np
 from joblib import cpu_count
 
 from diascope.core.errors import DataError
+from diascope.data.decoded import Pixels
 from diascope.data.identities import identify
 from diascope.data.image_file import open_image
 from diascope.data.index import Arrays, ImageIndex, Phantoms
 from diascope.data.npz import npz_rows
-from diascope.data.readers import Pixels, is_deep, stored_gray
+from diascope.data.readers import is_deep, stored_gray
 from diascope.data.store import cache_root, remember, remembered
 from diascope.data.threads import in_threads
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.core.errors import DataError
-from diascope.data.readers import Pixels
+from diascope.data.decoded import Pixels
 from diascope.data.table import SourceTable
 
 _SIDES = {"train": "training", "val": "validation", "test": "test"}

@@ -9,19 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.core.errors import DataError
+from diascope.data.decoded import MissingCodecError, Pixels, with_channels
 from diascope.data.gray_depth import gray_depth
 from diascope.data.image_file import read_image_file
 from diascope.data.index import Arrays, ImageIndex, PhantomNumber
 from diascope.data.npz import npz_rows
-from diascope.data.readers import (
-    MissingCodecError,
-    Pixels,
-    decode,
-    decode_image,
-    os_reason,
-    spread_over_16,
-    with_channels,
-)
+from diascope.data.readers import decode, decode_image, os_reason, spread_over_16
 from diascope.data.resize import resize
 from diascope.data.threads import in_threads
 

@@ -6,11 +6,8 @@ that says why.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from diascope.core.errors import DataError
 from diascope.data.bounds import MOST_RLE_PIXELS, in_pieces, refuse_bomb, refuse_many_scans, too_many_pixels
+from diascope.data.decoded import Decoded, MissingCodecError, Pixels, guarded
 from diascope.data.image_file import read_image_file
 from diascope.data.silence import silence
 
@@ -46,29 +44,6 @@ _UPRIGHT = {
 _PNG = b"\x89PNG\r\n\x1a\n"
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
-
-T = TypeVar("T")
-Pixels = NDArray[np.uint8 | np.uint16]
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Pixels (H, W, C) uint8 or uint16, and the mode that the file had.
-
-    Pillow's name for it (L, RGB, P, I;16, CMYK ...), or DICOM's photometric interpretation (MONOCHROME2 ...).
-    """
-
-    pixels: Pixels
-    mode: str
-
-
-class MissingCodecError(DataError):
-    """A compressed DICOM file that another package would read: an error of the installation, not of the file."""
-
-    def __init__(self, transfer_syntax: str, *, where: str = "") -> None:
-        self.transfer_syntax = transfer_syntax
-        what = f"compressed by {transfer_syntax}, and what decodes that is not installed"
-        super().__init__(what, where=where, remedy="pip install 'diascope[dicom]'")
 
 
 def read_image(source: str | Path | bytes, channels: int, frame: int | None = None, bits: int = 16) -> Pixels:
@@ -148,33 +123,6 @@ def is_dicom(beginning: bytes) -> bool:
 def os_reason(error: OSError) -> str:
     """Why the system does not give the file, in its own words."""
     return (error.strerror or type(error).__name__).lower()
-
-
-def with_channels(pixels: Pixels, channels: int) -> Pixels:
-    """(H, W, 1 or 3) -> (H, W, channels): gray repeated, colour weighted as Pillow's "L" does (ITU-R 601-2)."""
-    if pixels.shape[2] == channels:
-        return pixels
-    if channels == 3:
-        return np.repeat(pixels, 3, axis=2)
-    if pixels.dtype == np.uint16:
-        weights = np.array([0.299, 0.587, 0.114])
-        rows = [np.rint(row @ weights).astype(np.uint16) for row in pixels]  # as a whole, in float64, it takes 2 GiB
-        return np.stack(rows)[:, :, None]
-    return np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.uint8)[:, :, None]
-
-
-def guarded(read: Callable[[], T], fault: Callable[[BaseException], DataError]) -> T:
-    """What `read` returns; what a decoder raises is a fault of the file, and becomes the error that `fault` makes.
-
-    Damaged files raise nearly any exception. A panic of a decoder in Rust is not even an Exception.
-    """
-    try:
-        return read()
-    except (DataError, KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:
-        refused = fault(error)
-    raise refused  # here, where it has no context: pydicom's words may quote the file
 
 
 _REMEDY = "replace or remove the file"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diascope.data.readers import Pixels
+from diascope.data.decoded import Pixels
 
 Policy = Literal["stretch", "pad", "crop"]
 _Box = tuple[float, float, float, float]

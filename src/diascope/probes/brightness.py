@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.engine import open_pixels
-from diascope.probes.exchange import Exchange
+from diascope.probes.exchange import Exchange, exchange_of
 from diascope.probes.probed import Measured, Pixels, Probed
 from diascope.probes.swapping import percent
 
@@ -18,7 +18,7 @@ CODE, TITLE = "swapped-brightness", "Brightness swapped"
 
 def probe(probed: Probed) -> list[Measured]:
     """Images as bright as others are, and a classifier that sees nothing but the mean gray level."""
-    exchange = probed.exchange
+    exchange = exchange_of(probed)
     if not isinstance(exchange, Exchange):
         return [Measured(CODE, TITLE, exchange, outcome="skipped")]
     conflict = exchange.conflict("brightness", exposed_like)

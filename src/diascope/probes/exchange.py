@@ -8,7 +8,7 @@ has the share of its area (Geirhos et al. 2019 on cue conflicts; Xiao et al. 202
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -33,6 +33,12 @@ class Conflict:
     answers: Floats
     follows: float  # share of the answers that are the donor's class, where it is not the host's
     strays: float  # share that are a given class other than the host's, where the donor's is the host's
+
+
+@lru_cache(maxsize=1)
+def exchange_of(probed: Probed) -> "Exchange | str":
+    """The images that exchange parts among themselves, or why there are too few; one for all probes of a run."""
+    return Exchange.of(probed)
 
 
 @dataclass(frozen=True)

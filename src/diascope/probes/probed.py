@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,9 +13,6 @@ from diascope.engine import RunTask, open_pixels
 from diascope.metrics import Interval, intervals, predicted_classes
 from diascope.predict.predictor import Network
 from diascope.probes.effects import SMALLEST_P, Effect
-
-if TYPE_CHECKING:
-    from diascope.probes.exchange import Exchange
 
 CENTRE = 0.4  # radius of the centre, in sides of the image
 SHOWN = 4  # images in a picture of what was done
@@ -110,13 +107,6 @@ class Probed:
     def network(self) -> Network:
         """The run's network with the weights of the last epoch."""
         return Network.open(self.task.folder, "last", self.device)
-
-    @cached_property
-    def exchange(self) -> "Exchange | str":
-        """Images that exchange parts among themselves, or why there are too few; one for all probes that ask."""
-        from diascope.probes.exchange import Exchange
-
-        return Exchange.of(self)
 
     def predict(self, pixels: Pixels) -> NDArray[np.float64]:
         """Images (M, H, W, C) -> probabilities (M, K)."""

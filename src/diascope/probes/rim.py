@@ -10,7 +10,7 @@ import numpy as np
 
 from diascope.metrics import Interval
 from diascope.probes.effects import Effect
-from diascope.probes.exchange import Exchange, within
+from diascope.probes.exchange import Exchange, exchange_of, within
 from diascope.probes.probed import SHOWN, Measured, Probed
 from diascope.probes.regions import Mask, disk
 from diascope.probes.retraining import retrained
@@ -72,7 +72,7 @@ def _offered(probed: Probed, centre: Mask, offered: Effect, inside: Interval) ->
 
 def _used(probed: Probed, centre: Mask, offered: Effect, inside: Interval) -> Measured:
     """What the network takes from the rim."""
-    exchange, area = probed.exchange, float((~centre).mean())
+    exchange, area = exchange_of(probed), float((~centre).mean())
     if not isinstance(exchange, Exchange):
         return Measured("swapped-rim", SWAPPED, exchange, outcome="skipped")
     conflict = exchange.conflict("the rim", within(~centre))

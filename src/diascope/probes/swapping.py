@@ -7,7 +7,7 @@ further inside say at least as much. What says more outside than inside was adde
 from dataclasses import dataclass
 from math import sqrt
 
-from diascope.probes.exchange import Exchange, within
+from diascope.probes.exchange import Exchange, exchange_of, within
 from diascope.probes.probed import Measured, Probed
 from diascope.probes.regions import FRAME_SHARE, Mask, corners, edge_middles, ring
 
@@ -58,7 +58,7 @@ def probe(probed: Probed) -> list[Measured]:
 
 def _measured(probed: Probed, part: Part) -> Measured:
     code, title = f"swapped-{part.title.lower()}", f"{part.title} swapped"
-    exchange = probed.exchange
+    exchange = exchange_of(probed)
     if not isinstance(exchange, Exchange):
         return Measured(code, title, exchange, outcome="skipped")
     area = float(part.mask.mean())

@@ -11,13 +11,12 @@ from typing import Any
 
 from diascope.core.errors import RunError
 from diascope.core.findings import Finding, by_severity, outcomes
+from diascope.report.environment import TEMPLATES, environment
 from diascope.report.sample_strips import data_uri
 
 
 def write_audit_page(folder: Path, source: str) -> Path:
     """Write audit.html into the folder of an audit of `source`; returns it. Raises RunError for damaged findings."""
-    from diascope.report.page import TEMPLATES, environment
-
     file = folder / "findings.json"
     try:
         findings = [Finding.model_validate(item) for item in json.loads(file.read_text(encoding="utf-8"))]

@@ -13,28 +13,25 @@ from diascope.compare.looks import log_look
 from diascope.core.errors import RunError
 from diascope.core.files import write_atomic
 from diascope.core.findings import Finding, outcomes
-from diascope.core.text import duration
 from diascope.metrics import METRICS, REGISTRY
-from diascope.report import formats
 from diascope.report.answer import head, reading, verdicts
 from diascope.report.audit_page import shown_findings
 from diascope.report.augmentation_words import copied_arms
 from diascope.report.charts import DIAGONAL, curve_domains, measures, overlays, page_specs, write_charts
 from diascope.report.checklist import checklist_markdown, checklist_section
+from diascope.report.environment import TEMPLATES, environment
 from diascope.report.explanations import KINDS, explained_pictures
 from diascope.report.idle_keys import fitted_at_once, is_idle
 from diascope.report.interval_panels import drawn_subgroups
 from diascope.report.panels import ARM_COLOURS, SERIES_COLOURS, SERIES_DASH, SERIES_NAMES, SHOWN_FIRST, arm_dash_pattern
 from diascope.report.probes import PROBE_MARKS, probe_pictures
 from diascope.report.sample_strips import data_uri, sample_strips
-from diascope.report.search import short
 from diascope.report.starts import fold_starts
 from diascope.report.stopping import chosen_by
 from diascope.report.summary import summarize
 from diascope.report.tables import Tables, chart_tables
 from diascope.runs.record import StudyRecord
 
-TEMPLATES = Path(__file__).parent / "templates"
 OPEN_RUNS = 30  # a longer table of runs starts closed
 CLASS_METRICS = ("sensitivity", "specificity", "ppv", "f1", "auroc")
 READING_NAMES = {
@@ -208,34 +205,6 @@ def _base(summary: dict[str, Any]) -> dict[str, Any]:
     base = flat({name: section for name, section in config.items() if name != "report"})
     base = {key: value for key, value in base.items() if not is_idle(config, key)}
     return {key: value for key, value in base.items() if drawn or not key.startswith("data.phantom.")}
-
-
-def environment() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "score": formats.score,
-        "spread": formats.spread,
-        "signed": formats.signed,
-        "estimate": formats.estimate,
-        "interval": formats.interval,
-        "signed_interval": lambda found: formats.interval(found, sign=True),
-        "p": formats.p_value,
-        "needs": formats.needs,
-        "milestone": formats.milestone,
-        "setting": formats.setting,
-        "duration": duration,
-        "short": short,
-        "code": formats.code,
-    }
-    return environment
 
 
 def _arm_marks(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
