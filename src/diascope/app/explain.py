@@ -10,6 +10,8 @@ from diascope.config import DataConfig, canonical_json
 from diascope.core.errors import ConfigError, DiascopeError
 from diascope.core.events import Notice, Show, silent
 from diascope.core.files import write_json
+from diascope.data.cache import ImageCache
+from diascope.data.index import ImageIndex
 from diascope.explain.cases import explain_cases, explained_already
 from diascope.explain.checks import check_regions, check_sanity, require_regions
 from diascope.explain.images import StudyImages
@@ -21,14 +23,23 @@ from diascope.predict.device import pick_device
 from diascope.predict.predictor import Network
 from diascope.predict.trust import networks_of_runs, refuse_code
 from diascope.runs.record import RunRecord, StudyRecord, predicted_classes
+from diascope.study.images import Images
 from diascope.study.named_run import find_run
 from diascope.study.output import refuse_file, refuse_images
 
 
-def explain_study(folder: Path, show: Show = silent, device: str = "auto", *, trust_code: bool = False) -> None:
+def explain_study(
+    folder: Path,
+    show: Show = silent,
+    device: str = "auto",
+    *,
+    trust_code: bool = False,
+    images: Images | None = None,
+) -> None:
     """Write explain/ for fold 0 and the first seed of each arm, where it is not there already.
 
-    Explanations are an extra: what goes wrong with one is a warning, and the study stands without it.
+    `images` are those that the study was just trained on; without them they are read anew. Explanations are an extra:
+    what goes wrong with one is a warning, and the study stands without it.
     """
     record, seen = StudyRecord(folder), dict[str, StudyImages]()
     count = record.study.report.explain
@@ -36,9 +47,10 @@ def explain_study(folder: Path, show: Show = silent, device: str = "auto", *, tr
         if run.state != "done" or explained_already(run, count):
             continue
         try:
-            images = study_images(record, run, whole=True)
-            images = seen.setdefault(canonical_json(images.config), images)
-            explain_cases(open_subject(record, run, "last", device, images, trust_code=trust_code), count)
+            known = None if images is None else (images.indices[run.arm], images.caches[run.arm])
+            shown = study_images(record, run, whole=True, opened=known)
+            shown = seen.setdefault(canonical_json(shown.config), shown)
+            explain_cases(open_subject(record, run, "last", device, shown, trust_code=trust_code), count)
         except Exception as error:  # a network of the user's own may raise anything; no study is lost for its pictures
             what = str(error) if isinstance(error, DiascopeError) else f"{type(error).__name__}: {error}"
             show(Notice(f"{run.arm}/{run.name} could not be explained: {what}", warning=True))
@@ -69,10 +81,13 @@ def open_subject(
     )
 
 
-def study_images(record: StudyRecord, run: RunRecord, *, whole: bool) -> StudyImages:
-    """The images as the run's network sees them; `whole`: decode all at once, or take them from the cache."""
+def study_images(
+    record: StudyRecord, run: RunRecord, *, whole: bool, opened: tuple[ImageIndex, ImageCache] | None = None
+) -> StudyImages:
+    """The images as the run's network sees them; `whole`: all of them, decoded, `opened` or from the cache."""
     config = DataConfig.model_validate_json(json.dumps(run.config["data"]), strict=True)
-    return StudyImages(config, whole=whole, paths=frozenset(record.index["path"]), bits=run.bits)
+    paths = frozenset(record.index["path"])
+    return StudyImages(config, whole=whole, paths=paths, bits=run.bits, opened=opened)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """Probe runs of a study folder for shortcuts: read the images, check that they are those of the training, probe."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from diascope.core.errors import RunError
 from diascope.core.events import Progress, Show, counter, silent
+from diascope.engine import RunTask
 from diascope.predict.device import pick_device
 from diascope.predict.trust import networks_of_runs, refuse_code
 from diascope.probes import Options
@@ -24,19 +26,23 @@ def probe(
     device: str = "auto",
     again: bool = False,
     trust_code: bool = False,
+    tasks: Sequence[RunTask] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """What probes.json holds of a run (its folder), or of the first finished run of each arm of a study, by run name.
 
-    Raises RunError where nothing is finished, or the images are no longer those of the training.
+    `tasks` are those that the study was just trained by; without them the images are read anew. Raises RunError where
+    nothing is finished, or the images are no longer those of the training.
     """
     record, runs = _chosen(folder)
     refuse_code([*(arm.model.name for arm in record.arm_configs), *networks_of_runs(runs)], trusted=trust_code)
     place = pick_device(device)
-    images = read_test_side(record, [run.arm for run in runs], runs, counter(show, DECODING))
-    tasks = {f"{run.arm}/{run.name}": images[run.arm, run.fold, run.seed].task for run in runs}
-    prepare_features(tasks.values(), place, counter(show, EXTRACTING))
+    if tasks is None:
+        images = read_test_side(record, [run.arm for run in runs], runs, counter(show, DECODING))
+        tasks = [judgeable.task for judgeable in images.values()]
+    wanted = {task.name: task for task in tasks if task.name in {f"{run.arm}/{run.name}" for run in runs}}
+    prepare_features(wanted.values(), place, counter(show, EXTRACTING))
     found = {}
-    for name, task in tasks.items():
+    for name, task in wanted.items():
         table = record.index.set_index("path").loc[task.data.paths]
 
         def step(what: str, done: int, total: int, name: str = name) -> None:

@@ -18,6 +18,7 @@ from diascope.config import SeedsUntilDecided
 from diascope.core.errors import ConfigError
 from diascope.core.events import Notice, Show, counter, silent
 from diascope.core.findings import Finding
+from diascope.engine import RunTask
 from diascope.predict.device import pick_device
 from diascope.predict.trust import networks_of, refuse_code
 from diascope.report.page import write_report
@@ -30,7 +31,7 @@ from diascope.study.executors.processes import ProcessExecutor
 from diascope.study.executors.ray import RayExecutor, Resources
 from diascope.study.executors.serial import SerialExecutor
 from diascope.study.extraction import EXTRACTING, prepare_features
-from diascope.study.images import DECODING, OnUnreadable, read_images
+from diascope.study.images import DECODING, Images, OnUnreadable, read_images
 from diascope.study.output import STUDY, refuse_foreign
 from diascope.study.plan import Cell, Planned, check_stale, plan, same_arms
 from diascope.study.sharing import share
@@ -60,11 +61,16 @@ EXECUTORS: dict[str, Callable[[int, Options], Executor]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is there when a study has run: runs, those that failed, what probes found by run name, and the report."""
+    """What is there when a study has run: its runs, those that failed, what probes found by run name, and the report.
+
+    `images` and `tasks` are what it was trained on, for those who look at its runs afterwards.
+    """
 
     folder: Path
     runs: int
     failed: tuple[Failed, ...]
+    images: Images = field(repr=False)
+    tasks: tuple[RunTask, ...] = field(repr=False)
     probed: dict[str, dict[str, Any]] = field(default_factory=dict)
     report: Path | None = None
 
@@ -80,15 +86,16 @@ def run(study: Study, folder: Path, options: Options, show: Show = silent) -> Ou
 def finish(study: Study, trained: Outcome, options: Options, show: Show) -> Outcome:
     """Explanations, probes and the report of runs that are trained."""
     folder, device, trust_code = trained.folder, options.device, options.trust_code
-    explain_study(folder, show, device, trust_code=trust_code)
-    probed = _probes(folder, options, show) if study.config.report.probes else {}
+    explain_study(folder, show, device, trust_code=trust_code, images=trained.images)
+    probed = _probes(trained, options, show) if study.config.report.probes else {}
     return replace(trained, probed=probed, report=write_report(folder))
 
 
-def _probes(folder: Path, options: Options, show: Show) -> dict[str, dict[str, Any]]:
+def _probes(trained: Outcome, options: Options, show: Show) -> dict[str, dict[str, Any]]:
     """What the shortcut probes found; a study is not lost where they fail."""
+    folder = trained.folder
     try:
-        return probe(folder, show, device=options.device, trust_code=options.trust_code)
+        return probe(folder, show, device=options.device, trust_code=options.trust_code, tasks=trained.tasks)
     except Exception as error:
         what = f"The shortcut probes failed: {error}. The runs are kept; `diascope probe {folder}` tries again."
         show(Notice(what, warning=True))
@@ -118,7 +125,7 @@ def train(study: Study, folder: Path, options: Options, show: Show = silent) -> 
         write_study(study, images, folder, cells)
         show(Planned(tuple(cells), ()))
         failed = _train(cells, executor, options, show)
-    return Outcome(folder, len(cells), tuple(failed))
+    return Outcome(folder, len(cells), tuple(failed), images, tuple(cell.task for cell in cells))
 
 
 def _train(cells: Sequence[Cell], executor: Executor, options: Options, show: Show) -> list[Failed]:

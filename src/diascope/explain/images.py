@@ -29,7 +29,8 @@ class StudyImages:
 
     `whole`: all of them are decoded, or taken from the cache where that was done before; else only those asked for.
     `bits`: how many are used of deep gray images, where the run has it written down; else that is found out from the
-    source, of which `paths` are the images of the study, where more may lie in it by now.
+    source, of which `paths` are the images of the study, where more may lie in it by now. `opened`: the images, where
+    they are there already.
     """
 
     def __init__(
@@ -39,8 +40,11 @@ class StudyImages:
         whole: bool = False,
         paths: Collection[str] | None = None,
         bits: int | None = None,
+        opened: tuple[ImageIndex, ImageCache] | None = None,
     ) -> None:
         self.config, self._whole, self._paths, self._known_bits = config, whole, paths, bits
+        if opened is not None:
+            self._opened = opened
         self._regions: dict[str, Mask | None] = {}
 
     def pixels(self, paths: list[str]) -> Pixels:

@@ -29,6 +29,7 @@ class Images:
     index: ImageIndex
     folds: Folds
     caches: dict[str, ImageCache]  # by arm
+    indices: dict[str, ImageIndex]  # by arm; they differ where arms draw phantoms of their own
     findings: list[Finding]
 
 
@@ -41,6 +42,7 @@ def read_images(
     """
     in_order_of_start(study.arms)  # raises for one that cannot begin
     caches: dict[str, ImageCache] = {}
+    indices: dict[str, ImageIndex] = {}
     by_view: dict[str, tuple[ImageIndex, ImageCache]] = {}
     first: ImageIndex | None = None
     findings: list[Finding] = []
@@ -55,12 +57,12 @@ def read_images(
             index, cache, found = load_images(opened, arm.data, on_unreadable=on_unreadable, progress=progress)
             by_view[view] = (index, cache)
             findings += [finding for finding in found if finding not in findings]
-        index, caches[arm.name] = by_view[view]
-        first = first or index
+        indices[arm.name], caches[arm.name] = by_view[view]
+        first = first or indices[arm.name]
     assert first is not None  # a study has at least one arm
     folds = make_folds(first, study.split)
     check_sides(study, first, folds)
-    return Images(first, folds, caches, findings)
+    return Images(first, folds, caches, indices, findings)
 
 
 def _refuse_unknown_columns(study: Study, index: ImageIndex) -> None:

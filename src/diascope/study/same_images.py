@@ -14,7 +14,7 @@ from diascope.data.index import ImageIndex
 from diascope.data.split import Folds
 from diascope.engine import RunTask
 from diascope.runs.record import RunRecord, StudyRecord
-from diascope.study.images import Images, read_images
+from diascope.study.images import read_images
 from diascope.study.plan import plan
 from diascope.study.starting import first_arm
 from diascope.studyfile import Study, load_study
@@ -45,7 +45,7 @@ def read_test_side(
     images = read_images(study, on_unreadable="skip", progress=progress)  # what was skipped is not in index.csv
     _refuse_other_index(record, images.index)
     folds = Folds.load(record.folder / "folds.json", images.index)
-    cells = plan(study, Images(images.index, folds, images.caches, images.findings), record.folder)
+    cells = plan(study, replace(images, folds=folds), record.folder)
     tasks = {(cell.task.arm, cell.task.config.fold, cell.task.config.seed): cell.task for cell in cells}
     wanted = {(run.arm, run.fold, run.seed): run for run in runs}
     other = [run for key, run in wanted.items() if tasks[key].run_id != run.run_id]

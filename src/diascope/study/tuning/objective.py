@@ -51,7 +51,8 @@ class Objective:
         cache = self._cache(varied, on_unreadable, progress)
         split = SplitConfig(kind="kfold", folds=self._search.folds, seed=self._search.seed)
         config = varied.config.model_copy(update={"split": split, "seeds": (self._search.seed,)})
-        images = Images(self._images.index, self._inner, {name: cache}, [])
+        index = self._images.index
+        images = Images(index, self._inner, {name: cache}, {name: index}, [])
         cells = plan(replace(varied, config=config), images, self._folder)
         return [replace(cell.task, folder=self._folder / name / cell.task.folder.name) for cell in cells]
 
