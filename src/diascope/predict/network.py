@@ -30,6 +30,12 @@ def load_model(folder: Path, checkpoint: str = "best") -> nn.Module:
     return read_run(folder, checkpoint).model
 
 
+def require_finished(folder: Path) -> None:
+    """Raises RunError where no finished run lies in the folder."""
+    if not RunFolder(folder).done.exists():
+        raise RunError("this run is not finished", where=str(folder), remedy="run the study again to finish it")
+
+
 @dataclass(frozen=True, eq=False)
 class TrainedRun:
     """What a finished run's folder says of its network, and the network: images (B, C, H, W) from 0 to 1 -> logits.
@@ -48,8 +54,7 @@ def read_run(folder: Path, checkpoint: str = "best") -> TrainedRun:
     run = RunFolder(folder)
     if checkpoint not in ("best", "last"):
         raise RunError(f"there is no checkpoint {checkpoint!r}", where=str(folder), remedy="use best or last")
-    if not run.done.exists():
-        raise RunError("this run is not finished", where=str(folder), remedy="run the study again to finish it")
+    require_finished(folder)
     tree = json.loads(run.config.read_text(encoding="utf-8"))
     config = RunConfig.model_validate_json(json.dumps(tree["config"]), strict=True)
     _refuse_other_weights(config, tree, run.config)

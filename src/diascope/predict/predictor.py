@@ -25,7 +25,7 @@ from diascope.data.prepare import prepare_image
 from diascope.models.pretrained import FROZEN_BATCH, Frozen, Pretrained, compute, frozen_values
 from diascope.predict.device import pick_device
 from diascope.predict.inputs import FEATURE_BATCH, Inputs, evaluation_batches
-from diascope.predict.network import TrainedRun, read_run, trained_part
+from diascope.predict.network import TrainedRun, read_run, require_finished, trained_part
 from diascope.predict.trust import networks_of_runs, refuse_code
 from diascope.runs.record import RunRecord
 from diascope.training.evaluation import predict
@@ -104,6 +104,8 @@ class Predictor:
         if not folders:
             raise RunError("no run is named", where="Predictor.open", remedy="give the folder of a finished run")
         paths = tuple(map(Path, folders))
+        for path in paths:
+            require_finished(path)
         refuse_code(networks_of_runs(RunRecord("", 0, 0, path) for path in paths), trusted=trust_code)
         place = pick_device(device)
         networks = tuple(Network.open(path, checkpoint, place) for path in paths)
