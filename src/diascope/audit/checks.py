@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from joblib import cpu_count
 from numpy.typing import NDArray
 
 from diascope.audit.duplicates import find_duplicates
@@ -20,6 +21,7 @@ from diascope.audit.unreadable_files import incomplete_pictures, unreadable_file
 from diascope.core.findings import Finding
 from diascope.data.gray_depth import gray_depth
 from diascope.data.index import ImageIndex, Phantoms
+from diascope.data.threads import in_threads
 
 if TYPE_CHECKING:
     from diascope.config import DataConfig
@@ -69,4 +71,5 @@ def audit(
     missing = (unreadable or {}) | measured.unreadable
     audited = Audited(measured.index, measured.facts, config, folds, missing, all_text, pictures)
     checks = CHECKS if read_text else CHECKS | BEFORE_A_STUDY
-    return [finding for check in checks.values() for finding in check(audited)]
+    found = in_threads(lambda check: check(audited), [*checks.values()], jobs or cpu_count(), chunk=1)
+    return [finding for findings in found for finding in findings]

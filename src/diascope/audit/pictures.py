@@ -43,7 +43,7 @@ def write_pictures(audited: Audited, code: str, sets: list[tuple[str, list[int]]
 
 def as_png(image: Image.Image) -> bytes:
     content = BytesIO()
-    image.save(content, "PNG", optimize=True)
+    image.save(content, "PNG")  # optimize=True takes twice as long and saves 1%
     return content.getvalue()
 
 
