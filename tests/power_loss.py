@@ -123,7 +123,7 @@ def _opener(recorder: Recorder, really: Callable[..., Any]) -> Callable[..., Any
 
 
 def _calls(recorder: Recorder) -> dict[str, Callable[..., Any]]:
-    system = {name: getattr(os, name) for name in "fsync replace rename unlink remove mkdir rmdir".split()}
+    system = {name: getattr(os, name) for name in "open fsync replace rename unlink remove mkdir rmdir".split()}
 
     def fsync(descriptor: int) -> None:
         system["fsync"](descriptor)
@@ -165,7 +165,17 @@ def _calls(recorder: Recorder) -> dict[str, Callable[..., Any]]:
             entry = (recorder.node(place.parent), place.name)
             recorder.changes.append(Change("folder", recorder.node(place), names=((entry, recorder.node(place)),)))
 
+    def opened(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        place = _place(path, dir_fd)
+        new = bool(flags & os.O_CREAT) and recorder.inside(place) and not place.exists()
+        descriptor: int = system["open"](path, flags, mode, dir_fd=dir_fd)
+        if new:  # a lock, which has no content
+            entry = (recorder.node(place.parent), place.name)
+            recorder.changes.append(Change("name", names=((entry, recorder.node(place)),)))
+        return descriptor
+
     return {
+        "open": opened,
         "fsync": fsync,
         "replace": moved("replace"),
         "rename": moved("rename"),

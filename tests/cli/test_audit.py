@@ -10,12 +10,12 @@ from PIL import Image
 from planted_images import Planted, crop
 from typer.testing import CliRunner
 
+from diascope.app.audit import audit_source
 from diascope.cli import app
 from diascope.config import DataConfig
 from diascope.core.errors import DataError
 from diascope.data.index import open_index
 from diascope.report.page import write_report
-from diascope.study.auditing import audit_source
 from diascope.studyfile import parse_study
 
 

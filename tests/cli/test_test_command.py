@@ -45,7 +45,7 @@ def test_scores_warnings_and_report(
     judge(home / "study", arms=["plain"], device="cpu")
     assert command(home, monkeypatch, "study", "--device", "cpu") == 0
     said = capsys.readouterr()
-    assert "judging runs: 0 of 3 done" in said.err
+    assert "judging runs: 0 of 3" in said.err
     assert "Not judged, because they are not finished: plain/fold0-seed1" in said.out
     assert "warning: The test side was judged 2 times." in said.out
     assert "Report: study/report.html" in said.out

@@ -22,7 +22,7 @@ arms:
 def test_each_drawing_is_audited_once_and_told_of_by_its_first_arm(tmp_path: Path) -> None:
     study = parse_study(TEXT, [], where="a test", folder=tmp_path)
     pictures: dict[str, bytes] = {}
-    found = audit_study(study, read_images(study), pictures, lambda what, done, total: None)
+    found = audit_study(study, read_images(study), pictures)
 
     corners = [finding for finding in found if finding.code == "corners-predict-label"]
     assert [finding.evidence.get("arm") for finding in corners] == [None, "letters"]

@@ -144,6 +144,6 @@ def test_a_start_that_there_is_not_is_told_before_images_are_decoded(
     def decode(*given: object, **named: object) -> None:
         pytest.fail("images are decoded")
 
-    monkeypatch.setattr("diascope.study.plan.load_images", decode)
+    monkeypatch.setattr("diascope.study.images.load_images", decode)
     with pytest.raises(ConfigError, match="the study has no arm 'bb'"):
         cells_of(tmp_path, "{a: {training.start_from: 'arm:bb'}, b: {}}")

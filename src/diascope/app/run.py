@@ -18,6 +18,7 @@ from diascope.config import SeedsUntilDecided
 from diascope.core.errors import ConfigError
 from diascope.core.events import Notice, Show, counter, silent
 from diascope.core.findings import Finding
+from diascope.core.text import listed
 from diascope.engine import RunTask
 from diascope.predict.device import pick_device
 from diascope.predict.trust import networks_of, refuse_code
@@ -170,10 +171,7 @@ def slow_precision(study: Study, device: str, capability: str | None = None) -> 
 def make_executor(study: Study, options: Options) -> Executor:
     """The executor that the options name. Raises ConfigError or RunError for one that cannot work here."""
     if options.executor not in EXECUTORS:
-        known = ", ".join(EXECUTORS)
-        raise ConfigError(
-            "is no executor of this version", where=f"--executor {options.executor}", remedy=f"use {known}"
-        )
+        raise ConfigError("unknown executor", where=f"--executor {options.executor}", remedy=f"use {listed(EXECUTORS)}")
     if options.jobs is not None and options.jobs < 1:
         raise ConfigError("must be at least 1", where=f"--jobs {options.jobs}")
     if options.executor != "ray" and options.ray != Resources():

@@ -72,7 +72,9 @@ class Display:
             self._line(f"{what}: {done:,} of {total:,}")
         started, before = self._pace[what]
         spent = monotonic() - started
-        left = f", {duration((total - done) * spent / (done - before))} left" if done > before and spent > 1 else ""
+        left = (
+            f", {duration(round((total - done) * spent / (done - before)))} left" if done > before and spent > 1 else ""
+        )
         status = f"{done:,} of {total:,}{f', now {progress.note}' if progress.note else ''}{left}"
         self._bars.update(self._prepared[what], completed=done, total=total, status=status, visible=done < total)
         if monotonic() - self._last_line.setdefault(what, started) > PLAIN_LINE_SECONDS or before < done == total:
@@ -137,7 +139,7 @@ class Display:
         )
         first, since = self._began.setdefault(name, (epoch.epoch, monotonic()))
         pace = (monotonic() - since) / (epoch.epoch - first) if epoch.epoch > first else epoch.seconds
-        left = duration((epochs - epoch.epoch) * pace)
+        left = duration(round((epochs - epoch.epoch) * pace))
         self._bars.update(self._rows[name], completed=epoch.epoch, status=f"{status}  {left} left")
         if self._study is not None:
             self._bars.update(self._study, completed=self._clock.epochs_done, status=self._clock.left())
@@ -180,7 +182,7 @@ class _Clock:
         if not self._measured or self._started is None:
             return done
         pace = (monotonic() - self._started) / self._measured
-        return f"{done}, {duration(pace * (self.epochs - self.epochs_done))} left"
+        return f"{done}, {duration(round(pace * (self.epochs - self.epochs_done)))} left"
 
 
 def say_outcome(outcome: Outcome) -> None:

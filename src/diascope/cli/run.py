@@ -26,8 +26,8 @@ OnUnreadableOption = Annotated[
 ]
 JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time. Default: one a core.")]
 ExecutorOption = Annotated[
-    Literal["processes", "serial", "ray"],
-    typer.Option(help="Several runs at a time, one by one, or on a Ray cluster."),
+    str,
+    typer.Option(metavar="NAME", help="processes: parallel runs; serial: one by one; ray: on a Ray cluster."),
 ]
 AddressOption = Annotated[
     str | None,

@@ -70,7 +70,7 @@ class SearchDisplay(Display):
     def _end(self, ended: Ended, done: Sequence[Result]) -> None:
         self._ended_here += 1
         left = (monotonic() - self._begun) / self._ended_here * (self._wanted - len(done))
-        status = f"{self._standing(done)}, {duration(left)} left"
+        status = f"{self._standing(done)}, {duration(round(left))} left"
         if self._search is not None:
             self._bars.update(self._search, completed=len(done), status=status)
         self._line(f"trial {ended.trial.number} {_outcome(ended)}; search: {status}")
