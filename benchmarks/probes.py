@@ -27,7 +27,7 @@ from probe_worlds import WORLDS, World
 
 if TYPE_CHECKING:
     from diascope.engine import RunTask
-    from diascope.probes import Probed
+    from diascope.probes import Subject
 
 STUDY = """
 name: probes
@@ -72,8 +72,8 @@ def study(world: str, seed: int) -> dict[str, Any]:
     import torch
 
     from diascope.engine import execute
-    from diascope.probes import Options, Probed
-    from diascope.probes.probing import probe_run
+    from diascope.probes import Options, Subject
+    from diascope.probes.probe_run import probe_run
 
     started, drawn = perf_counter(), WORLDS[world](seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -83,7 +83,7 @@ def study(world: str, seed: int) -> dict[str, Any]:
             pass
         options, device = Options(text=world.startswith("words")), torch.device("cpu")
         found = probe_run(task, drawn.columns, 1, device=device, options=options)
-        reads = how_far_it_reads(drawn, Probed(task, {}, 1, device, options, lambda what, done, total: None))
+        reads = how_far_it_reads(drawn, Subject(task, {}, 1, device, options, lambda what, done, total: None))
     return {
         "world": world,
         "seed": seed,
@@ -99,7 +99,7 @@ def study(world: str, seed: int) -> dict[str, Any]:
     }
 
 
-def how_far_it_reads(drawn: World, probed: "Probed") -> float | None:
+def how_far_it_reads(drawn: World, probed: "Subject") -> float | None:
     """The truth that probes are to find: how far the log odds go with the mark, were it the other class's.
 
     Of all validation images, as a share of the distance between the classes; None where nothing is planted.
@@ -152,7 +152,7 @@ def task_of(drawn: World, seed: int, training: tuple[int, float], folder: Path) 
 
 def settings() -> str:
     """What the studies are made of: lines of other settings are not counted among these."""
-    from diascope.probes.probing import VERSION
+    from diascope.probes.probe_run import VERSION
 
     worlds = (Path(__file__).parent / "probe_worlds.py").read_text()
     return sha256(f"{VERSION}{STUDY}{TRAINING}{PHANTOMS}{worlds}".encode()).hexdigest()[:12]

@@ -40,7 +40,7 @@ MAY_IMPORT = {
 WITHOUT_TORCH = (
     "core.errors core.findings core.files core.statistics config studyfile metrics data.index data.readers data.split "
     "data.cache data.phantoms data.dicom data.dicom_groups "
-    "audit.checks audit.output report.audit_page "
+    "audit.checks audit.audit_files report.audit_page "
     "runs.folder runs.record runs.provenance compare report report.page report.charts report.summary recipes cli"
 ).split()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from planted_images import Planted
 from study_folders import MakeStudy
 
-from diascope.audit.output import write_manifest
+from diascope.audit.audit_files import write_manifest
 from diascope.config import DataConfig
 from diascope.core.csv_cells import csv_text, guard, unguard, unguard_frame
 from diascope.data.index import open_index

@@ -12,7 +12,7 @@ import torch
 
 from diascope.core.errors import RunError
 from diascope.engine import RunTask, Stopped, execute
-from diascope.engine.network import new_network
+from diascope.engine.initial_network import new_network
 from diascope.predict.device import pick_device
 from diascope.predict.network import load_model
 from diascope.runs.folder import RunFolder

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from diascope.audit.association import Sample, take_sample
-from diascope.audit.dealing import Dealer
-from diascope.audit.features import of_levels, of_numbers, of_pictures, shrunken
+from diascope.audit.label_permutation import LabelPermutation
+from diascope.audit.thumbnail_features import of_levels, of_numbers, of_pictures, shrunken
 from diascope.core.statistics import holm
 
 
@@ -116,11 +116,11 @@ def test_holm_is_that_of_its_definition(chances: list[float]) -> None:
 def test_dealing_keeps_the_labels_of_groups_together_and_of_folds_in_number() -> None:
     groups = np.repeat(np.arange(40), np.tile([1, 3], 20))
     labels, folds = (np.arange(40) % 2)[groups], (np.arange(40) // 8)[groups]
-    dealt = Dealer(labels, groups, folds).deal(20)
+    dealt = LabelPermutation(labels, groups, folds).deal(20)
     for labels_dealt in dealt.T:
         assert all(len(set(labels_dealt[groups == group])) == 1 for group in range(40))
     assert any((dealt[:, time] != labels).any() for time in range(20))
-    even = Dealer(np.arange(60) % 2, np.arange(60), np.arange(60) // 12).deal(5)
+    even = LabelPermutation(np.arange(60) % 2, np.arange(60), np.arange(60) // 12).deal(5)
     assert (even.reshape(5, 12, 5).sum(axis=1) == 6).all()
 
 

@@ -15,8 +15,8 @@ from diascope.audit import burned_in
 from diascope.audit.burned_in import burned_in_text, chosen_rows, reading_cost, remembered_text
 from diascope.audit.facts import Audited
 from diascope.audit.originals import originals
-from diascope.audit.text import TextBox, TextReader, reading_time
 from diascope.audit.text_memory import Mark, TextMemory, mark_of
+from diascope.audit.text_reader import TextBox, TextReader, reading_time
 
 NAME = "MILLER 1957"
 

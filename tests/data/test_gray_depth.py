@@ -17,7 +17,7 @@ from diascope.core.findings import Finding
 from diascope.data.cache import ImageCache, load_images
 from diascope.data.gray_depth import depth_of, gray_depth
 from diascope.data.index import open_index
-from diascope.explain.images import StudyImages
+from diascope.explain.study_images import StudyImages
 
 SIZE = 64
 Deep = NDArray[np.uint16]

@@ -9,13 +9,13 @@ from PIL import Image
 
 from diascope.config import DataConfig
 from diascope.core.errors import DataError
+from diascope.data.annotations import Annotations
 from diascope.data.cache import UnreadableImagesError, load_images
 from diascope.data.gray_depth import gray_depth
 from diascope.data.image_file import MOST_BYTES, beginning
 from diascope.data.index import open_index
 from diascope.data.readers import is_dicom, read_image
 from diascope.data.strays import strays
-from diascope.data.truth import Truth
 from diascope.explain.named import find_images
 
 LONG = "a" * 252  # 256 bytes with .png, of which a name has 255 at most
@@ -138,7 +138,7 @@ def test_a_mask_for_the_longest_name_has_no_place(root: Path) -> None:
     index = open_index(config)
     row = index.paths.index(f"a/{name}")
     os.symlink("x" * 200, root.parent / "masks" / "a" / name)
-    assert Truth(index, config).mask_file(row) is None
+    assert Annotations(index, config).mask_file(row) is None
 
 
 def test_ignored_names_that_are_no_utf_8_are_written_out(root: Path) -> None:
@@ -151,7 +151,7 @@ def test_ignored_names_that_are_no_utf_8_are_written_out(root: Path) -> None:
     (ignored,) = index.findings
     assert ignored.evidence["paths"] == [r"a/caf\xe9.txt"]
     assert r"a/caf\xe9.txt" in ignored.sentence
-    assert any(r"masks/a/\xff.png" in clause for clause in strays(Truth(index, config), index))
+    assert any(r"masks/a/\xff.png" in clause for clause in strays(Annotations(index, config), index))
 
 
 def test_the_beginning_of_a_file_of_any_size_tells_what_it_is(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from diascope.data.statistics import pixel_statistics
+from diascope.data.pixel_statistics import pixel_statistics
 
 
 def test_mean_and_sd_of_the_rows_alone() -> None:

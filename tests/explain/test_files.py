@@ -2,7 +2,7 @@
 
 import pytest
 
-from diascope.explain.files import file_stem
+from diascope.explain.explanation_files import file_stem
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,17 @@
 import numpy as np
 
 from diascope.explain.chance import chance
-from diascope.explain.judged import Judged, pick_cases, spread
+from diascope.explain.validation import ValidationPredictions, pick_cases, spread
 
 
-def judged(truth: list[int], second: list[float], groups: list[str] | None = None) -> Judged:
+def judged(truth: list[int], second: list[float], groups: list[str] | None = None) -> ValidationPredictions:
     """Two classes; `second` is the probability of the second one."""
     p = np.array(second)
     paths = [f"{number}.png" for number in range(len(truth))]
-    return Judged(paths, groups, np.array(truth), np.stack([1 - p, p], axis=1), 1)
+    return ValidationPredictions(paths, groups, np.array(truth), np.stack([1 - p, p], axis=1), 1)
 
 
-def shown(found: Judged, count: int) -> dict[tuple[str, int], list[int]]:
+def shown(found: ValidationPredictions, count: int) -> dict[tuple[str, int], list[int]]:
     cases: dict[tuple[str, int], list[int]] = {}
     for case in pick_cases(found, count):
         cases.setdefault((case.kind, int(found.labels[case.row])), []).append(case.row)
@@ -44,7 +44,7 @@ def test_a_class_without_wrong_images_has_none() -> None:
 
 def test_more_classes_go_by_the_two_most_probable() -> None:
     p = np.array([[0.5, 0.3, 0.2], [0.4, 0.38, 0.22], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
-    found = shown(Judged(list("abcd"), None, np.array([0, 0, 0, 2]), p, 2), 1)
+    found = shown(ValidationPredictions(list("abcd"), None, np.array([0, 0, 0, 2]), p, 2), 1)
     assert found["wrong", 0] == [2]
     assert found["right", 0] == [0]
     assert found["least-sure", 0] == [1]

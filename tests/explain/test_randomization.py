@@ -10,8 +10,8 @@ from diascope.config import ModelConfig, PhantomConfig
 from diascope.data import phantoms
 from diascope.data.resize import resize
 from diascope.explain import attribute
-from diascope.explain.images import inputs
 from diascope.explain.randomization import SURVIVES, _sentence, randomization, randomize, similarity, weighted_layers
+from diascope.explain.study_images import inputs
 from diascope.models import build_model
 
 SIZE = 32

@@ -11,9 +11,9 @@ from diascope.config import DataConfig, PhantomConfig
 from diascope.core.errors import DataError
 from diascope.data import phantoms
 from diascope.data.index import open_index
-from diascope.explain.images import StudyImages
 from diascope.explain.regions import energy_inside, measure_regions, pointing
 from diascope.explain.scale import fixed_scale
+from diascope.explain.study_images import StudyImages
 
 CORNER = np.zeros((4, 4), dtype=bool)
 CORNER[:2, :2] = True

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from diascope.models.initialization import glorot_uniform, he_normal
 from diascope.models.layers import Dropout, MaxPool, Pointwise
-from diascope.models.weights import glorot_uniform, he_normal
 
 
 def dropout(rate: float, *, spatial: bool = False, seed: int = 0) -> Dropout:

@@ -14,7 +14,7 @@ from torch import nn
 from diascope.config import ModelConfig
 from diascope.core.errors import RunError
 from diascope.data.batches import as_inputs
-from diascope.engine.network import frozen_part, statistics_of
+from diascope.engine.initial_network import frozen_part, statistics_of
 from diascope.features import open_features
 from diascope.models.backbone import load_backbone
 from diascope.models.pretrained import build_pretrained, random_statistics

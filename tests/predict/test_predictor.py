@@ -14,7 +14,7 @@ from diascope import Predictor
 from diascope.app.run import Options, train
 from diascope.core.errors import DataError, RunError
 from diascope.engine import RunTask
-from diascope.explain.images import StudyImages
+from diascope.explain.study_images import StudyImages
 from diascope.predict.predictor import Network
 from diascope.runs.record import StudyRecord
 from diascope.studyfile import parse_study

@@ -13,7 +13,7 @@ from diascope.config import RunConfig
 from diascope.engine import RunData, RunTask, execute
 from diascope.predict.network import TrainedRun
 from diascope.predict.predictor import Network
-from diascope.probes import Options, Probed
+from diascope.probes import Options, Subject
 from diascope.study.images import read_images
 from diascope.study.plan import plan
 from diascope.studyfile import parse_study
@@ -54,7 +54,7 @@ def with_model(
     *,
     options: Options = Options(text=False),  # noqa: B008
     classes: tuple[str, ...] = ("no", "yes"),
-) -> Probed:
+) -> Subject:
     """A probed run whose network is this one; two images or more a group, all on the validation side."""
     rows = np.arange(len(labels))
     groups = [str(row // 4) + "abc"[label] for row, label in enumerate(labels.tolist())]
@@ -72,7 +72,7 @@ def with_model(
         seed=0,
     )
     task = RunTask("arm", config, "id", Path("nowhere"), data)
-    probed = Probed(task, columns or {}, 1, torch.device("cpu"), options, lambda what, done, total: None)
+    probed = Subject(task, columns or {}, 1, torch.device("cpu"), options, lambda what, done, total: None)
     run = TrainedRun(config, classes, model.eval(), 16)
     vars(probed)["network"] = Network(run, probed.device, model)
     return probed

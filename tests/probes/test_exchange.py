@@ -6,9 +6,9 @@ import torch
 from probes.probing_cases import CORNER, MIDDLE, SIZE, Looks, signs, with_model
 from torch import Tensor, nn
 
-from diascope.probes import Probed, brightness, erasing, swapping
+from diascope.probes import Subject, brightness, erasing, swapping
 from diascope.probes.exchange import Exchange, within
-from diascope.probes.judging import judged
+from diascope.probes.probe_verdicts import judged
 from diascope.probes.regions import corners, edge_middles, ring
 from diascope.probes.swapping import inner_end
 
@@ -39,8 +39,8 @@ class Bright(nn.Module):
         return self.scale * (images.mean(dim=(1, 2, 3)) - 0.47)[:, None]
 
 
-def exchange_of(probed: Probed) -> Exchange:
-    found = probed.exchange
+def exchange_of(probed: Subject) -> Exchange:
+    found = Exchange.of(probed)
     assert isinstance(found, Exchange)
     return found
 

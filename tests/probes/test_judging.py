@@ -5,9 +5,9 @@ import pytest
 from probes.probing_cases import MIDDLE, Looks, signs, with_model
 
 from diascope.core.findings import Finding
-from diascope.probes import Measured, Probed
+from diascope.probes import Measured, Subject
 from diascope.probes.effects import Effect
-from diascope.probes.judging import judged, overall
+from diascope.probes.probe_verdicts import judged, overall
 
 LABELS = (np.arange(80) // 2 % 2).astype(np.int64)
 
@@ -20,7 +20,7 @@ def verdicts(found: list[Finding]) -> list[str]:
     return [finding.evidence["verdict"] for finding in found]
 
 
-def probed(middle: float = 1.0, labels: np.ndarray = LABELS) -> Probed:
+def probed(middle: float = 1.0, labels: np.ndarray = LABELS) -> Subject:
     return with_model(Looks(MIDDLE), signs(labels, corner=0.5, middle=middle), labels)
 
 

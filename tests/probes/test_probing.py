@@ -11,7 +11,7 @@ from probes.test_trained_networks import plant_explanations
 
 from diascope.engine import RunTask
 from diascope.probes import Options
-from diascope.probes.probing import probe_run
+from diascope.probes.probe_run import probe_run
 from diascope.probes.retraining import retrained
 from diascope.runs.record import RunRecord
 
@@ -84,11 +84,11 @@ def test_results_of_another_run_are_none(lettered: RunTask) -> None:
 def test_nothing_is_left_of_an_interrupted_training(
     lettered: RunTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from diascope.probes.probed import Probed
     from diascope.probes.regions import disk
+    from diascope.probes.subject import Subject
 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    probed = Probed(lettered, {}, 1, CPU, NO_TEXT, interrupt)
+    probed = Subject(lettered, {}, 1, CPU, NO_TEXT, interrupt)
     with pytest.raises(KeyboardInterrupt):
         retrained(probed, disk(48, 48, 0.4), "rim")
     assert list(tmp_path.iterdir()) == []

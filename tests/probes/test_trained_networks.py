@@ -9,18 +9,18 @@ import torch
 from numpy.typing import NDArray
 from probes.probing_cases import CORNER, MIDDLE, Looks, signs, with_model
 
-from diascope.probes import Measured, Options, Probed, attribution, erasing, levels, text
-from diascope.probes.judging import judged
+from diascope.probes import Measured, Options, Subject, attribution, burned_in_text, erasing, levels
+from diascope.probes.probe_verdicts import judged
 
 LABELS = (np.arange(120) // 2 % 2).astype(np.int64)
 NO_TEXT = Options(text=False)
 
 
-def reads_corner(options: Options = NO_TEXT, **columns: list[str]) -> Probed:
+def reads_corner(options: Options = NO_TEXT, **columns: list[str]) -> Subject:
     return with_model(Looks(CORNER), signs(LABELS, corner=1.0, middle=0.5), LABELS, columns, options=options)
 
 
-def reads_middle(options: Options = NO_TEXT) -> Probed:
+def reads_middle(options: Options = NO_TEXT) -> Subject:
     """The images hold the same corner mark, but the network does not look at it."""
     return with_model(Looks(MIDDLE), signs(LABELS, corner=1.0, middle=1.0), LABELS, options=options)
 
@@ -161,17 +161,17 @@ class Reader:
 
 @pytest.fixture
 def _reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    import diascope.audit.text
+    import diascope.audit.text_reader
 
-    monkeypatch.setattr(diascope.audit.text, "TextReader", Reader)
-    monkeypatch.setattr(text, "LEGIBLE", 20)
+    monkeypatch.setattr(diascope.audit.text_reader, "TextReader", Reader)
+    monkeypatch.setattr(burned_in_text, "LEGIBLE", 20)
 
 
 @pytest.mark.usefixtures("_reader")
 def test_erased_text() -> None:
     found = erasing.probe(reads_corner(Options()))[2]
     assert found.code == "erased-text"
-    assert found.evidence["images"] == text.MOST
+    assert found.evidence["images"] == burned_in_text.MOST
     assert found.evidence["words"] == 1.0
     assert verdict(found) == "found"
 

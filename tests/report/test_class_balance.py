@@ -16,7 +16,7 @@ from diascope.report.page import render
 from diascope.report.summary import summarize
 from diascope.report.tables import chart_tables
 from diascope.runs.record import StudyRecord
-from diascope.training.weights import class_weights
+from diascope.training.class_weights import class_weights
 
 MakeStudy = Callable[..., Path]
 COUNTS = {"nevus": 950, "melanoma": 40, "rare": 10}

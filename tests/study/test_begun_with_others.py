@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from diascope.core.errors import ConfigError, RunError
 from diascope.engine import RunTask
-from diascope.engine.network import new_network
+from diascope.engine.initial_network import new_network
 from diascope.runs.folder import RunFolder
 from diascope.study.executors import Failed, Finished, Started
 from diascope.study.executors.serial import SerialExecutor

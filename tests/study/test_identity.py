@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diascope.config.identity import SEEN_IN_CONTENT, WITHOUT_EFFECT
+from diascope.config.run_identity import SEEN_IN_CONTENT, WITHOUT_EFFECT
 from diascope.core.files import write_json
 from diascope.runs.folder import RunFolder
 from diascope.runs.record import StudyRecord

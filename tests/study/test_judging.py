@@ -13,7 +13,7 @@ from judged_studies import SIZE, STUDY, draw_images, train
 from PIL import Image
 
 from diascope.app import judge as judging
-from diascope.app.judge import Judged
+from diascope.app.judge import Judgement
 from diascope.app.judge import judge as judge_study
 from diascope.core.errors import DiascopeError, RunError
 from diascope.predict.network import load_model
@@ -47,7 +47,7 @@ def moved(trained: Path, tmp_path: Path) -> Path:
     return tmp_path / "moved"
 
 
-def judge(folder: Path, **options: object) -> Judged:
+def judge(folder: Path, **options: object) -> Judgement:
     return judge_study(folder, device="cpu", **options)  # type: ignore[arg-type]
 
 

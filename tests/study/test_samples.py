@@ -13,8 +13,8 @@ from diascope.report.sample_strips import sample_strips
 from diascope.report.summary import summarize
 from diascope.runs.record import StudyRecord
 from diascope.runs.samples import strip_path
+from diascope.study.augmented_samples import DRAWS
 from diascope.study.images import Images, read_images
-from diascope.study.samples import DRAWS
 from diascope.study.writing import write_study
 from diascope.studyfile import Study, load_study
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from diascope.config import TrainingConfig
+from diascope.models.initialization import glorot_uniform
 from diascope.models.layers import Dropout, dense_layers
-from diascope.models.weights import glorot_uniform
 from diascope.training.loop import Epoch, train
 from diascope.training.losses import MixedClasses, TrainingLoss
 from diascope.training.replicas import (

@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 from sklearn.utils.class_weight import compute_class_weight
 
 from diascope.core.errors import ConfigError
-from diascope.training.weights import class_weights
+from diascope.training.class_weights import class_weights
 
 CLASSES = ("mel", "nv", "bkl")
 LABELS = np.repeat([0, 1, 2], [10, 200, 40])

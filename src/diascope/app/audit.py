@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from diascope.audit.audit_files import write_findings, write_manifest
 from diascope.audit.burned_in import reading_cost
 from diascope.audit.checks import audit
 from diascope.audit.facts import Audited
 from diascope.audit.measure import measure
-from diascope.audit.output import write_findings, write_manifest
 from diascope.core.errors import DataError
 from diascope.core.events import Notice, Progress, Show, counter, silent
 from diascope.core.findings import Finding

@@ -13,12 +13,12 @@ from diascope.core.files import write_json
 from diascope.data.cache import ImageCache
 from diascope.data.index import ImageIndex
 from diascope.explain.cases import explain_cases, explained_already
-from diascope.explain.checks import check_regions, check_sanity, require_regions
-from diascope.explain.images import StudyImages
-from diascope.explain.judged import Checkpoint, read_judged
+from diascope.explain.method_checks import check_regions, check_sanity, require_regions
 from diascope.explain.methods import check_method
 from diascope.explain.named import Named, explain_named, find_images
+from diascope.explain.study_images import StudyImages
 from diascope.explain.subject import Subject
+from diascope.explain.validation import Checkpoint, read_validation
 from diascope.predict.device import pick_device
 from diascope.predict.predictor import Network
 from diascope.predict.trust import networks_of_runs, refuse_code
@@ -76,7 +76,7 @@ def open_subject(
         run=run,
         checkpoint=checkpoint,
         classes=classes,
-        judged=read_judged(run, checkpoint, classes, record.positive),
+        judged=read_validation(run, checkpoint, classes, record.positive),
         images=images,
     )
 

@@ -39,7 +39,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """What a look was at: the runs that it judged, and those of its arms that were not finished."""
 
     look: Look
@@ -54,7 +54,7 @@ def judge_and_report(
     checkpoint: Checkpoint = "best",
     device: str = "auto",
     trust_code: bool = False,
-) -> tuple[Judged, Path]:
+) -> tuple[Judgement, Path]:
     """Judge as `judge` does, and write the report anew: what was judged, and the report."""
     judged = judge(folder, show, arms=arms, checkpoint=checkpoint, device=device, trust_code=trust_code)
     return judged, write_report(folder)
@@ -68,7 +68,7 @@ def judge(
     checkpoint: Checkpoint = "best",
     device: str = "auto",
     trust_code: bool = False,
-) -> Judged:
+) -> Judgement:
     """Predict the test side with every finished run of these arms (default: all), and log that it was done.
 
     Raises RunError or DataError before anything is written where the study keeps no test side, has no finished run, is
@@ -94,7 +94,7 @@ def judge(
     end_look(folder, number, look)
     show(Progress("judging runs", len(runs), len(runs)))
     missing = [_name(run) for arm in chosen for run in record.runs_of(arm) if run not in runs]
-    return Judged(look, tuple(missing))
+    return Judgement(look, tuple(missing))
 
 
 def _chosen_arms(record: StudyRecord, arms: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from diascope.engine import RunTask
 from diascope.predict.device import pick_device
 from diascope.predict.trust import networks_of_runs, refuse_code
 from diascope.probes import Options
-from diascope.probes.probing import probe_run
+from diascope.probes.probe_run import probe_run
 from diascope.runs.claim import Claim, Taken
 from diascope.runs.record import RunRecord, StudyRecord
 from diascope.study.extraction import EXTRACTING, prepare_features

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diascope.audit.dealing import Dealer
+from diascope.audit.label_permutation import LabelPermutation
 from diascope.core.seeding import stream
 from diascope.data.assignment import assign
 from diascope.data.index import ImageIndex
@@ -104,7 +104,7 @@ class Sample:
 
     def _chance(self, features: Reals, reached: float, deals: int) -> float:
         """How often labels dealt anew are told as well, the best class each time."""
-        dealer = Dealer(self.labels, self.groups, self.folds)
+        dealer = LabelPermutation(self.labels, self.groups, self.folds)
         as_good = done = 0
         while done < deals and as_good < _ENOUGH:
             many = min(_AT_ONCE, deals - done)

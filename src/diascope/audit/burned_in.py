@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from diascope.audit.association import take_sample
-from diascope.audit.clues import Clue, columns_of, judge
+from diascope.audit.confounders import Clue, columns_of, judge
 from diascope.audit.facts import Audited
 from diascope.audit.originals import originals
-from diascope.audit.text import TextReader, reading_time
 from diascope.audit.text_memory import Mark, TextMemory, mark_of
+from diascope.audit.text_reader import TextReader, reading_time
 from diascope.audit.wording import NAMED, file_actions
 from diascope.core.findings import Finding
 from diascope.core.seeding import stream

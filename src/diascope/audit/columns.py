@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.audit.association import Sample, take_sample
-from diascope.audit.clues import Clue, columns_of, judge
+from diascope.audit.confounders import Clue, columns_of, judge
 from diascope.audit.facts import Audited
-from diascope.audit.features import of_levels, of_numbers
+from diascope.audit.thumbnail_features import of_levels, of_numbers
 from diascope.core.findings import Finding
 from diascope.core.statistics import holm
 

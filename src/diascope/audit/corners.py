@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diascope.audit.association import Association, take_sample
-from diascope.audit.clues import ALPHA, WORTH_ALARM, WORTH_SAYING, association_evidence, in_words
+from diascope.audit.confounders import ALPHA, WORTH_ALARM, WORTH_SAYING, association_evidence, in_words
 from diascope.audit.facts import CORNER, Audited
-from diascope.audit.features import of_pictures, shrunken
 from diascope.audit.pictures import as_png
+from diascope.audit.thumbnail_features import of_pictures, shrunken
 from diascope.core.findings import Finding, Outcome, Severity
 from diascope.core.statistics import holm
 from diascope.data.index import ImageIndex

@@ -3,9 +3,9 @@
 import numpy as np
 
 from diascope.audit.association import take_sample
-from diascope.audit.clues import Clue, weigh
+from diascope.audit.confounders import Clue, weigh
 from diascope.audit.facts import Audited, Facts
-from diascope.audit.features import of_numbers
+from diascope.audit.thumbnail_features import of_numbers
 from diascope.core.findings import Finding
 
 _SOURCES = (

@@ -4,9 +4,9 @@ from diascope.audit.facts import Audited
 from diascope.audit.wording import issue, not_applicable, passed
 from diascope.core.findings import Finding
 from diascope.core.text import counted
+from diascope.data.annotations import Annotations
 from diascope.data.index import Phantoms
 from diascope.data.strays import strays
-from diascope.data.truth import Truth
 
 CODE = "regions-of-no-image"
 
@@ -14,7 +14,7 @@ CODE = "regions-of-no-image"
 def regions_of_no_image(audited: Audited) -> list[Finding]:
     """One finding; a warning where none fits, a note where some do. Raises DataError for a boxes.csv with mistakes."""
     index = audited.index
-    truth = Truth(index, audited.config)
+    truth = Annotations(index, audited.config)
     if isinstance(index.origin, Phantoms):
         return not_applicable(CODE, "Of drawn images it is known where the finding lies.")
     images = counted(len(index), "image")

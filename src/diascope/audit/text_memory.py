@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Literal
 
-from diascope.audit.text import TextBox
+from diascope.audit.text_reader import TextBox
 from diascope.data.store import cache_root, remember, remembered
 
 Kind = Literal["letters", "digits", "mixed", "signs"]

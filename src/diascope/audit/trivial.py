@@ -1,9 +1,9 @@
 """What a trivial model reaches on 8 x 8 thumbnails: a network must beat that to have seen more than light and shape."""
 
 from diascope.audit.association import take_sample
-from diascope.audit.clues import ALPHA, WORTH_ALARM, association_evidence, in_words
+from diascope.audit.confounders import ALPHA, WORTH_ALARM, association_evidence, in_words
 from diascope.audit.facts import Audited
-from diascope.audit.features import of_pictures
+from diascope.audit.thumbnail_features import of_pictures
 from diascope.core.findings import Finding, Outcome
 
 CODE = "thumbnails-predict-label"

@@ -8,13 +8,13 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from diascope.app.judge import Judged
+from diascope.app.judge import Judgement
 from diascope.cli.terminal import Terminal
 from diascope.metrics import REGISTRY
 from diascope.report.formats import interval, spread
 
 
-def say_judged(folder: Path, judged: Judged, page: Path) -> None:
+def say_judged(folder: Path, judged: Judgement, page: Path) -> None:
     """The scores of the arms that were judged, what was not, the warnings, and where the report is."""
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     console = Terminal()
@@ -30,7 +30,7 @@ def say_judged(folder: Path, judged: Judged, page: Path) -> None:
     console.print(Text(f"Report: {page}"), soft_wrap=True)
 
 
-def _table(summary: dict[str, Any], judged: Judged) -> Table:
+def _table(summary: dict[str, Any], judged: Judgement) -> Table:
     images, checkpoint = judged.look.images, judged.look.checkpoint
     title = f"Test side, {images:,} images, weights of the {checkpoint} epoch"
     table = Table(box=box.SIMPLE, title=title, title_justify="left", title_style="")

@@ -5,9 +5,9 @@
 
 from diascope.config.augmentation import AugmentationConfig, Transformation
 from diascope.config.data import DataConfig, PhantomConfig, SplitConfig
-from diascope.config.identity import WITHOUT_EFFECT, as_recorded, canonical_json, run_id, same_as_planned
 from diascope.config.model import ModelConfig, own_model
 from diascope.config.report import CompareConfig, ReportConfig
+from diascope.config.run_identity import WITHOUT_EFFECT, as_recorded, canonical_json, run_id, same_as_planned
 from diascope.config.search import SearchConfig, Space
 from diascope.config.section import Section
 from diascope.config.study import SEED_KINDS, RunConfig, SeedsUntilDecided, StudyConfig

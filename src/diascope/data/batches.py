@@ -22,7 +22,7 @@ from diascope.data.augment import build_augmentation
 
 Batch = tuple[Tensor, Tensor]
 Values = NDArray[Any]
-Through = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> what a network takes instead of them
+FrozenTransform = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> what a network takes instead of them
 
 EVALUATION_BATCH = 32
 """Images a batch in evaluation, where the size changes no result: large enough to hide overhead, small for caches."""
@@ -46,18 +46,18 @@ class TrainingBatches:
         augmentation: AugmentationConfig = AugmentationConfig(),  # noqa: B008  (frozen)
         sampler: Literal["shuffle", "balanced"] = "shuffle",
         copies: int = 1,
-        through: Through | None = None,
+        transform: FrozenTransform | None = None,
     ) -> None:
         """`values` (N, ...) and `labels` (N,) belong to all images, `rows` to this side.
 
         With `copies` k the array holds k versions of each image, (k * N, ...), one whole set after the other; an epoch
-        takes for each image one of them. Augmentation is for pixels; `through` is what they go through after it.
+        takes for each image one of them. Augmentation is for pixels; `transform` is what they go through after it.
         """
         sets = [rows + number * len(labels) for number in range(copies)]
         self._side = _Side(values, np.tile(labels, copies), np.concatenate(sets), device)
         self._labels, self._copies, self._size = labels[rows], copies, values.shape[1:3]
         self._batch_size, self._seed, self._device, self._sampler = batch_size, seed, device, sampler
-        self._augmentation, self._through = build_augmentation(augmentation), through
+        self._augmentation, self._frozen_transform = build_augmentation(augmentation), transform
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
         """Yield images (B, C, H, W) float32 in [0, 1], channels-last, and classes (B,) int64, for epoch 0, 1, ...
@@ -66,7 +66,7 @@ class TrainingBatches:
         """
         batches = self._side.batches(self._places(epoch), self._batch_size)
         batches = batches if self._augmentation is None else self._augmented(batches, epoch)
-        return batches if self._through is None else _sent(batches, self._through)
+        return batches if self._frozen_transform is None else _transformed(batches, self._frozen_transform)
 
     def _places(self, epoch: int) -> NDArray[np.int64]:
         """Where the images of an epoch lie in the side, in the order in which they come."""
@@ -104,20 +104,20 @@ class EvaluationBatches:
         *,
         device: torch.device,
         batch_size: int = EVALUATION_BATCH,
-        through: Through | None = None,
+        transform: FrozenTransform | None = None,
     ) -> None:
         """Arguments as those of TrainingBatches."""
         self._side = _Side(values, labels, rows, device)
-        self._batch_size, self._through = batch_size, through
+        self._batch_size, self._frozen_transform = batch_size, transform
 
     def __iter__(self) -> Iterator[Batch]:
         batches = self._side.batches(np.arange(len(self._side)), self._batch_size)
-        return batches if self._through is None else _sent(batches, self._through)
+        return batches if self._frozen_transform is None else _transformed(batches, self._frozen_transform)
 
 
-def _sent(batches: Iterator[Batch], through: Through) -> Iterator[Batch]:
+def _transformed(batches: Iterator[Batch], transform: FrozenTransform) -> Iterator[Batch]:
     for images, targets in batches:
-        yield through(images), targets
+        yield transform(images), targets
 
 
 def subset_rows(rows: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:

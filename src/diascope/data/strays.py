@@ -2,12 +2,12 @@
 
 from pathlib import Path, PurePosixPath
 
+from diascope.data.annotations import Annotations
 from diascope.data.folders import files_below, printable
 from diascope.data.index import ImageIndex
-from diascope.data.truth import Truth
 
 
-def strays(truth: Truth, index: ImageIndex) -> list[str]:
+def strays(truth: Annotations, index: ImageIndex) -> list[str]:
     """A clause about boxes.csv and one about masks/, of those that are there and hold what is of no image."""
     if truth.folder is None:
         return []
@@ -16,7 +16,7 @@ def strays(truth: Truth, index: ImageIndex) -> list[str]:
     return [clause for clause in found if clause]
 
 
-def _of_boxes(truth: Truth, index: ImageIndex) -> str:
+def _of_boxes(truth: Annotations, index: ImageIndex) -> str:
     if not truth.boxes:
         return "boxes.csv has no rows"
     of_images = {truth.named_in_boxes(row) for row in range(len(index.paths))}
@@ -26,7 +26,7 @@ def _of_boxes(truth: Truth, index: ImageIndex) -> str:
     return _clause("boxes.csv", rows, "row", missed, stray, f", not {_most_like(stray[0], index)[1]}" if stray else "")
 
 
-def _of_masks(folder: Path, truth: Truth, index: ImageIndex) -> str:
+def _of_masks(folder: Path, truth: Annotations, index: ImageIndex) -> str:
     files = [Path(entry.path) for entry in files_below(folder)]
     if not files:
         return "masks/ has no files"

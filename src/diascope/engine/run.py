@@ -15,7 +15,7 @@ from torch import Tensor
 from diascope.core.errors import RunError
 from diascope.core.files import write_atomic, write_json
 from diascope.engine.checkpoint import read_checkpoint, save_checkpoint
-from diascope.engine.network import new_network, recorded, statistics_of
+from diascope.engine.initial_network import new_network, recorded, statistics_of
 from diascope.engine.sides import Sides, evaluation_inputs
 from diascope.engine.task import RunData, RunTask
 from diascope.predict.device import pick_device
@@ -25,13 +25,13 @@ from diascope.runs import seal
 from diascope.runs.folder import RunFolder
 from diascope.runs.provenance import continued, now, provenance
 from diascope.training.batch_statistics import score_both_modes
+from diascope.training.class_weights import class_weights
 from diascope.training.evaluation import predict
 from diascope.training.logistic import fit
 from diascope.training.loop import Epoch, train
 from diascope.training.process import prepare_process
 from diascope.training.replicas import Replica
 from diascope.training.state import TrainingState
-from diascope.training.weights import class_weights
 
 _CALMER = "lower training.learning_rate, or set training.gradient_clipping to 1"
 

@@ -11,8 +11,15 @@ from numpy.typing import NDArray
 from diascope.config import RunConfig
 from diascope.config.training import STATISTICS_IMAGES
 from diascope.core.seeding import stream
-from diascope.data.batches import EVALUATION_BATCH, Batch, EvaluationBatches, Through, TrainingBatches, subset_rows
-from diascope.engine.network import frozen_part
+from diascope.data.batches import (
+    EVALUATION_BATCH,
+    Batch,
+    EvaluationBatches,
+    FrozenTransform,
+    TrainingBatches,
+    subset_rows,
+)
+from diascope.engine.initial_network import frozen_part
 from diascope.engine.task import RunTask, open_pixels
 from diascope.features import open_features
 from diascope.models.pretrained import compute
@@ -26,7 +33,7 @@ class Sides:
         data, config = task.data, task.config
         self.steps = ceil(len(data.training) / config.training.batch_size)
         learned = training_inputs(task, device)
-        watched = evaluation_inputs(task, device, learned.through)
+        watched = evaluation_inputs(task, device, learned.transform)
         self._watched, self._task, self._device = watched, task, device
         self.training = TrainingBatches(
             learned.values,
@@ -38,7 +45,7 @@ class Sides:
             augmentation=learned.augmentation,
             sampler=config.training.sampler,
             copies=learned.copies,
-            through=learned.through,
+            transform=learned.transform,
         )
         self._subset = subset_rows(data.training, len(data.validation), config.run_seed)
         self.validation = evaluation_batches(watched, data.labels, data.validation, device)
@@ -77,17 +84,17 @@ def training_inputs(task: RunTask, device: torch.device) -> Inputs:
         return Inputs(open_features(task.data.copies), copies=task.config.model.augmented_copies)
     if task.data.features is not None and not augmentation.changes:
         return Inputs(open_features(task.data.features))
-    return Inputs(open_pixels(task.data.pixels), augmentation=augmentation, through=_through(task, device))
+    return Inputs(open_pixels(task.data.pixels), augmentation=augmentation, transform=_frozen_transform(task, device))
 
 
-def evaluation_inputs(task: RunTask, device: torch.device, through: Through | None = None) -> Inputs:
-    """The same without augmentation; `through` is what pixels go through, where it is there already."""
+def evaluation_inputs(task: RunTask, device: torch.device, transform: FrozenTransform | None = None) -> Inputs:
+    """The same without augmentation; `transform` is what pixels go through, where it is there already."""
     if task.data.features is not None:
         return Inputs(open_features(task.data.features))
-    return Inputs(open_pixels(task.data.pixels), through=through or _through(task, device))
+    return Inputs(open_pixels(task.data.pixels), transform=transform or _frozen_transform(task, device))
 
 
-def _through(task: RunTask, device: torch.device) -> Through | None:
+def _frozen_transform(task: RunTask, device: torch.device) -> FrozenTransform | None:
     if task.config.model.kind != "pretrained":
         return None
     frozen = frozen_part(task).to(device).to(memory_format=torch.channels_last)

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from diascope.core.files import write_json
 from diascope.explain.chance import chance
-from diascope.explain.checks import check_sanity, located_rows, regions_of
-from diascope.explain.files import Explanation, write_explanation
-from diascope.explain.images import Pixels, inputs
-from diascope.explain.judged import Case, pick_cases
+from diascope.explain.explanation_files import Explanation, write_explanation
 from diascope.explain.layer import layer_name, map_size
+from diascope.explain.method_checks import check_sanity, located_rows, regions_of
 from diascope.explain.methods import METHODS
 from diascope.explain.scale import Scale, fixed_scale
+from diascope.explain.study_images import Pixels, inputs
 from diascope.explain.subject import Subject
+from diascope.explain.validation import Case, pick_cases
 from diascope.runs.explained import KINDS, SCHEMA, explain_json, read_explained
 from diascope.runs.record import RunRecord, sample_stem
 

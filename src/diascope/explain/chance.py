@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from diascope.explain.judged import Judged
+from diascope.explain.validation import ValidationPredictions
 from diascope.metrics import Interval, intervals
 
 
-def chance(judged: Judged) -> dict[str, Any]:
+def chance(judged: ValidationPredictions) -> dict[str, Any]:
     """{"meaningless", "sentence", "auroc", "balanced_accuracy"} of a network on its validation side.
 
     Its maps are meaningless unless the 95% interval of its AUROC (for more than two classes their mean against the

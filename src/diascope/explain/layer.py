@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from diascope.core.errors import ConfigError
 from diascope.core.text import did_you_mean, shorten
-from diascope.explain.evaluation import evaluating
+from diascope.explain.evaluation_mode import evaluating
 from diascope.explain.target import class_logit
 from diascope.models import cam_layer, cam_maps
 

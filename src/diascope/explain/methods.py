@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from diascope.core.errors import ConfigError
 from diascope.core.text import did_you_mean
-from diascope.explain.evaluation import evaluating
+from diascope.explain.evaluation_mode import evaluating
 from diascope.explain.grad_cam import grad_cam
 from diascope.explain.grad_cam_plus_plus import grad_cam_plus_plus
 from diascope.explain.integrated_gradients import integrated_gradients

@@ -11,11 +11,11 @@ import numpy as np
 from diascope.core.errors import ConfigError, DataError
 from diascope.core.text import did_you_mean, shorten
 from diascope.explain.chance import chance
-from diascope.explain.files import Explanation, file_stem, write_explanation
-from diascope.explain.images import Pixels
+from diascope.explain.explanation_files import Explanation, file_stem, write_explanation
 from diascope.explain.layer import layer_name
 from diascope.explain.methods import METHODS, check_method
 from diascope.explain.scale import Scale
+from diascope.explain.study_images import Pixels
 from diascope.explain.subject import Subject
 from diascope.metrics import predicted_classes
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from diascope.core.errors import DataError
-from diascope.explain.evaluation import evaluating
-from diascope.explain.images import Pixels, StudyImages, inputs
-from diascope.explain.judged import Checkpoint, Judged, spread
+from diascope.explain.evaluation_mode import evaluating
 from diascope.explain.methods import METHODS, attribute
 from diascope.explain.scale import Scale, fixed_scale
+from diascope.explain.study_images import Pixels, StudyImages, inputs
+from diascope.explain.validation import Checkpoint, ValidationPredictions, spread
 from diascope.predict.predictor import Network
 from diascope.runs.record import RunRecord
 
@@ -33,7 +33,7 @@ class Subject:
     run: RunRecord
     checkpoint: Checkpoint
     classes: tuple[str, ...]
-    judged: Judged
+    judged: ValidationPredictions
     images: StudyImages
 
     @property

@@ -1,12 +1,12 @@
 """Why no region is known of the images that were asked for: what lies beside the source, and how it misses them."""
 
 from diascope.core.errors import DataError
+from diascope.data.annotations import Annotations
 from diascope.data.index import ImageIndex
 from diascope.data.strays import strays
-from diascope.data.truth import Truth
 
 
-def why_unknown(truth: Truth, index: ImageIndex) -> DataError:
+def why_unknown(truth: Annotations, index: ImageIndex) -> DataError:
     """The error to raise where no region is known of an image of the validation side."""
     known = sum(truth.is_known(row) for row in range(len(index.paths)))
     folder = truth.folder

@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from diascope.models.initialization import glorot_uniform
 from diascope.models.layers import convolution_block, dense_layers, flatten_like_keras
-from diascope.models.weights import glorot_uniform
 
 WIDTHS = (1, 2, 4, 4, 2)  # channels of the five convolutions, in multiples of base_channels
 POOLED = (1, 2, 5)  # the convolutions that are followed by 2x2 max pooling

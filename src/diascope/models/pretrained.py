@@ -15,10 +15,10 @@ from diascope.core.errors import ConfigError, RunError
 from diascope.core.seeding import stream_seed
 from diascope.models.backbone import ExpectedInput, expected_input, load_backbone, weights_digest, weights_file
 from diascope.models.cutting import Blocks, blocks_of, cut, last_maps
+from diascope.models.initialization import glorot_uniform
 from diascope.models.layers import dense_layers
 from diascope.models.own import with_streams
 from diascope.models.random_backbone import VERSION, Statistics, apply_statistics, fit_statistics
-from diascope.models.weights import glorot_uniform
 
 Scale = tuple[Tensor, Tensor]  # mean and SD, (C,) each
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from diascope.config.depth import residual_plan
+from diascope.models.initialization import he_normal
 from diascope.models.layers import Dropout, Pointwise
 from diascope.models.normalization import BatchNorm
-from diascope.models.weights import he_normal
 
 EXPANSION = {"basic": 1, "bottleneck": 4}  # channels that leave a block, in multiples of those inside
 STEM_STRIDE = {"small": 1, "strided": 2, "large": 4}

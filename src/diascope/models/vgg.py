@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from diascope.config.depth import VGG_PLANS
+from diascope.models.initialization import glorot_uniform
 from diascope.models.layers import convolution_block, dense_layers, flatten_like_keras
-from diascope.models.weights import glorot_uniform
 
 WIDTHS = (1, 2, 4, 8, 8)  # channels of the five blocks, in multiples of base_channels
 SMALLEST = 2 ** len(WIDTHS)  # pixels a side that leave one value to the dense layers

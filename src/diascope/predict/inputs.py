@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from diascope.config import AugmentationConfig
-from diascope.data.batches import EVALUATION_BATCH, EvaluationBatches, Through
+from diascope.data.batches import EVALUATION_BATCH, EvaluationBatches, FrozenTransform
 
 FEATURE_BATCH = 1024  # rows of features a batch in evaluation: they are small
 
@@ -20,7 +20,7 @@ class Inputs:
     values: NDArray[Any]
     copies: int = 1
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    through: Through | None = None
+    transform: FrozenTransform | None = None
 
 
 def evaluation_batches(
@@ -28,4 +28,4 @@ def evaluation_batches(
 ) -> EvaluationBatches:
     """The images `rows`, in order."""
     size = FEATURE_BATCH if inputs.values.ndim == 2 else EVALUATION_BATCH
-    return EvaluationBatches(inputs.values, labels, rows, device=device, batch_size=size, through=inputs.through)
+    return EvaluationBatches(inputs.values, labels, rows, device=device, batch_size=size, transform=inputs.transform)

@@ -66,7 +66,7 @@ class Network:
         if frozen is None:
             inputs = Inputs(pixels)
         elif frozen.backbone is None:
-            inputs = Inputs(pixels, through=partial(compute, frozen, precision=self.run.config.training.precision))
+            inputs = Inputs(pixels, transform=partial(compute, frozen, precision=self.run.config.training.precision))
         else:
             inputs = Inputs(self._features(frozen, pixels))
         return evaluation_batches(inputs, np.zeros(len(pixels), np.int64), rows, self.device)

@@ -1,10 +1,10 @@
 """Does a trained classifier cheat? Shortcut probes of a finished run, one a file; docs/probes.md describes them."""
 
-from diascope.probes import attribution, brightness, erasing, levels, rim, swapping
-from diascope.probes.probed import Measured, Options, Probe, Probed
+from diascope.probes import attribution, brightness, erasing, levels, periphery, swapping
+from diascope.probes.subject import Measured, Options, Probe, Subject
 
 PROBES: dict[str, Probe] = {
-    "rim": rim.probe,
+    "rim": periphery.probe,
     "attribution": attribution.probe,
     "erasing": erasing.probe,
     "swapping": swapping.probe,
@@ -12,4 +12,4 @@ PROBES: dict[str, Probe] = {
     "levels": levels.probe,
 }
 
-__all__ = ["PROBES", "Measured", "Options", "Probe", "Probed"]
+__all__ = ["PROBES", "Measured", "Options", "Probe", "Subject"]

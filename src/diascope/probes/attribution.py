@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from diascope.data.batches import as_inputs
+from diascope.probes.burned_in_text import Text, find_text
 from diascope.probes.effects import Effect, mean_effect
-from diascope.probes.probed import SHOWN, Measured, Pixels, Probed
 from diascope.probes.regions import border, of_boxes
-from diascope.probes.text import Text, find_text
+from diascope.probes.subject import SHOWN, Measured, Pixels, Subject
 
 METHOD = "integrated-gradients"
 MOST = 32  # images
@@ -19,7 +19,7 @@ TIMES = 1.5  # the area: a smaller surplus is not worth a word
 AT_ONCE = 8
 
 
-def probe(probed: Probed) -> list[Measured]:
+def probe(probed: Subject) -> list[Measured]:
     """Of images of each class, the answer that the network gave them."""
     places = probed.some_of_each_class(MOST)
     probed.progress("explaining", 0, len(places))
@@ -31,7 +31,7 @@ def probe(probed: Probed) -> list[Measured]:
     return [of_border, _of_text(probed, find_text(probed))]
 
 
-def _of_text(probed: Probed, text: Text) -> Measured:
+def _of_text(probed: Subject, text: Text) -> Measured:
     code, title = "attribution-text", "Attribution in text"
     if text.reason:
         return Measured(code, title, text.reason, outcome=text.outcome)
@@ -40,7 +40,7 @@ def _of_text(probed: Probed, text: Text) -> Measured:
     return _share(probed, maps, areas, text.places, code, "burned-in text", {})
 
 
-def _positive_maps(probed: Probed, places: NDArray[np.int64]) -> NDArray[np.float32]:
+def _positive_maps(probed: Subject, places: NDArray[np.int64]) -> NDArray[np.float32]:
     """What speaks for the answers of these images (M, H, W), 0 where something speaks against it."""
     from diascope.explain import attribute
 
@@ -55,7 +55,7 @@ def _positive_maps(probed: Probed, places: NDArray[np.int64]) -> NDArray[np.floa
 
 
 def _share(
-    probed: Probed,
+    probed: Subject,
     maps: NDArray[np.float32],
     areas: NDArray[np.bool_],
     places: NDArray[np.int64],

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from diascope.engine import open_pixels
 from diascope.probes.exchange import Exchange, exchange_of
-from diascope.probes.probed import Measured, Pixels, Probed
+from diascope.probes.subject import Measured, Pixels, Subject
 from diascope.probes.swapping import percent
 
 MUCH, SOME = 0.10, 0.05  # of what whole images do: how far answers follow the brightness
@@ -16,7 +16,7 @@ AT_ONCE = 256
 CODE, TITLE = "swapped-brightness", "Brightness swapped"
 
 
-def probe(probed: Probed) -> list[Measured]:
+def probe(probed: Subject) -> list[Measured]:
     """Images as bright as others are, and a classifier that sees nothing but the mean gray level."""
     exchange = exchange_of(probed)
     if not isinstance(exchange, Exchange):
@@ -75,7 +75,7 @@ def exposed_like(images: Pixels, donor: Pixels) -> Pixels:
     return np.stack([curve[image] for curve, image in zip(curves, images, strict=True)])
 
 
-def _by_gray(probed: Probed) -> NDArray[np.float64]:
+def _by_gray(probed: Subject) -> NDArray[np.float64]:
     """Probabilities (N, K) of the validation side by a logistic regression on the mean gray level and its square."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

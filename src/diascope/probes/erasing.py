@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.core.seeding import stream
+from diascope.probes.burned_in_text import Text, find_text, told_by_text
 from diascope.probes.effects import class_weights, mean_effect
 from diascope.probes.exchange import log_probabilities
 from diascope.probes.filling import erased
-from diascope.probes.probed import SHOWN, Measured, Pixels, Probed
 from diascope.probes.regions import moved, of_boxes
+from diascope.probes.subject import SHOWN, Measured, Pixels, Subject
 from diascope.probes.swapping import outer_parts, percent
-from diascope.probes.text import Text, find_text, told_by_text
 
 MUCH, SOME = 0.10, 0.05  # of the log odds of the true class: what is lost beyond what any part takes along
 LEVEL = 0.05  # of p, from which on words tell the classes apart
 
 
-def probe(probed: Probed) -> list[Measured]:
+def probe(probed: Subject) -> list[Measured]:
     """The corners and the frame of all images, and the text of those that hold some."""
     found = []
     everything = np.arange(len(probed.rows))
@@ -34,7 +34,7 @@ def probe(probed: Probed) -> list[Measured]:
     return [*found, _of_text(probed, find_text(probed))]
 
 
-def _of_text(probed: Probed, text: Text) -> Measured:
+def _of_text(probed: Subject, text: Text) -> Measured:
     """Found only where the words tell the classes apart: a reader takes parts of lesions and bones for text, too."""
     code = "erased-text"
     if text.reason:
@@ -66,7 +66,7 @@ def _of_text(probed: Probed, text: Text) -> Measured:
 
 
 def _compared(
-    probed: Probed,
+    probed: Subject,
     places: NDArray[np.int64],
     without: Pixels,
     control: Pixels,
@@ -130,6 +130,6 @@ def _log_odds(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> 
     return found
 
 
-def _pictures(probed: Probed, places: NDArray[np.int64], without: Pixels, control: Pixels) -> list[Pixels]:
+def _pictures(probed: Subject, places: NDArray[np.int64], without: Pixels, control: Pixels) -> list[Pixels]:
     chosen = range(0, len(places), max(1, len(places) // SHOWN))
     return [np.stack([probed.pixels[places[k]], without[k], control[k]]) for k in chosen][:SHOWN]

@@ -13,8 +13,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from diascope.probes.effects import Effect, Flags, Floats, two_way_effect
-from diascope.probes.probed import SHOWN, Pixels, Probed, Rows
 from diascope.probes.regions import Mask
+from diascope.probes.subject import SHOWN, Pixels, Rows, Subject
 
 HOSTS, DONORS = 16, 64  # images that get a part, and that give one: what is planted differs between donors
 LARGE = 160 * 160  # pixels, from which on half as many
@@ -36,7 +36,7 @@ class Conflict:
 
 
 @lru_cache(maxsize=1)
-def exchange_of(probed: Probed) -> "Exchange | str":
+def exchange_of(probed: Subject) -> "Exchange | str":
     """The images that exchange parts among themselves, or why there are too few; one for all probes of a run."""
     return Exchange.of(probed)
 
@@ -45,12 +45,12 @@ def exchange_of(probed: Probed) -> "Exchange | str":
 class Exchange:
     """Places of hosts and donors in the validation side, equally many of each class; hosts are donors, too."""
 
-    probed: Probed
+    probed: Subject
     hosts: Rows
     donors: Rows
 
     @classmethod
-    def of(cls, probed: Probed) -> "Exchange | str":
+    def of(cls, probed: Subject) -> "Exchange | str":
         """Or why there are too few images."""
         height, width = probed.pixels.shape[1:3]
         times, classes = 1 if height * width <= LARGE else 2, len(probed.task.data.classes)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from diascope.core.text import shorten
 from diascope.probes.effects import Effect, Floats, estimated, jackknife_variance
 from diascope.probes.exchange import log_probabilities
-from diascope.probes.probed import Measured, Probed
+from diascope.probes.subject import Measured, Subject
 from diascope.probes.swapping import percent
 
 LEVELS = (2, 10)  # fewest and most values of a column
@@ -42,7 +42,7 @@ class Column:
     priors: Floats
 
 
-def probe(probed: Probed) -> list[Measured]:
+def probe(probed: Subject) -> list[Measured]:
     """Every column that has a few values."""
     found = [
         _of_column(probed, name, np.array(cells))
@@ -53,7 +53,7 @@ def probe(probed: Probed) -> list[Measured]:
     return found or [Measured("levels", TITLE, facts, outcome="not applicable")]
 
 
-def _of_column(probed: Probed, name: str, cells: NDArray[np.str_]) -> Measured:
+def _of_column(probed: Subject, name: str, cells: NDArray[np.str_]) -> Measured:
     code, title = f"levels-{name}", f"Within {name}"
     column = _comparable(probed, name, cells)
     if isinstance(column, str):
@@ -101,7 +101,7 @@ def _of_column(probed: Probed, name: str, cells: NDArray[np.str_]) -> Measured:
     )
 
 
-def _comparable(probed: Probed, name: str, cells: NDArray[np.str_]) -> Column | str:
+def _comparable(probed: Subject, name: str, cells: NDArray[np.str_]) -> Column | str:
     """Values with images of each class whose mix of classes differs; or why there are none."""
     data, classes = probed.task.data, len(probed.task.data.classes)
     judged, seen = cells[probed.rows], cells[data.training]
@@ -132,7 +132,7 @@ def _reach(priors: Floats) -> float:
     return float((odds.max(axis=0) - odds.min(axis=0)).max())
 
 
-def _distance(probed: Probed, kept: NDArray[np.bool_]) -> float:
+def _distance(probed: Subject, kept: NDArray[np.bool_]) -> float:
     """Between the classes: log odds of the true class against the others, all classes alike, times two."""
     scores, labels = log_probabilities(probed.probabilities[kept]), probed.labels[kept]
     own = scores[np.arange(len(labels)), labels]
@@ -140,7 +140,7 @@ def _distance(probed: Probed, kept: NDArray[np.bool_]) -> float:
     return 2 * float(np.mean([(own - others)[labels == number].mean() for number in np.unique(labels)]))
 
 
-def _lean(probed: Probed, column: Column, distance: float, number: int) -> Effect | None:
+def _lean(probed: Subject, column: Column, distance: float, number: int) -> Effect | None:
     """Within the class: the slope of the scores on the priors, over the priors' reach, of the distance of classes."""
     chosen = (column.numbers >= 0) & (probed.labels == number)
     scores = log_probabilities(probed.probabilities[chosen])
@@ -160,7 +160,7 @@ def _lean(probed: Probed, column: Column, distance: float, number: int) -> Effec
     return estimated(slope(np.ones(len(units), dtype=bool)), [(jackknife_variance(left), len(left))])
 
 
-def _auroc(probed: Probed, kept: NDArray[np.bool_]) -> float:
+def _auroc(probed: Subject, kept: NDArray[np.bool_]) -> float:
     """Of the kept images; of several classes the mean over pairs (Hand and Till 2001)."""
     from diascope.metrics import score
 
@@ -168,7 +168,7 @@ def _auroc(probed: Probed, kept: NDArray[np.bool_]) -> float:
     return float("nan") if found is None else found
 
 
-def _auroc_within(probed: Probed, column: Column) -> float:
+def _auroc_within(probed: Subject, column: Column) -> float:
     """The mean over the values, weighted by their images."""
     numbers = range(len(column.values))
     counts = [int((column.numbers == number).sum()) for number in numbers]

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from diascope.config import AugmentationConfig
 from diascope.data.batches import as_inputs
 from diascope.engine import RunData, RunTask, execute, open_pixels, predict_rows
-from diascope.engine.network import frozen_part
+from diascope.engine.initial_network import frozen_part
 from diascope.models.pretrained import frozen_values
-from diascope.probes.probed import Pixels, Probed
 from diascope.probes.regions import Mask
+from diascope.probes.subject import Pixels, Subject
 
 _AT_ONCE = 256  # images
 
 
-def retrained(probed: Probed, hidden: Mask, what: str) -> NDArray[np.float64]:
+def retrained(probed: Subject, hidden: Mask, what: str) -> NDArray[np.float64]:
     """Probabilities (N, K) of the validation side by a network that never saw what lies within `hidden`.
 
     Its folder is temporary and goes away also when the training is stopped.
@@ -34,7 +34,7 @@ def retrained(probed: Probed, hidden: Mask, what: str) -> NDArray[np.float64]:
         return predict_rows(task, task.data.validation, "last", probed.device)
 
 
-def _hidden_task(probed: Probed, hidden: Mask, folder: Path) -> RunTask:
+def _hidden_task(probed: Subject, hidden: Mask, folder: Path) -> RunTask:
     task = probed.task
     pixels = _write_hidden(task.data.pixels, hidden, folder / "pixels.npy")
     data: RunData = replace(task.data, pixels=pixels, features=None, copies=None)
@@ -58,7 +58,7 @@ def _write_hidden(source: Path | Pixels, hidden: Mask, file: Path) -> Pixels:
     return target
 
 
-def _features(task: RunTask, probed: Probed) -> NDArray[Any]:
+def _features(task: RunTask, probed: Subject) -> NDArray[Any]:
     """What the frozen part of the network makes of the images."""
     import torch
 

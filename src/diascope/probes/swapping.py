@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import sqrt
 
 from diascope.probes.exchange import Exchange, exchange_of, within
-from diascope.probes.probed import Measured, Probed
 from diascope.probes.regions import FRAME_SHARE, Mask, corners, edge_middles, ring
+from diascope.probes.subject import Measured, Subject
 
 MUCH, SOME = 0.10, 0.05  # of what whole images do: how much further answers follow the part than its control
 
@@ -51,12 +51,12 @@ def inner_end(share: float) -> float:
     return (1 - sqrt(2 * side**2 - 1)) / 2
 
 
-def probe(probed: Probed) -> list[Measured]:
+def probe(probed: Subject) -> list[Measured]:
     """Both parts, each against its control."""
     return [_measured(probed, part) for part in outer_parts(*probed.pixels.shape[1:3])]
 
 
-def _measured(probed: Probed, part: Part) -> Measured:
+def _measured(probed: Subject, part: Part) -> Measured:
     code, title = f"swapped-{part.title.lower()}", f"{part.title} swapped"
     exchange = exchange_of(probed)
     if not isinstance(exchange, Exchange):

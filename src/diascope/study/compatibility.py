@@ -7,8 +7,8 @@ from diascope.data.split import Folds
 from diascope.models import check_model
 from diascope.models.pretrained import expected_size
 from diascope.studyfile import Arm, Study
+from diascope.training.class_weights import class_weights
 from diascope.training.stopping import check_watchable
-from diascope.training.weights import class_weights
 
 
 def check_arms(study: Study, index: ImageIndex) -> None:

@@ -8,7 +8,7 @@ import torch
 from joblib import cpu_count
 
 from diascope.engine import RunData, RunTask
-from diascope.engine.network import scale_of
+from diascope.engine.initial_network import scale_of
 from diascope.features import FeatureSource, is_there, obtain
 from diascope.models.pretrained import has_frozen_part
 from diascope.models.random_backbone import sample_rows

@@ -14,9 +14,9 @@ from diascope.engine import RunTask
 from diascope.runs.claim import Claim, Taken, is_claimed
 from diascope.runs.folder import RunFolder
 from diascope.runs.record import sample_stem
+from diascope.study.augmented_samples import write_augmented_samples
 from diascope.study.images import Images
 from diascope.study.plan import Cell
-from diascope.study.samples import write_augmented_samples
 from diascope.studyfile import Study, dump_study, load_study
 
 

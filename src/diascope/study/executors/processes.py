@@ -14,7 +14,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from diascope.engine import RunTask
 from diascope.study.executors import ENDED, Event, Failed, Interrupted, once_more
 from diascope.study.executors.feed import Feed, Queue
-from diascope.study.executors.task import run_tasks
+from diascope.study.executors.worker import run_tasks
 
 CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")  # by name: Windows lacks some
 

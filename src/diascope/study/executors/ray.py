@@ -31,7 +31,7 @@ from diascope.runs.folder import RunFolder
 from diascope.study.executors import Elsewhere, Event, Failed, Finished, Interrupted, once_more
 from diascope.study.executors.feed import Feed, Queue
 from diascope.study.executors.ray_worker import Message, files_of, place, train_there
-from diascope.study.executors.task import ended_already, record_failure
+from diascope.study.executors.worker import ended_already, record_failure
 
 if TYPE_CHECKING:
     from ray import ObjectRef, ObjectRefGenerator

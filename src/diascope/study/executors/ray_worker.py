@@ -11,7 +11,7 @@ from diascope.core.files import write_atomic
 from diascope.engine import SAVE_SHARE, RunTask
 from diascope.runs.folder import RunFolder
 from diascope.study.executors import EpochDone, Event, Failed, Finished, Started
-from diascope.study.executors.task import train_tasks
+from diascope.study.executors.worker import train_tasks
 from diascope.training.loop import Epoch
 
 Files = dict[str, bytes | None]  # of a run folder, by name; None: it was removed

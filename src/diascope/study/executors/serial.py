@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from diascope.engine import RunTask
 from diascope.study.executors import Event
 from diascope.study.executors.feed import Feed, Queue
-from diascope.study.executors.task import run_tasks
+from diascope.study.executors.worker import run_tasks
 
 
 class SerialExecutor:

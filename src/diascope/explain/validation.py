@@ -15,7 +15,7 @@ Checkpoint = Literal["best", "last"]
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class ValidationPredictions:
     """N validation images: paths, groups (None without), class numbers (N,), probabilities (N, K) in class order."""
 
     paths: list[str]
@@ -37,7 +37,9 @@ class Case:
     row: int
 
 
-def read_judged(run: RunRecord, checkpoint: Checkpoint, classes: tuple[str, ...], positive: str) -> Judged:
+def read_validation(
+    run: RunRecord, checkpoint: Checkpoint, classes: tuple[str, ...], positive: str
+) -> ValidationPredictions:
     """The run's predictions of its validation side, in the order of the paths. Raises RunError where there are none."""
     table = run.predictions
     rows = table[(table["checkpoint"] == checkpoint) & (table["side"] == "validation")].sort_values("path")
@@ -48,7 +50,7 @@ def read_judged(run: RunRecord, checkpoint: Checkpoint, classes: tuple[str, ...]
         raise RunError(what, where=str(run.folder / "predictions.csv"), remedy=remedy)
     paths = rows["path"].tolist()
     groups = [group or f"image {path}" for group, path in zip(rows["group"], paths, strict=True)]
-    return Judged(
+    return ValidationPredictions(
         paths,
         groups if (rows["group"] != "").any() else None,
         np.array([classes.index(label) for label in rows["label"]], dtype=np.int64),
@@ -57,7 +59,7 @@ def read_judged(run: RunRecord, checkpoint: Checkpoint, classes: tuple[str, ...]
     )
 
 
-def pick_cases(judged: Judged, count: int) -> list[Case]:
+def pick_cases(judged: ValidationPredictions, count: int) -> list[Case]:
     """Of each class at most `count` wrong, right and least sure images; no image twice, no group twice in one kind.
 
     Right and wrong are the surest ones: the highest and the lowest probability of the true class. Least sure are those

@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from probes.probing_cases import CORNER, MIDDLE, Looks, signs, with_model
 
-from diascope.probes import rim
-from diascope.probes.judging import judged
-from diascope.probes.probed import Probed
+from diascope.probes import periphery
+from diascope.probes.probe_verdicts import judged
+from diascope.probes.subject import Subject
 
 LABELS = (np.arange(240) // 2 % 2).astype(np.int64)
 
@@ -15,16 +15,16 @@ LABELS = (np.arange(240) // 2 % 2).astype(np.int64)
 def plant(monkeypatch: pytest.MonkeyPatch, of_rim: float, of_centre: float) -> None:
     """Networks of rim and centre that are right for these shares of the groups."""
 
-    def planted(probed: Probed, hidden: NDArray[np.bool_], what: str) -> NDArray[np.float64]:
+    def planted(probed: Subject, hidden: NDArray[np.bool_], what: str) -> NDArray[np.float64]:
         known = probed.units / probed.units.max() <= (of_rim if "rim" in what else of_centre)
         called = np.where(known, LABELS, 1 - LABELS)
         return np.stack([1.0 - called, called], axis=1) * 0.8 + 0.1
 
-    monkeypatch.setattr(rim, "retrained", planted)
+    monkeypatch.setattr(periphery, "retrained", planted)
 
 
 def verdicts(place: tuple[slice, slice]) -> list[str]:
-    found = rim.probe(with_model(Looks(place), signs(LABELS, corner=1.0, middle=1.0), LABELS))
+    found = periphery.probe(with_model(Looks(place), signs(LABELS, corner=1.0, middle=1.0), LABELS))
     return [finding.evidence["verdict"] for finding in judged(found)]
 
 
@@ -56,7 +56,7 @@ def test_a_rim_that_the_network_does_not_follow_is_possible_at_most(
 
 def test_where_the_centre_does_as_well_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch, 0.9, 0.98)
-    offered, used = rim.probe(with_model(Looks(MIDDLE), signs(LABELS, corner=0.5, middle=1.0), LABELS))
+    offered, used = periphery.probe(with_model(Looks(MIDDLE), signs(LABELS, corner=0.5, middle=1.0), LABELS))
     assert "The centre alone does as well as the whole" in offered.facts
     assert offered.evidence["whole"]["value"] == 1.0
     assert offered.effect is not None

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from diascope.data.batches import as_inputs
-from diascope.data.statistics import pixel_statistics
+from diascope.data.pixel_statistics import pixel_statistics
 from diascope.engine.task import RunTask, open_pixels
 from diascope.features import FeatureSource, open_features
 from diascope.models import output_count

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from diascope.compare.estimate import LEVEL
 from diascope.core.findings import Finding, Severity
 from diascope.core.statistics import holm
-from diascope.probes.probed import Measured, Probed
+from diascope.probes.subject import Measured, Subject
 
 Verdict = Literal["found", "possible", "not found", "not applicable", "skipped"]
 Overall = Literal["shortcut found", "shortcut possible", "none found by these probes", "cannot tell"]
@@ -64,7 +64,7 @@ def _verdict(found: Measured, p_holm: float | None) -> Verdict:
     return "found" if found.much else "possible"
 
 
-def overall(probed: Probed, findings: Sequence[Finding]) -> tuple[Overall, str]:
+def overall(probed: Subject, findings: Sequence[Finding]) -> tuple[Overall, str]:
     """The judgement over all probes of a run, and a sentence that gives its reason."""
     by_verdict = {
         verdict: [finding.evidence["claim"] for finding in findings if finding.evidence["verdict"] == verdict]
@@ -89,7 +89,7 @@ def _because(what: str, claims: Sequence[str]) -> str:
     return f"{what}: {'; '.join(claims)}."
 
 
-def _without_skill(probed: Probed) -> str:
+def _without_skill(probed: Subject) -> str:
     """Why the network has nothing that a shortcut could explain; empty where it has."""
     found = probed.accuracy
     if found.low is not None and found.value is not None and found.low > probed.chance:
@@ -101,7 +101,7 @@ def _without_skill(probed: Probed) -> str:
     )
 
 
-def _too_few(probed: Probed) -> str:
+def _too_few(probed: Subject) -> str:
     """Why nothing can be said of what was not found; empty where it can."""
     counts = [int((probed.labels == number).sum()) for number in range(len(probed.task.data.classes))]
     if min(counts) >= FEWEST_IMAGES:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diascope.config import DataConfig
 from diascope.core.errors import DataError
+from diascope.data.annotations import Annotations, Mask
 from diascope.data.batches import as_inputs
 from diascope.data.cache import ImageCache, load_images
 from diascope.data.gray_depth import gray_depth
@@ -18,7 +19,6 @@ from diascope.data.image_file import beginning
 from diascope.data.index import ImageIndex, open_index
 from diascope.data.prepare import Prepared, prepare_image, prepared_images
 from diascope.data.readers import is_deep
-from diascope.data.truth import Mask, Truth
 from diascope.explain.unknown import why_unknown
 
 Pixels = NDArray[np.uint8]
@@ -136,8 +136,8 @@ class StudyImages:
         return {path: row for row, path in enumerate(self.index.paths)}
 
     @cached_property
-    def _truth(self) -> Truth:
-        return Truth(self.index, self.config)
+    def _truth(self) -> Annotations:
+        return Annotations(self.index, self.config)
 
     def _row(self, path: str) -> int:
         if path not in self._rows:

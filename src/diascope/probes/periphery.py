@@ -11,9 +11,9 @@ import numpy as np
 from diascope.metrics import Interval
 from diascope.probes.effects import Effect
 from diascope.probes.exchange import Exchange, exchange_of, within
-from diascope.probes.probed import SHOWN, Measured, Probed
 from diascope.probes.regions import Mask, disk
 from diascope.probes.retraining import retrained
+from diascope.probes.subject import SHOWN, Measured, Subject
 from diascope.probes.swapping import percent
 
 OF_GAIN = 0.5  # of the network's accuracy above chance, that the rim alone must have to be called a shortcut
@@ -22,7 +22,7 @@ BEYOND, SOME_BEYOND = 0.15, 0.05  # of what whole images do: how much further th
 TITLE, SWAPPED = "The rim alone", "Rim swapped"
 
 
-def probe(probed: Probed) -> list[Measured]:
+def probe(probed: Subject) -> list[Measured]:
     """One network on the rim, one on the centre, each trained as the run was; and the rims of other images."""
     height, width = probed.pixels.shape[1:3]
     centre = disk(height, width, probed.options.centre)
@@ -38,7 +38,7 @@ def probe(probed: Probed) -> list[Measured]:
     return [_offered(probed, centre, offered, inside), _used(probed, centre, offered, inside)]
 
 
-def _offered(probed: Probed, centre: Mask, offered: Effect, inside: Interval) -> Measured:
+def _offered(probed: Subject, centre: Mask, offered: Effect, inside: Interval) -> Measured:
     """What the data offer: at most "possible", whatever it is."""
     whole, gain = probed.accuracy, offered.value - probed.chance
     known = (whole.value or 0.0) - probed.chance
@@ -70,7 +70,7 @@ def _offered(probed: Probed, centre: Mask, offered: Effect, inside: Interval) ->
     )
 
 
-def _used(probed: Probed, centre: Mask, offered: Effect, inside: Interval) -> Measured:
+def _used(probed: Subject, centre: Mask, offered: Effect, inside: Interval) -> Measured:
     """What the network takes from the rim."""
     exchange, area = exchange_of(probed), float((~centre).mean())
     if not isinstance(exchange, Exchange):
@@ -121,7 +121,7 @@ def _words(found: Interval | Effect) -> str:
     return f"{found.value:.3f} (95% CI {found.low:.3f} to {found.high:.3f})"
 
 
-def _pictures(probed: Probed, centre: Mask) -> list[np.ndarray]:
+def _pictures(probed: Subject, centre: Mask) -> list[np.ndarray]:
     shown = probed.pixels[probed.some_of_each_class(SHOWN)]
     without, alone = shown.copy(), shown.copy()
     without[:, centre] = 0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.audit.association import LEVEL, Association, Sample
-from diascope.audit.features import Reals, of_levels
+from diascope.audit.thumbnail_features import Reals, of_levels
 from diascope.core.findings import Finding, Severity
 from diascope.core.statistics import holm
 from diascope.data.index import ImageIndex

@@ -11,9 +11,9 @@ import torch
 from diascope.core.errors import DiascopeError
 from diascope.core.files import write_atomic, write_json
 from diascope.engine import RunTask
-from diascope.probes import PROBES, Measured, Options, Probed
-from diascope.probes.judging import judged, overall
-from diascope.probes.probed import Pixels, Progress
+from diascope.probes import PROBES, Measured, Options, Subject
+from diascope.probes.probe_verdicts import judged, overall
+from diascope.probes.subject import Pixels, Progress
 from diascope.runs.record import RunRecord
 
 VERSION = 2  # goes up when probes measure something else, so that old results are not taken for new ones
@@ -40,7 +40,7 @@ def probe_run(
     known = record.probes
     if not again and known and all(known.get(key) == value for key, value in wanted.items()):
         return known
-    probed = Probed(task, columns, positive, device, options, progress)
+    probed = Subject(task, columns, positive, device, options, progress)
     measured = [found for name in PROBES for found in _measured(name, probed)]
     findings = judged(measured)
     verdict, sentence = overall(probed, findings)
@@ -59,7 +59,7 @@ def probe_run(
     return tree
 
 
-def _measured(name: str, probed: Probed) -> list[Measured]:
+def _measured(name: str, probed: Subject) -> list[Measured]:
     """A probe that cannot run on this network or these images is one that was skipped; others still run."""
     try:
         return PROBES[name](probed)

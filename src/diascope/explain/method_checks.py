@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from diascope.core.errors import DataError
-from diascope.explain.images import inputs
-from diascope.explain.judged import spread
 from diascope.explain.methods import attribute
 from diascope.explain.randomization import randomization
 from diascope.explain.regions import measure_regions
+from diascope.explain.study_images import inputs
 from diascope.explain.subject import Subject
+from diascope.explain.validation import spread
 
 SANITY = 8  # images at most whose maps are made with random weights
 FINEST = 12  # stages at most in which the weights are replaced

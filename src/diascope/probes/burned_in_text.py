@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diascope.probes.effects import Effect, class_weights, mean_effect
-from diascope.probes.probed import Outcome, Probed
+from diascope.probes.subject import Outcome, Subject
 
 MOST = 32  # images: reading one takes a third of a second
 LEGIBLE = 64  # pixels of height and width: in smaller images no text can be read
@@ -31,24 +31,24 @@ class Text:
     outcome: Outcome = "measured"
 
 
-_FOUND: WeakKeyDictionary[Probed, Text] = WeakKeyDictionary()
+_FOUND: WeakKeyDictionary[Subject, Text] = WeakKeyDictionary()
 
 
-def find_text(probed: Probed) -> Text:
+def find_text(probed: Subject) -> Text:
     """Read some images of each class, as the network gets them."""
     if probed not in _FOUND:
         _FOUND[probed] = _read(probed)
     return _FOUND[probed]
 
 
-def _read(probed: Probed) -> Text:
+def _read(probed: Subject) -> Text:
     nothing = Text(np.array([], dtype=np.int64), [], np.array([], dtype=np.int64), [])
     if not probed.options.text:
         return replace(nothing, reason="reading burned-in text was turned off", outcome="skipped")
     if min(probed.pixels.shape[1:3]) < LEGIBLE:
         size = "{} x {}".format(*probed.pixels.shape[1:3])
         return replace(nothing, reason=f"no text can be read in images of {size} pixels", outcome="not applicable")
-    from diascope.audit.text import TextReader
+    from diascope.audit.text_reader import TextReader
 
     if (missing := TextReader.missing()) is not None:
         return replace(nothing, reason=missing, outcome="skipped")
@@ -70,7 +70,7 @@ def _letters(text: str) -> str:
     return "".join(letter for letter in text.upper() if letter.isalnum())
 
 
-def told_by_text(probed: Probed, text: Text) -> Effect | None:
+def told_by_text(probed: Subject, text: Text) -> Effect | None:
     """The balanced accuracy of the words alone, against chance.
 
     Each image is called the class among whose images, of other groups, its words are most frequent; a tie counts as

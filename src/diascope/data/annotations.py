@@ -31,7 +31,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions
 _COLUMNS = ("path", "x_center", "y_center", "width", "height")
 
 
-class Truth:
+class Annotations:
     """The known regions of the images of an index."""
 
     def __init__(self, index: ImageIndex, config: DataConfig) -> None:

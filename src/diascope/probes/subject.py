@@ -58,7 +58,7 @@ class Measured:
 
 
 @dataclass(frozen=True, eq=False)
-class Probed:
+class Subject:
     """A finished run with its images and the user's columns; what a probe asks of its network.
 
     `columns` hold one cell an image, in the order of `task.data.paths`. `positive` is the number of the positive class.
@@ -166,4 +166,4 @@ class Probed:
         return places[np.argsort(turn, kind="stable")]
 
 
-Probe = Callable[[Probed], list[Measured]]
+Probe = Callable[[Subject], list[Measured]]

@@ -9,7 +9,7 @@ Rows = NDArray[np.int64]
 _COMMON = 5  # groups of one size in a fold that can change labels among themselves
 
 
-class Dealer:
+class LabelPermutation:
     """Permutes labels (N,) by group, within each fold, among groups of a size.
 
     Sizes that few groups of a fold have are dealt together; a group then takes another's labels in turn, as many as it
