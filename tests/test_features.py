@@ -309,7 +309,7 @@ def test_decoded_images_that_are_gone_are_told_as_such(source: FeatureSource) ->
 def test_a_folder_in_place_of_a_file_of_an_unfinished_build_is_named(source: FeatureSource, name: str) -> None:
     place = source.file().parent.with_name(source.key() + ".building") / name
     place.mkdir(parents=True)
-    with pytest.raises(DataError, match=r"is in the way of the cache \(Is a directory\); remove it") as told:
+    with pytest.raises(DataError, match=r"a file occupies the cache's folder \(Is a directory\); remove it") as told:
         obtain(source, CPU)
     assert told.value.where == str(place)
 

@@ -243,7 +243,7 @@ def test_of_an_unknown_image_a_few_near_ones_are_named(name: str, said: str) -> 
         ((RUN,), "no IMAGE is named"),
         (("tiny", "IMAGE"), f"is a study, not a run; name one of the study's runs: {RUN}"),
         (("tiny",), f"tiny: is a study, not a run; name one of the study's runs: {RUN}"),
-        (("tiny/runs/plain", "IMAGE"), f"tiny/runs/plain: is no run folder; name one of the study's runs: {RUN}"),
+        (("tiny/runs/plain", "IMAGE"), f"tiny/runs/plain: is not a run folder; name one of the study's runs: {RUN}"),
         (("tiny/runs/none/fold0-seed0",), f"there is no such run; name one of the study's runs: {RUN}"),
         (("nothing/runs/plain",), "nothing/runs/plain: there is no such run; name DIR/runs/<arm>/fold0-seed0"),
         ((RUN, "tiny.yaml"), "tiny.yaml: not a JPEG, PNG"),

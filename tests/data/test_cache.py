@@ -96,7 +96,7 @@ def test_broken_files_are_reported_together(tmp_path: Path) -> None:
     assert f"a/cut.jpg: truncated: the file ends after {size:,} bytes" in message
     assert "b/empty.png: empty file (0 bytes)" in message
     assert "b/text.png: not a JPEG, PNG, TIFF, BMP, WebP or DICOM image: it begins with b'Dear'" in message
-    assert message.endswith("\nmend or remove the files, or pass --on-unreadable skip to go on without them")
+    assert message.endswith("\nrepair or remove these files, or pass --on-unreadable skip to go on without them")
     assert [finding.evidence["path"] for finding in caught.value.findings] == ["a/cut.jpg", "b/empty.png", "b/text.png"]
     copy = pickle.loads(pickle.dumps(caught.value))  # it may have to travel between processes
     assert str(copy) == message
@@ -387,7 +387,7 @@ def test_a_full_disk_is_noticed_before_the_build(source: Path, monkeypatch: pyte
 def test_a_cache_folder_that_is_a_file_is_named(source: Path, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("DIASCOPE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(DataError, match=r"file: is in the way of the cache.*DIASCOPE_CACHE"):
+    with pytest.raises(DataError, match=r"file: a file occupies the cache's folder.*DIASCOPE_CACHE"):
         load(source)
 
 

@@ -310,7 +310,7 @@ def test_where_chooses_images_by_their_columns(manifest: Callable[..., Path], tm
     assert index.classes == ("x", "y")  # no class of which nothing is left
     assert index.columns == {"site": ["leg", "arm"], "kept": ["1", "1"]}
     assert index.locate(1) == tmp_path / "c d.png"
-    refused(file, "data.where names 'sit'", "did you mean 'site'?", where={"sit": "leg"})
+    refused(file, "data.where: there is no column 'sit'", "did you mean 'site'?", where={"sit": "leg"})
     refused(file, "no image has 'foot' in column 'site'", "arm, hip, leg", where={"site": "foot"})
     refused(file, "data.where leaves no image", where={"site": "hip", "kept": 0})
     refused("phantom:skin", "data.where names 'site'", "only a CSV manifest", where={"site": "leg"})

@@ -279,7 +279,7 @@ def edited(tmp_path: Path, index: ImageIndex, change: Any) -> Path:
         (lambda tree: tree["test"].append(tree["folds"][0]["training"][0]), "1 images lie on more than one side: 000"),
         (lambda tree: tree["folds"][0]["training"].append("new.png"), "1 images are not in the data set: new.png"),
         (lambda tree: tree["folds"][0]["training"].pop(), "1 images are on no side: 000"),
-        (lambda tree: tree["folds"][0]["training"].append(tree["folds"][0]["training"][0]), "stand twice"),
+        (lambda tree: tree["folds"][0]["training"].append(tree["folds"][0]["training"][0]), "duplicate images"),
         (lambda tree: tree.pop("folds"), "not a file of folds"),
     ],
 )

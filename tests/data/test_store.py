@@ -63,7 +63,9 @@ def test_whatever_else_is_in_the_way_is_named(root: Path, name: str) -> None:
         place.mkdir(parents=True)
     else:
         occupy(place)
-    with pytest.raises(DataError, match=r"is in the way of the cache \(.*\); remove it, or set DIASCOPE_CACHE") as told:
+    with pytest.raises(
+        DataError, match=r"a file occupies the cache's folder \(.*\); remove it, or set DIASCOPE_CACHE"
+    ) as told:
         make()
     assert told.value.where == str(place)
     assert place.exists()  # it may be the user's
@@ -122,7 +124,7 @@ def test_the_command_says_what_goes_on_where_it_was_cut_off(root: Path, capsys: 
     shown = capsys.readouterr().out
     (line,) = [line for line in shown.splitlines() if KEY[:8] in line]
     assert line.split("(")[0].split() == [KEY[:8], "features"]
-    assert "(unfinished; the same command goes on with it)  " in line
+    assert "(unfinished; run the same command again to resume)  " in line
     assert line.split(")")[1].split()[:2] == ["10", "bytes"]  # no number of images, which is not known
 
 

@@ -172,7 +172,7 @@ def test_a_network_that_keeps_what_it_computed_is_refused() -> None:
 @pytest.mark.parametrize(
     ("module", "forward", "said"),
     [
-        ("gone", lambda self, given: self.first(given), "lets one end with 'gone', which is no layer of it"),
+        ("gone", lambda self, given: self.first(given), "lets one end with 'gone', which is not one of its layers"),
         ("first", lambda self, given: given if given.sum() > 0 else self.first(given), "torch.fx cannot follow it"),
     ],
 )

@@ -160,8 +160,8 @@ def test_a_file_that_says_nothing(file):
         (MEAN_SD | {"std": "1,-1,1"}, "an SD is above 0"),
         ({"size": "large"}, "has size 'large', which is not height and width"),
         ({"input_size": "1,2,3,4"}, "has input_size '1,2,3,4'"),
-        ({"size": "0,5"}, "has a size of 0, 5, which are no pixels"),
-        ({"size": "5.5"}, "has a size of 5.5, which are no pixels"),
+        ({"size": "0,5"}, "has a size of 0, 5, which is not a size in pixels"),
+        ({"size": "5.5"}, "has a size of 5.5, which is not a size in pixels"),
     ],
 )
 def test_malformed_metadata_is_told(file, said, message):
@@ -169,4 +169,4 @@ def test_malformed_metadata_is_told(file, said, message):
     with pytest.raises(ConfigError, match=message) as caught:
         stated_input(file)
     assert str(file) in caught.value.where
-    assert "mend the metadata" in caught.value.remedy
+    assert "correct the metadata" in caught.value.remedy

@@ -106,12 +106,15 @@ def test_when_the_first_run_fails_the_other_is_told_so(tmp_path: Path) -> None:
     ("arms", "said"),
     [
         ("{a: {training.start_from: 'arm:bb'}, b: {}}", "the study has no arm 'bb'; did you mean 'b'"),
-        ("{a: {training.start_from: 'arm:b'}, b: {training.start_from: 'arm:a'}}", "a and b begin with one another"),
+        (
+            "{a: {training.start_from: 'arm:b'}, b: {training.start_from: 'arm:a'}}",
+            "circular training.start_from: a → b → a",
+        ),
         (
             "{a: {}, b: {training.start_from: 'arm:a', model.dense: [9]}}",
             r"arm b: .*, arm a: model.dense \[8\], not \[9",
         ),
-        ("{a: {training.start_from: 'arm:a'}}", "arm a: training.start_from: it begins with itself"),
+        ("{a: {training.start_from: 'arm:a'}}", "arm a: circular training.start_from: a → a"),
         ("{a: {}, b: {data.normalize: imagenet}}", "but model.preprocessing weights scales the pixels"),
         ("{a: {model: {head: logistic, dense: null, dropout: 0}, training.mixup: 0.2}}", "training.mixup: is not for"),
         ("{a: {model: {mode: finetune, unfreeze_every: 3}}}", "unfreeze_every: is 3, but there are only 3 epochs"),

@@ -56,7 +56,7 @@ def _table() -> "Table":
         table.add_column(name, justify="right", no_wrap=True)
     for entry in entries():
         used = datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
-        unfinished = "(unfinished; the same command goes on with it)" if entry.continues else "(unfinished)"
+        unfinished = "(unfinished; run the same command again to resume)" if entry.continues else "(unfinished)"
         source, images = (escape(entry.source), f"{entry.images:,}") if entry.whole else (unfinished, "")
         table.add_row(entry.key[:8], entry.kind, source, images, human_size(entry.size), used)
     return table

@@ -8,7 +8,7 @@ import typer
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="The study folder.")] = Path("demo-study"),
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time. Default: one a core.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Parallel runs (default: one per core).")] = None,
 ) -> None:
     """Run a small study on drawn skin lesions, in one to two minutes: the better of two networks cheats.
 

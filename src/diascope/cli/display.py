@@ -116,7 +116,7 @@ class Display:
             self._clock.forget(event.task.epochs)
             self._console.print(Text(f"{name} failed: {event.problem}", style="red"), soft_wrap=True)
         elif isinstance(event, Interrupted):
-            problem = Text(f"{name} goes on in another process: {event.problem}", style="yellow")
+            problem = Text(f"{name} continues in another process: {event.problem}", style="yellow")
             self._console.print(problem, soft_wrap=True)
         elif isinstance(event, Elsewhere):
             self._console.print(Text(f"waiting for {name}, which another command trains"), soft_wrap=True)
@@ -224,4 +224,4 @@ def say_probed(found: Mapping[str, Mapping[str, Any]], *, brief: bool = False) -
 
 def say_stopped() -> None:
     """After Ctrl-C."""
-    Terminal(stderr=True).print("Stopped. What was trained is kept; the same command goes on with what is missing.")
+    Terminal(stderr=True).print("Stopped. What was trained is kept; run the same command again to resume.")

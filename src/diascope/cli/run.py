@@ -24,7 +24,7 @@ OutOption = Annotated[
 OnUnreadableOption = Annotated[
     Literal["error", "skip"], typer.Option(help="Images that cannot be read: list them and stop, or leave them out.")
 ]
-JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", help="Runs at a time. Default: one a core.")]
+JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", help="Parallel runs (default: one per core).")]
 ExecutorOption = Annotated[
     str,
     typer.Option(metavar="NAME", help="processes: parallel runs; serial: one by one; ray: on a Ray cluster."),

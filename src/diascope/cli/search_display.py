@@ -52,7 +52,7 @@ class SearchDisplay(Display):
         folder, epochs = event.task.folder, event.task.config.training.epochs
         name = f"trial {number}, fold {event.task.config.fold}"
         if isinstance(event, Interrupted):
-            problem = Text(f"{name} goes on in another process: {event.problem}", style="yellow")
+            problem = Text(f"{name} continues in another process: {event.problem}", style="yellow")
             self._console.print(problem, soft_wrap=True)
         elif isinstance(event, ENDED):
             if folder in self._folds:

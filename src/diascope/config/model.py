@@ -52,7 +52,7 @@ def own_model(name: str) -> tuple[str, str] | None:
 def _known(name: str) -> str:
     if (name == "own" or name not in KEYS) and own_model(name) is None:
         raise ValueError(
-            f"{name!r} is no network; use alexnet, vgg, resnet, pretrained, or file.py:function for your own"
+            f"{name!r} is not a network; use alexnet, vgg, resnet, pretrained, or file.py:function for your own"
         )
     return name
 

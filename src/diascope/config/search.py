@@ -37,7 +37,7 @@ class Space(Section):
                 raise ValueError("write either a list of choices or low and high")
             texts = [json.dumps(choice) for choice in self.choices]
             if twice := [text for text in texts if texts.count(text) > 1]:
-                raise ValueError(f"{twice[0]} stands there twice")
+                raise ValueError(f"duplicate value {twice[0]}")
             return self
         if self.low is None or self.high is None:
             raise ValueError("write a list of choices, or {low: ..., high: ...}")

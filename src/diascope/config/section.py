@@ -13,7 +13,7 @@ class Section(BaseModel):
 
 def all_differ(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) != len(values):
-        raise ValueError("a value stands there twice")
+        raise ValueError("duplicate value")
     return values
 
 

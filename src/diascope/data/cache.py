@@ -63,7 +63,7 @@ class UnreadableImagesError(DataError):
         lines = [f"\n  {finding.evidence['path']}: {finding.evidence['reason']}" for finding in findings[:_LISTED]]
         more = f"\n  and {len(findings) - _LISTED:,} more" if len(findings) > _LISTED else ""
         what = f"{len(findings):,} of {images:,} images cannot be read:{''.join(lines)}{more}"
-        remedy = "mend or remove the files, or pass --on-unreadable skip to go on without them"
+        remedy = "repair or remove these files, or pass --on-unreadable skip to go on without them"
         error = cls(what, where=source, remedy=remedy)
         error.findings = findings
         return error

@@ -43,7 +43,7 @@ def _numbered(root: Path, paths: list[str], group: str) -> list[str]:
     values = [_value(os.path.join(root, path), tag) for path in paths]
     other = [path for path, value in zip(paths, values, strict=True) if value is None]
     if other:
-        what = f"{len(other):,} of {len(paths):,} files are no DICOM files, or have no {tag}: {shorten(other, 5)}"
+        what = f"{len(other):,} of {len(paths):,} files are not DICOM files, or have no {tag}: {shorten(other, 5)}"
         remedy = "remove them, name another element, or list the images in a CSV manifest with a column of groups"
         raise DataError(f"data.group is {group}, but {what}", where=str(root), remedy=remedy)
     numbers: dict[str, int] = {}

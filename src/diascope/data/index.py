@@ -232,7 +232,7 @@ def _chosen(config: "DataConfig", table: SourceTable, source: str) -> Rows:
     for name, wanted in config.where.items():
         if name not in columns:
             remedy = did_you_mean(name, columns) if columns else "only a CSV manifest with further columns has any"
-            raise DataError(f"data.where names {name!r}, which is no such column of it", where=source, remedy=remedy)
+            raise DataError(f"data.where: there is no column {name!r}", where=source, remedy=remedy)
         any_of = np.zeros(len(table.paths), dtype=bool)
         for value in wanted if isinstance(wanted, list) else [wanted]:
             found = np.array([_is(cell, value) for cell in columns[name]])
@@ -295,7 +295,7 @@ def _positive(config: "DataConfig", classes: tuple[str, ...], source: str) -> st
         return classes[-1]
     if config.positive not in classes:
         remedy = did_you_mean(config.positive, classes)
-        raise DataError(f"data.positive is {config.positive!r}, which is no class", where=source, remedy=remedy)
+        raise DataError(f"data.positive is {config.positive!r}, which is not a class", where=source, remedy=remedy)
     return config.positive
 
 

@@ -203,7 +203,7 @@ def _refuse_overlap(sides: dict[str, Rows], names: list[str], what: str, where: 
         raise DataError(message, where=where, remedy=remedy)
     if twice:
         raise DataError(
-            f"{len(twice):,} images stand twice on a side: {shorten(twice, _NAMED)}", where=where, remedy=remedy
+            f"{len(twice):,} duplicate images on a side: {shorten(twice, _NAMED)}", where=where, remedy=remedy
         )
 
 

@@ -278,7 +278,7 @@ def _writing(folder: Path) -> Iterator[None]:
         what = f"the cache cannot be written: {error.strerror}"
         if error.errno in _IN_THE_WAY:
             place = next(each for each in (place, *place.parents) if os.path.lexists(each))
-            what = f"is in the way of the cache ({error.strerror})"
+            what = f"a file occupies the cache's folder ({error.strerror})"
         remedy = _REMEDIES.get(error.errno, _ELSEWHERE)
         raise DataError(what, where=str(place), remedy=remedy) from error
 

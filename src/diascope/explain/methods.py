@@ -40,7 +40,7 @@ METHODS: dict[str, Method] = {
 def check_method(method: str, layer: str | None = None) -> Method:
     """Raises ConfigError for a method that there is not, and for a layer that it would not look at."""
     if method not in METHODS:
-        raise ConfigError("is no method", where=f"--method {method}", remedy=did_you_mean(method, METHODS))
+        raise ConfigError("unknown method", where=f"--method {method}", remedy=did_you_mean(method, METHODS))
     found = METHODS[method]
     if layer is not None and not found.layered:
         layered = " and ".join(name for name, one in METHODS.items() if one.layered)

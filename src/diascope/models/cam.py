@@ -15,7 +15,7 @@ def cam_layer(model: nn.Module) -> str:
     layers: dict[str, nn.Module] = dict(model.named_modules())
     if said is not None:
         if said not in layers:
-            what = f"its cam_layer {said!r} is no layer of it"
+            what = f"its cam_layer {said!r} is not one of its layers"
             raise ConfigError(what, where=type(model).__name__, remedy="name one of named_modules()")
         return str(said)
     convolutions = [name for name, module in layers.items() if isinstance(module, nn.Conv2d)]

@@ -64,7 +64,7 @@ def blocks_of(backbone: nn.Module) -> Blocks:
     named = [info["module"] for info in backbone.feature_info]  # type: ignore[union-attr]
     ends = [_end(order, module) for module in named]
     if -1 in ends:
-        raise _refusal(backbone, f"timm lets one end with {named[ends.index(-1)]!r}, which is no layer of it")
+        raise _refusal(backbone, f"timm lets one end with {named[ends.index(-1)]!r}, which is not one of its layers")
     used = {name for node in _trace(backbone).nodes for name in _parameters_of(node, backbone)}
     blocks: Blocks = [[] for _ in ends]
     for name, _ in backbone.named_parameters():

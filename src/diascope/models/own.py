@@ -79,12 +79,12 @@ def _load(name: str) -> Callable[..., Any]:
         # Not through the loader: it would take a compiled file for the newest one that was changed within a second.
         exec(compile(file.read_bytes(), str(file), "exec"), vars(module))
     except (Exception, SystemExit) as error:  # the user's code may raise anything
-        remedy = "mend the file; what it imports has to be installed"
+        remedy = "repair the file, and install what it imports"
         raise ConfigError(_told(error, name), where=str(file), remedy=remedy) from error
     found = getattr(module, function, None)
     if not callable(found):
         own = (key for key, value in vars(module).items() if getattr(value, "__module__", None) == private)
-        what = f"has no function {function}" if found is None else f"{function} is no function"
+        what = f"has no function {function}" if found is None else f"{function} is not a function"
         raise ConfigError(what, where=str(file), remedy=f"it has {', '.join(own) or 'none'}")
     return found  # type: ignore[no-any-return]
 

@@ -73,7 +73,7 @@ def stated_input(file: Path) -> tuple[tuple[float, ...] | None, tuple[float, ...
     if size is None:
         return mean, sd, None
     if min(size) < 1 or any(side != int(side) for side in size):
-        _refuse(file, f"has a size of {', '.join(f'{side:g}' for side in size)}, which are no pixels")
+        _refuse(file, f"has a size of {', '.join(f'{side:g}' for side in size)}, which is not a size in pixels")
     return mean, sd, (int(size[-2:][0]), int(size[-1]))
 
 
@@ -121,7 +121,7 @@ def _numbers(file: Path, said: Mapping[str, str], key: str, lengths: tuple[int, 
 
 
 def _refuse(file: Path, what: str) -> None:
-    remedy = "mend the metadata, or leave mean, std and size out of it: timm's values for the backbone are used then"
+    remedy = "correct the metadata, or leave mean, std and size out of it: timm's values for the backbone are used then"
     raise ConfigError(f"its metadata {what}", where=place(file), remedy=remedy)
 
 

@@ -14,7 +14,7 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise RunError("is no device", where=f"--device {name}", remedy=DEVICES) from error
+        raise RunError("is not a device", where=f"--device {name}", remedy=DEVICES) from error
     if device.type not in ("cpu", "cuda"):
         raise RunError("is a device that Diascope cannot train on", where=f"--device {name}", remedy=DEVICES)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():

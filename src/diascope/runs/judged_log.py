@@ -59,7 +59,7 @@ def read_test_log(study: Path) -> tuple[Look, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, TypeError, ValidationError) as error:
-        what = f"damaged: it is no log of judgements on the test side ({str(error).splitlines()[0]})"
+        what = f"damaged: not a log of judgements on the test side ({str(error).splitlines()[0]})"
         raise RunError(
             what, where=str(file), remedy="put back a copy: it says how often the test side was seen"
         ) from error

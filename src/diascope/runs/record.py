@@ -163,7 +163,7 @@ class RunRecord:
         try:
             frame = pd.read_csv(StringIO(complete), dtype=str, keep_default_na=False)
         except ValueError as error:
-            raise self._damaged(path, f"it is no table ({error})") from error
+            raise self._damaged(path, f"not a table ({error})") from error
         missing = [column for column in required if column not in frame]
         if missing:
             raise self._damaged(path, f"it has no column {', '.join(missing)}")
@@ -271,7 +271,7 @@ class StudyRecord:
         try:
             frame = pd.read_csv(StringIO(read_text(path, remedy)), dtype=str, keep_default_na=False)
         except ValueError as error:
-            raise RunError(f"damaged: it is no table ({error})", where=str(path), remedy=remedy) from error
+            raise RunError(f"damaged: not a table ({error})", where=str(path), remedy=remedy) from error
         if not {"path", "label"} <= set(frame):
             raise RunError("damaged: it has no column path or label", where=str(path), remedy=remedy)
         return unguard_frame(frame, [*frame])
@@ -286,7 +286,7 @@ class StudyRecord:
         try:
             return tuple(Finding.model_validate(item) for item in json.loads(read_text(path, remedy)))
         except (ValueError, TypeError) as error:
-            raise RunError(f"damaged: it is no list of findings ({error})", where=str(path), remedy=remedy) from error
+            raise RunError(f"damaged: not a list of findings ({error})", where=str(path), remedy=remedy) from error
 
     @cached_property
     def test_log(self) -> tuple[Look, ...]:

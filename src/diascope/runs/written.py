@@ -62,7 +62,7 @@ def read_object(path: Path, remedy: str) -> dict[str, Any]:
     try:
         found = json.loads(read_text(path, remedy))
     except (ValueError, RecursionError) as error:
-        raise RunError(f"damaged: it is no JSON ({error})", where=str(path), remedy=remedy) from error
+        raise RunError(f"damaged: not JSON ({error})", where=str(path), remedy=remedy) from error
     if not isinstance(found, dict):
         raise RunError("damaged: it holds no JSON object", where=str(path), remedy=remedy)
     return found

@@ -70,5 +70,5 @@ def _refuse_unknown_columns(study: Study, index: ImageIndex) -> None:
     for name in study.config.report.subgroups:
         if name not in index.columns:
             remedy = did_you_mean(name, index.columns) if index.columns else "name a column of a CSV manifest"
-            what = f"report.subgroups names {name!r}, which is no further column of {index.source}"
+            what = f"report.subgroups: {index.source} has no further column {name!r}"
             raise ConfigError(what, where=study.config.name, remedy=remedy)

@@ -18,11 +18,11 @@ def find_run(folder: Path) -> tuple[StudyRecord, RunRecord]:
     if not path.is_dir():
         raise RunError("there is no such run", where=str(folder), remedy=_runs_of(study))
     if len(path.parents) < 3 or not _is_study(path.parents[2]):
-        raise RunError("is no run folder", where=str(folder), remedy=_runs_of(study))
+        raise RunError("is not a run folder", where=str(folder), remedy=_runs_of(study))
     record = StudyRecord(path.parents[2])
     found = next((run for run in record.runs if run.folder == path), None)
     if found is None:
-        raise RunError("is no run that its study asks for", where=str(folder), remedy=_runs_of(study))
+        raise RunError("is not a run of its study", where=str(folder), remedy=_runs_of(study))
     return record, found
 
 

@@ -45,8 +45,8 @@ def in_order_of_start(arms: Sequence[Arm]) -> list[Arm]:
         ready = [arm for arm in waiting if first_arm(arm.training) in there]
         if not ready:
             circle = [arm.name for arm in waiting]
-            each = f"the arms {' and '.join(circle)} begin with one another" if circle[1:] else "it begins with itself"
-            raise ConfigError(f"training.start_from: {each}", where=f"arm {circle[0]}", remedy="let one begin anew")
+            what = f"circular training.start_from: {' → '.join([*circle, circle[0]])}"
+            raise ConfigError(what, where=f"arm {circle[0]}", remedy="remove start_from from one of them")
         placed += ready
         waiting = [arm for arm in waiting if arm not in ready]
     return placed

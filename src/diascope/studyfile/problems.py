@@ -87,8 +87,8 @@ def explain(problem: Any, lines: Lines, prefix: str) -> ConfigError:
         what = f"{prefix}{dotted}: {given} is refused: this version does not have it yet"
         return ConfigError(what, where=place, remedy=f"it has {expected}")
     if kind == "union_tag_invalid":
-        what = f"{prefix}{dotted}: {problem['ctx']['tag']!r} is none; there are {', '.join(SCHEDULES)}"
-        return ConfigError(what, where=place)
+        what = f"{prefix}{dotted}: unknown schedule {problem['ctx']['tag']!r}"
+        return ConfigError(what, where=place, remedy=f"use one of {', '.join(SCHEDULES)}")
     if kind == "missing":
         return ConfigError(f"{prefix}{dotted} is missing", where=place, remedy=_how_to_give(dotted))
     if problem["loc"] and problem["loc"][-1] == "[key]":
