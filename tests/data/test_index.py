@@ -313,6 +313,6 @@ def test_where_chooses_images_by_their_columns(manifest: Callable[..., Path], tm
     refused(file, "data.where: there is no column 'sit'", "did you mean 'site'?", where={"sit": "leg"})
     refused(file, "no image has 'foot' in column 'site'", "arm, hip, leg", where={"site": "foot"})
     refused(file, "data.where leaves no image", where={"site": "hip", "kept": 0})
-    refused("phantom:skin", "data.where names 'site'", "only a CSV manifest", where={"site": "leg"})
+    refused("phantom:skin", "data.where: there is no column 'site'", "only a CSV manifest", where={"site": "leg"})
     by_label = DataConfig(source=str(file), where={"kept": 1.0, "label": ["x", "y"]})
     assert open_index(by_label).paths == ["a.png", "c d.png"]
