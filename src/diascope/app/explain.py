@@ -20,12 +20,13 @@ from diascope.explain.study_images import StudyImages
 from diascope.explain.subject import Subject
 from diascope.explain.validation import Checkpoint, read_validation
 from diascope.predict.device import pick_device
-from diascope.predict.predictor import Network
+from diascope.predict.network import load_model
 from diascope.predict.trust import networks_of_runs, refuse_code
 from diascope.runs.record import RunRecord, StudyRecord, predicted_classes
 from diascope.study.images import Images
 from diascope.study.named_run import find_run
 from diascope.study.output import refuse_file, refuse_images
+from diascope.training.process import prepare_process
 
 
 def explain_study(
@@ -69,10 +70,11 @@ def open_subject(
     that the study folder brings along and that is not trusted.
     """
     refuse_code(networks_of_runs([run]), trusted=trust_code)
-    network = Network.open(run.folder, checkpoint, pick_device(device))
+    model = load_model(run.folder, checkpoint)
+    prepare_process(int(run.config["training"]["threads"]))
     classes = predicted_classes(run.predictions)
     return Subject(
-        network=network,
+        model=model.to(pick_device(device)),
         run=run,
         checkpoint=checkpoint,
         classes=classes,

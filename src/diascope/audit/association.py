@@ -89,15 +89,12 @@ class Sample:
 
     def _areas(self, scores: Reals, classes: Reals) -> Reals:
         """AUROC (D, A), over the folds; scores and classes are (N, D, A)."""
-        from scipy.stats import rankdata
-
         total, pairs = np.zeros(scores.shape[1:]), np.zeros(scores.shape[1:])
         for fold in range(self.folds.max() + 1):
             judged = self.folds == fold
             inside = classes[judged]
             of_class = inside.sum(axis=0)
-            ranks = (rankdata(scores[judged], axis=0) * inside).sum(axis=0)
-            total += ranks - of_class * (of_class + 1) / 2
+            total += _rank_sums(scores[judged], inside) - of_class * (of_class + 1) / 2
             pairs += of_class * (len(inside) - of_class)
         areas: Reals = total / pairs
         return areas
@@ -126,6 +123,21 @@ class Sample:
         critical = student(1 - (1 - LEVEL) / len(self.asked), rarest)
         limits = logit_limits(area, clustered_variance(of_units) ** 0.5, critical, rarest, len(of_units), "")
         return limits.low or 0.0, 1.0 if limits.high is None else limits.high
+
+
+def _rank_sums(values: Reals, members: Reals) -> Reals:
+    """Sums over the members of the ranks of values (n, D, A), ties counting their mean rank, (D, A)."""
+    from scipy.stats import rankdata
+
+    flat, chosen = (np.ascontiguousarray(array.reshape(len(array), -1).T) for array in (values, members))
+    order = flat.argsort(axis=1)
+    ranked = np.take_along_axis(flat, order, axis=1)
+    sums = np.take_along_axis(chosen, order, axis=1) @ np.arange(1.0, len(values) + 1)
+    tied = (ranked[:, 1:] == ranked[:, :-1]).any(axis=1)
+    if tied.any():
+        sums[tied] = (rankdata(flat[tied], axis=1) * chosen[tied]).sum(axis=1)
+    found: Reals = sums.reshape(values.shape[1:])
+    return found
 
 
 def take_sample(index: ImageIndex, images: int = MOST_IMAGES) -> Sample | None:

@@ -24,22 +24,23 @@ _LEAST, _FLOPS = 16, 100e9  # as many images as a second or two will do, but som
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """`network` has the weights of the checkpoint, by which `judged` was said; `classes` are in its order.
+    """`model` has the weights of the checkpoint, by which `judged` was said; `classes` are in the network's order.
 
-    Probabilities are those of the run, in its precision; maps are computed in float32.
+    It takes images (B, C, H, W) from 0 to 1. Maps are computed in float32, probabilities as the run computes them.
     """
 
-    network: Network = field(repr=False)
+    model: nn.Module = field(repr=False)
     run: RunRecord
     checkpoint: Checkpoint
     classes: tuple[str, ...]
     judged: ValidationPredictions
     images: StudyImages
 
-    @property
-    def model(self) -> nn.Module:
-        """Images (B, C, H, W) from 0 to 1 -> logits."""
-        return self.network.whole
+    @cached_property
+    def network(self) -> Network:
+        """The same network as the run computes with it: in its precision, and in the layout of its weights."""
+        device = next((weight.device for weight in self.model.parameters()), torch.device("cpu"))
+        return Network.open(self.run.folder, self.checkpoint, device)
 
     def pixels(self, rows: NDArray[np.int64]) -> Pixels:
         """Pixels (N, H, W, C) of rows (N,) of the judged images."""
