@@ -151,8 +151,8 @@ def compared(name: str, old: Checkout, new: Checkout, world: Path) -> Found:
                 if checkout is new:
                     shutil.copytree(world / "old" / name, folder / name)
             _compare_folders(world / "old" / name, world / "further" / name, opened)
-        found.differences += [f"OLD's study opened by NEW: {line}" for line in opened.differences]
-        found.notes += [f"OLD's study opened by NEW: {line}" for line in opened.notes]
+        found.differences += [f"OLD's study opened by NEW: {line}" for line in dict.fromkeys(opened.differences)]
+        found.notes += [f"OLD's study opened by NEW: {line}" for line in dict.fromkeys(opened.notes)]
     found.seconds = monotonic() - started
     return found
 
@@ -266,7 +266,7 @@ def _parted(old: Any, new: Any, place: str) -> Iterator[tuple[bool, str]]:
             same_numbers = sorted(NUMBER.findall(one)) == sorted(NUMBER.findall(other))
             yield not (sentences and same_numbers), f"{place}: {old[:80]!r} became {new[:80]!r}"
     elif type(old) is not type(new) or (old != new and old == old):
-        yield True, f"{place}: {'other bytes' if isinstance(old, bytes) else f'{old!r:.80} became {new!r:.80}'}"
+        yield True, "other bytes" if isinstance(old, bytes) else f"{place}: {str(old)[:80]} became {str(new)[:80]}"
 
 
 def table(found: dict[str, Found]) -> str:
