@@ -11,10 +11,12 @@ from scipy.special import expit, ndtri, stdtrit
 from scipy.stats import binomtest, bootstrap
 
 from diascope import metrics
-from diascope.metrics import influence, recalibration
+from diascope.metrics import matthews, recalibration
 from diascope.metrics.arrays import checked
 from diascope.metrics.bootstrap import mean_limits
-from diascope.metrics.delong import apart, area_variance
+from diascope.metrics.decisions import ratio_influences
+from diascope.metrics.delong import apart, area_influences, area_variance
+from diascope.metrics.ranking import precision_influences
 from diascope.metrics.units import Units
 
 RATES = ("accuracy", "sensitivity", "specificity", "ppv", "npv")
@@ -131,10 +133,10 @@ def test_influences_are_derivatives_by_the_weights(name: str) -> None:
     truth, p = labels == 1, probabilities[:, 1]
     called = judged.predicted == 1
     found = {
-        "auprc": lambda: influence.of_average_precision(truth, p),
-        "auroc": lambda: influence.of_area(truth, p),
-        "mcc": lambda: influence.of_matthews(judged.confusion)[labels, judged.predicted],
-        "f1": lambda: influence.of_ratio(2.0 * (truth & called), 1.0 * truth + called),
+        "auprc": lambda: precision_influences(truth, p),
+        "auroc": lambda: area_influences(truth, p),
+        "mcc": lambda: matthews.influences(judged.confusion)[labels, judged.predicted],
+        "f1": lambda: ratio_influences(2 * (truth & called), 1 * truth + called),
     }[name]()
     assert found.sum() == pytest.approx(0, abs=1e-9)
     step = 500  # each image counts 500 times, one of them 501 or 499 times

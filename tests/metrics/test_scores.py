@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from diascope import metrics
+from diascope.metrics.arrays import checked
 
 
 def _random(classes: int, images: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -99,16 +100,6 @@ def test_average_precision_agrees_with_scikit_learn_on_ties(seed: int, images: i
     assert found == pytest.approx(oracle.average_precision_score(labels, p), abs=1e-12)
 
 
-def test_the_registry_knows_range_and_direction() -> None:
-    assert {"loss", "brier", "ece"} == metrics.LOWER_IS_BETTER
-    labels, probabilities = _random(2)
-    for name, value in metrics.scores(labels, probabilities, 1).items():
-        known = metrics.REGISTRY[name]
-        assert value is not None
-        assert known.low is None or value >= known.low
-        assert known.high is None or value <= known.high
-
-
 def test_auroc_is_the_share_of_ordered_pairs() -> None:
     labels = np.array([0, 0, 0, 1, 1])
     p = np.array([0.1, 0.4, 0.4, 0.4, 0.9])  # pairs won by the positive: 1 + .5 + .5, and 3 of 3
@@ -163,6 +154,13 @@ def test_one_class_only_leaves_scores_undefined_not_zero() -> None:
 def test_no_images_leave_every_score_undefined() -> None:
     found = metrics.scores(np.zeros(0, dtype=np.int64), np.zeros((0, 2)), positive=1)
     assert found == dict.fromkeys(metrics.METRICS)
+
+
+def test_rows_that_do_not_add_up_to_1_have_no_closed_form_of_the_brier_score() -> None:
+    labels, probabilities = np.array([0, 1, 1, 1]), np.array([[0.7, 0.3], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9]])
+    form = metrics.REGISTRY["brier"].left_out
+    assert form(checked(labels, probabilities, 1), np.arange(4)) is not None
+    assert form(checked(labels, probabilities * 0.9, 1), np.arange(4)) is None
 
 
 def test_a_missing_class_of_three_leaves_macro_averages_undefined() -> None:

@@ -15,7 +15,7 @@ from diascope.audit.label_permutation import LabelPermutation
 from diascope.core.seeding import stream
 from diascope.data.assignment import assign
 from diascope.data.index import ImageIndex
-from diascope.metrics.influence import of_area
+from diascope.metrics.delong import area_influences
 from diascope.metrics.limits import logit_limits
 from diascope.metrics.proportions import clustered_variance
 from diascope.metrics.units import Units, student
@@ -116,7 +116,7 @@ class Sample:
         pairs = np.array([float(is_class[part].sum() * (~is_class[part]).sum()) for part in parts])
         for part, weight in zip(parts, pairs / pairs.sum(), strict=True):
             if weight > 0:
-                influences[part] = weight * of_area(is_class[part], scores[part])
+                influences[part] = weight * area_influences(is_class[part], scores[part])
         units = Units(len(scores), self.groups)
         of_units = units.sums(influences)[:, 0]
         rarest = min(units.count(is_class), units.count(~is_class))

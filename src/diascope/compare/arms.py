@@ -21,10 +21,8 @@ from diascope.compare.pairs import (
 )
 from diascope.compare.resampled import corrected_resampled, pooled_variance
 from diascope.compare.scoring import VALIDATION, Place
+from diascope.metrics import REGISTRY, Metric
 from diascope.runs.record import StudyRecord
-
-UNBOUNDED = frozenset({"calibration_slope", "calibration_intercept"})
-SHARES = frozenset({"accuracy", "sensitivity", "specificity"})  # of cases that are right or wrong
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def arm_intervals(
         analysis = _own_analysis(record, scored)
         folds = by_fold(scored.runs)
         cases = scored.count(scored.cases, folds)
-        low, high = _inside(metric, analysis.estimate, scored)
+        low, high = _inside(REGISTRY[metric], analysis.estimate, scored)
         method = "Clopper-Pearson" if analysis.method == "none" and low is not None else analysis.method
         found[metric] = ArmInterval(analysis.mean, low, high, method, len(scored.runs), cases, scored.unit)
     return found
@@ -203,7 +201,9 @@ def _mean_components(parts: Sequence[Estimate | None]) -> Components | None:
     )
 
 
-def _inside(metric: str, estimate: Estimate | Candidates | None, size: ScoredRuns) -> tuple[float | None, float | None]:
+def _inside(
+    metric: Metric, estimate: Estimate | Candidates | None, size: ScoredRuns
+) -> tuple[float | None, float | None]:
     """The interval, drawn on a scale without bounds (delta method), so that it stays where the metric can be."""
     if estimate is None:
         return None, None
@@ -216,24 +216,25 @@ def _inside(metric: str, estimate: Estimate | Candidates | None, size: ScoredRun
     return back(forward - reach), back(forward + reach)
 
 
-def _scale(metric: str, value: float) -> tuple[float, float, Callable[[float], float]]:
+def _scale(metric: Metric, value: float) -> tuple[float, float, Callable[[float], float]]:
     """The value on the unbounded scale, the slope there, and the way back."""
-    if metric == "mcc" and abs(value) < 1:
-        return float(np.arctanh(value)), 1 / (1 - value**2), lambda x: float(np.tanh(x))
-    if metric in ("loss", "brier") and value > 0:
-        return float(np.log(value)), 1 / value, lambda x: float(np.exp(x))
-    if metric in UNBOUNDED:
-        return value, 1.0, float
-    if metric not in ("mcc", "loss", "brier") and 0 < value < 1:
-        return float(np.log(value / (1 - value))), 1 / (value * (1 - value)), lambda x: float(1 / (1 + np.exp(-x)))
+    match metric.low, metric.high:
+        case None, None:
+            return value, 1.0, float
+        case 0, None if value > 0:
+            return float(np.log(value)), 1 / value, lambda x: float(np.exp(x))
+        case 0, 1 if 0 < value < 1:
+            return float(np.log(value / (1 - value))), 1 / (value * (1 - value)), lambda x: float(1 / (1 + np.exp(-x)))
+        case -1, 1 if abs(value) < 1:
+            return float(np.arctanh(value)), 1 / (1 - value**2), lambda x: float(np.tanh(x))
     return value, np.inf, float
 
 
-def _all_right_or_wrong(metric: str, value: float, size: ScoredRuns) -> tuple[float | None, float | None]:
+def _all_right_or_wrong(metric: Metric, value: float, size: ScoredRuns) -> tuple[float | None, float | None]:
     """Clopper and Pearson's (1934) bound where every case of every run is right, or wrong; None for other metrics."""
-    if metric not in SHARES or value not in (0.0, 1.0):
+    if metric.share_of is None or value not in (0.0, 1.0):
         return None, None
-    of_class = {"sensitivity": size.positives, "specificity": size.negatives}.get(metric, size.cases)
-    count = size.count(of_class, by_fold(size.runs))
+    sizes = {"cases": size.cases, "positives": size.positives, "negatives": size.negatives}
+    count = size.count(sizes[metric.share_of], by_fold(size.runs))
     bound = (LEVEL / 2) ** (1 / count)
     return (bound, 1.0) if value == 1 else (0.0, 1 - bound)

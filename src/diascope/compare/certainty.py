@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import diascope.metrics as metrics
 from diascope.compare.jackknife import blocks
 from diascope.compare.pairs import Predictions, load_predictions
-from diascope.metrics import METRICS, CalibrationError, CrossFitted, Interval
+from diascope.metrics import WITH_INTERVAL, CalibrationError, CrossFitted, Interval
 from diascope.runs.record import RunRecord, StudyRecord
 
-WITH_INTERVAL = tuple(name for name in METRICS if name != "ece")  # no interval of a calibration error is honest
 DRAWS = 1000  # of a bootstrap, and of labels for the calibration error by chance
 
 

@@ -6,7 +6,7 @@ from diascope.compare.estimate import LEVEL
 from diascope.compare.looks import Looking
 from diascope.compare.needs import FEWEST, MOST, MOST_FOLDS, Needs
 from diascope.compare.scoring import Place
-from diascope.metrics import LOWER_IS_BETTER
+from diascope.metrics import LOWER_IS_BETTER, REGISTRY
 
 NO_BREAK = "\u00a0"  # a space at which no line ends
 STATE_A_MARGIN = (
@@ -14,16 +14,6 @@ STATE_A_MARGIN = (
     "compare: {margin: 0.02}."
 )
 LARGE = 0.2  # the share of the images in one group from which on it is said
-NAMES = {
-    "balanced_accuracy": "balanced accuracy",
-    "ppv": "positive predictive value",
-    "npv": "negative predictive value",
-    "f1": "F1 score",
-    "mcc": "Matthews correlation coefficient",
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "brier": "Brier score",
-}
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,8 @@ class Facts:
 
     @property
     def name(self) -> str:
-        return f"{self.place.side} {NAMES.get(self.metric, self.metric)} at the {self.place.checkpoint} epoch"
+        metric = REGISTRY[self.metric]
+        return f"{self.place.side} {metric.spelled_out or metric.label} at the {self.place.checkpoint} epoch"
 
     @property
     def fixed(self) -> bool:

@@ -1,10 +1,16 @@
 """The sections `compare` and `report`: what the arms are judged by, and what the report shows beside its own."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from diascope.config.section import Section, all_differ
+from diascope.metrics import COMPARED
+
+if TYPE_CHECKING:
+    ComparedMetric = str
+else:
+    ComparedMetric = Literal[COMPARED]
 
 Pair = Annotated[
     tuple[str, str],
@@ -16,23 +22,9 @@ Pair = Annotated[
 class CompareConfig(Section):
     """What the arms are compared by."""
 
-    metric: (
-        Literal[
-            "accuracy",
-            "balanced_accuracy",
-            "sensitivity",
-            "specificity",
-            "ppv",
-            "npv",
-            "f1",
-            "mcc",
-            "auroc",
-            "auprc",
-            "brier",
-            "loss",
-        ]
-        | None
-    ) = Field(None, description="default: accuracy, and balanced_accuracy when classes are unequal")
+    metric: ComparedMetric | None = Field(
+        None, description="default: accuracy, and balanced_accuracy when classes are unequal"
+    )
     at: Literal["last"] = Field("last", description="the epoch at which the arms are compared")
     pairs: Annotated[tuple[Pair, ...], AfterValidator(all_differ)] | None = Field(
         None, description="[arm, against] each; default: every arm against the first; []: none"

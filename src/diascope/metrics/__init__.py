@@ -7,19 +7,23 @@ A score that the data leave undefined, say an AUROC where only one class occurs,
 docs/metrics.md has the formulas, the intervals' methods and how often the intervals cover.
 """
 
-from diascope.metrics.arrays import Labels, Probabilities, Scores
-from diascope.metrics.calibration import CalibrationError, calibration_error, loss
-from diascope.metrics.decisions import confusion_matrix, predicted_classes
+from diascope.metrics.arrays import Labels, Probabilities, Scores, predicted_classes
+from diascope.metrics.calibration import CalibrationError, calibration_error
+from diascope.metrics.decisions import confusion_matrix
 from diascope.metrics.intervals import Interval, intervals
+from diascope.metrics.metric import Metric
 from diascope.metrics.operating import CrossFitted, cross_fitted, operating_point
+from diascope.metrics.probabilities import loss
 from diascope.metrics.ranking import RocCurve, auroc, roc_curve
-from diascope.metrics.registry import LOWER_IS_BETTER, METRICS, REGISTRY, Metric
+from diascope.metrics.registry import COMPARED, LOWER_IS_BETTER, METRICS, REGISTRY, WITH_INTERVAL
 from diascope.metrics.scoring import per_class, score, scores
 
 __all__ = [
+    "COMPARED",
     "LOWER_IS_BETTER",
     "METRICS",
     "REGISTRY",
+    "WITH_INTERVAL",
     "CalibrationError",
     "CrossFitted",
     "Interval",

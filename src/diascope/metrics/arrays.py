@@ -35,6 +35,10 @@ class Judged:
         """The classes that a metric of one class against the rest is about: the positive of two, all of more."""
         return [self.positive] if self.classes == 2 else range(self.classes)
 
+    def ranked(self, class_number: int) -> tuple[Flags, Probabilities]:
+        """Whether images are of a class, and its probability, (N,) each."""
+        return self.labels == class_number, self.probabilities[:, class_number]
+
     @cached_property
     def predicted(self) -> Counts:
         return predicted_classes(self.probabilities, self.positive, self.threshold)

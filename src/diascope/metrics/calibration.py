@@ -1,13 +1,14 @@
-"""Metrics of the probabilities themselves: loss, Brier score, logistic recalibration, calibration error."""
+"""Metrics of calibration: slope and intercept of logistic recalibration, and the calibration error."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from diascope.metrics.arrays import Flags, Judged, Labels, Probabilities, Reals, checked
-from diascope.metrics.recalibration import predicted_logits, recalibration, shift
+from diascope.metrics.metric import Metric, Question
+from diascope.metrics.recalibration import left_out, predicted_logits, recalibration, shift
+from diascope.metrics.units import Limits, student
 
-SMALLEST = float(np.finfo(np.float64).tiny)  # a probability that was rounded to 0 counts as this: a loss of 708 nats
 IMAGES_A_BIN = 20
 MOST_BINS = 15
 CELLS_AT_ONCE = 4_000_000  # of a table of draws by images: 32 MB in float64
@@ -24,29 +25,7 @@ class CalibrationError:
     n: int
 
 
-def loss(labels: Labels, probabilities: Probabilities) -> float | None:
-    """Mean cross-entropy in nats, as the learning curves have it; None without images."""
-    return float(losses(labels, probabilities).mean()) if len(labels) else None
-
-
-def losses(labels: Labels, probabilities: Probabilities) -> Reals:
-    """The cross-entropy of each image (N,), in nats."""
-    of_truth = np.asarray(probabilities, dtype=np.float64)[np.arange(len(labels)), labels]
-    nats: Reals = -np.log(np.maximum(of_truth, SMALLEST))
-    return nats
-
-
-def squared_distances(judged: Judged) -> Reals:
-    """(N,): (p - y)^2 of two classes; of more, summed over the classes (Brier 1950), which counts twice as much."""
-    probabilities = judged.probabilities.astype(np.float64)
-    if judged.classes == 2:
-        distances: Reals = (probabilities[:, judged.positive] - (judged.labels == judged.positive)) ** 2
-        return distances
-    by_class: Reals = (probabilities - np.eye(judged.classes)[judged.labels]) ** 2
-    return np.asarray(by_class.sum(axis=1))
-
-
-def calibration_slope(judged: Judged) -> float | None:
+def _slope(judged: Judged) -> float | None:
     """b of logit P(y = 1) = a + b logit(p), by maximum likelihood (Cox 1958).
 
     None for more than two classes and where no finite b is the most likely one: if the images of the two classes do not
@@ -58,7 +37,13 @@ def calibration_slope(judged: Judged) -> float | None:
     return None if fit is None else float(fit[1])
 
 
-def calibration_intercept(judged: Judged) -> float | None:
+def _slope_limits(question: Question, value: float) -> Limits:
+    fit = recalibration(predicted_logits(question.judged), question.judged.labels == question.judged.positive)
+    assert fit is not None, "a slope that has a value was fitted"
+    return _coefficient_limits(question, value, fit)
+
+
+def _intercept(judged: Judged) -> float | None:
     """a of logit P(y = 1) = a + logit(p), the slope fixed at 1: calibration in the large; None of one class only.
 
     It is not the intercept beside a fitted slope, whose meaning depends on that slope.
@@ -68,7 +53,45 @@ def calibration_intercept(judged: Judged) -> float | None:
     return shift(predicted_logits(judged), judged.labels == judged.positive)
 
 
-def expected_calibration_error(judged: Judged) -> float | None:
+def _intercept_limits(question: Question, value: float) -> Limits:
+    return _coefficient_limits(question, value, np.array([value]))
+
+
+def _coefficient_limits(question: Question, value: float, fit: Reals) -> Limits:
+    """Of the last coefficient of a fit, from its changes as each unit in turn is left out; None where one cannot be.
+
+    The spread is known no better than from the rarest class's units: Student's t has their degrees of freedom.
+    """
+    judged, units = question.judged, question.units
+    changes = left_out(predicted_logits(judged), judged.labels == judged.positive, fit, units)
+    n, method = units.count(question.everyone), "jackknife, one step"
+    if changes is None or question.rarest < 2:
+        return Limits(None, None, n, method)
+    centred = changes[:, -1] - changes[:, -1].mean()
+    half = student(units.level, question.rarest) * float(centred @ centred * (n - 1) / n) ** 0.5
+    return Limits(value - half, value + half, n, method)
+
+
+CALIBRATION_SLOPE = Metric(
+    "calibration slope",
+    "slope of the truth's logit on the predicted one; below 1 the probabilities are too extreme; two classes only",
+    *(None, None, 1),
+    value=_slope,
+    limits=_slope_limits,
+    needs="two classes whose probabilities overlap",
+)
+CALIBRATION_INTERCEPT = Metric(
+    "calibration intercept",
+    "calibration in the large: the shift of the predicted logits that makes their mean probability right; "
+    "two classes only",
+    *(None, None, 0),
+    value=_intercept,
+    limits=_intercept_limits,
+    needs="images of both classes",
+)
+
+
+def _expected_calibration_error(judged: Judged) -> float | None:
     """Mean over images of the distance, in the image's bin, of mean confidence and share of truth (Naeini et al. 2015).
 
     Of two classes confidence is the positive class's probability and truth whether the image is positive; of more,
@@ -79,6 +102,16 @@ def expected_calibration_error(judged: Judged) -> float | None:
         return None
     confidence, truth = _sorted_confidence(judged)
     return float(_binned_distance(confidence, truth[None].astype(np.float64))[0])
+
+
+# Every resampled calibration error is biased upwards; `calibration_error` says how to read it.
+ECE = Metric(
+    "calibration error",
+    "expected calibration error: mean distance of confidence and truth over bins of equally many images",
+    *(0, 1, 0),
+    value=_expected_calibration_error,
+    limits="none, see calibration_error",
+)
 
 
 def calibration_error(

@@ -6,10 +6,10 @@ import numpy as np
 
 from diascope.compare.aggregate import DDOF, Aggregate, aggregate, aggregate_scores, mean_curve, mean_roc
 from diascope.compare.arms import ArmInterval, arm_intervals
-from diascope.compare.certainty import WITH_INTERVAL, Certainty, judge_certainty
+from diascope.compare.certainty import Certainty, judge_certainty
 from diascope.compare.curves import arm_readings
 from diascope.compare.scoring import Checkpoint, Evaluation, evaluate
-from diascope.metrics import CrossFitted, Interval, RocCurve
+from diascope.metrics import WITH_INTERVAL, CrossFitted, Interval, RocCurve
 from diascope.report.explanations import summarize_explanations
 from diascope.report.fold_scores import fold_scores, over_folds
 from diascope.report.idle_keys import is_idle

@@ -10,8 +10,8 @@ import numpy as np
 
 from diascope.compare.aggregate import DDOF, aggregate_scores
 from diascope.compare.arms import arm_intervals
-from diascope.compare.certainty import WITH_INTERVAL
 from diascope.compare.scoring import Checkpoint, Evaluation, Place, evaluate, judged_runs, tested
+from diascope.metrics import WITH_INTERVAL
 from diascope.report.look_warnings import look_warnings
 from diascope.runs.judged_log import Look
 from diascope.runs.record import StudyRecord

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diascope.core.text import listed
+from diascope.metrics import REGISTRY
 from diascope.report.idle_keys import fitted_at_once
 
 LISTED = 8  # more epochs than these are told as a range
-METRIC_NAMES = {"loss": "loss", "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "auroc": "AUROC"}
 
 
 def stopping(training: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -35,8 +35,8 @@ def stopping(training: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> 
 
 def chosen_by(training: Mapping[str, Any]) -> str:
     """By what the best epoch of an arm's runs is chosen: the lowest validation loss, or the highest of a metric."""
-    metric = (training["early_stopping"] or {"metric": "loss"})["metric"]
-    return f"{'lowest' if metric == 'loss' else 'highest'} validation {METRIC_NAMES[metric]}"
+    metric = REGISTRY[(training["early_stopping"] or {"metric": "loss"})["metric"]]
+    return f"{'lowest' if metric.lower_is_better else 'highest'} validation {metric.label}"
 
 
 def watching(summary: dict[str, Any]) -> list[str]:
@@ -53,7 +53,7 @@ def _sentence(found: Mapping[str, Any]) -> str:
     ended, runs, planned = found["ended"], found["runs"], found["planned"]
     if not runs:
         return ""
-    rule = f"validation {METRIC_NAMES[found['metric']]} (patience {found['patience']})"
+    rule = f"validation {REGISTRY[found['metric']].label} (patience {found['patience']})"
     if not ended:
         return f"no run stopped early within {planned} epochs, watching {rule}"
     one = len(ended) == 1

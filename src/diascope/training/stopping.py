@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from diascope.config.training import EarlyStopping
 from diascope.core.errors import ConfigError
+from diascope.metrics import LOWER_IS_BETTER
 from diascope.training.scores import ValidationScores
 
 
@@ -39,7 +40,7 @@ def cost(scores: ValidationScores, rule: EarlyStopping | None) -> float:
     """What the best epoch has the least of: the validation loss, or the watched score; NaN counts as infinite."""
     metric = rule.metric if rule is not None else "loss"
     value = getattr(scores, metric)
-    found = float(value if metric == "loss" else -value)
+    found = float(value if metric in LOWER_IS_BETTER else -value)
     return found if found == found else inf
 
 
