@@ -19,12 +19,13 @@ import torch
 from searching import Quiet
 
 import diascope
+from diascope.app.run import Options, train
+from diascope.app.tune import search
 from diascope.report.summary import summarize
 from diascope.runs.record import StudyRecord
 from diascope.study.channels import following_images
-from diascope.study.plan import Cell, Images, plan, read_images
-from diascope.study.run import Options, run_study
-from diascope.study.tuning import tune
+from diascope.study.images import Images, read_images
+from diascope.study.plan import Cell, plan
 from diascope.studyfile import Study, load_study
 
 KEPT = Path(__file__).parent / "kept"
@@ -142,7 +143,7 @@ def test_a_run_that_is_missing_is_trained_to_the_same_end(name: str, run: str, t
     again = kept.folder / "runs" / run
     shutil.rmtree(again)
     assert [cell.task.folder for cell in kept.cells if cell.state != "done"] == [again]
-    assert not run_study(kept.study, kept.folder, SERIAL, Quiet()).failed
+    assert not train(kept.study, kept.folder, SERIAL, Quiet()).failed
     assert read(again, "config.json")["run_id"] == read(stored, "config.json")["run_id"]
     now, before = (pd.read_csv(folder / "history.csv").drop(columns="seconds") for folder in (again, stored))
     np.testing.assert_allclose(now["training_loss"], before["training_loss"], atol=1e-3)
@@ -157,7 +158,7 @@ def test_more_epochs_go_on_from_the_last_one(tmp_path: Path) -> None:
     kept = copied("dicom", tmp_path)
     longer = following_images(load_study(kept.root / "dicom.yaml", ["training.epochs=5"]), kept.folder)
     assert [cell.state for cell in plan(longer, kept.images, kept.folder)] == ["extend"]
-    assert not run_study(longer, kept.folder, SERIAL, Quiet()).failed
+    assert not train(longer, kept.folder, SERIAL, Quiet()).failed
     now, before = (
         pd.read_csv(root / "dicom/runs/plain/fold0-seed0/history.csv", dtype=str) for root in (kept.root, KEPT)
     )
@@ -167,7 +168,7 @@ def test_more_epochs_go_on_from_the_last_one(tmp_path: Path) -> None:
 
 def test_a_search_that_is_over_tries_nothing_more(tmp_path: Path) -> None:
     kept, display = copied("search", tmp_path), Quiet()
-    tuned = tune(load_study(kept.root / "search.yaml"), kept.folder, SERIAL, display)
+    tuned = search(load_study(kept.root / "search.yaml"), kept.folder, SERIAL, display)
     assert display.ended == []
     assert display.events == []
     best = read(KEPT / "search/search", "search.json")["best"]
