@@ -125,8 +125,8 @@ def test_what_cannot_be_trained_is_refused_with_its_file(write, fault):
 
 FILES = {
     "def other(): ...\n": "has no function make; it has other",
-    "make = 3\n": "make is no function",
-    "import nowhere_to_be_found\n": "ModuleNotFoundError in line 1: .*what it imports has to be installed",
+    "make = 3\n": "make is not a function",
+    "import nowhere_to_be_found\n": "ModuleNotFoundError in line 1: .*install what it imports",
     "def make(:\n": "SyntaxError: invalid syntax .*line 1",
     "raise SystemExit(1)\n": "SystemExit in line 1",
     "def make(channels): ...\n": "TypeError: .*is called as function",
@@ -160,7 +160,7 @@ def test_a_network_without_convolutions_trains_but_has_no_cam_layer(write):
 def test_a_cam_layer_that_the_network_names_is_taken_and_must_exist(write):
     body = "m = nn.Sequential(nn.Conv2d(channels, 1, 3), nn.Conv2d(1, 1, 3)); m.cam_layer = {!r}; return m\n"
     assert cam_layer(build(write(START + body.format("0")))) == "0"
-    with pytest.raises(ConfigError, match="'7' is no layer"):
+    with pytest.raises(ConfigError, match="'7' is not one of its layers"):
         cam_layer(build(write(START + body.format("7"))))
 
 

@@ -139,7 +139,7 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
     ("file", "content", "message"),
     [
         ("history.csv", "epoch,what\n1,2\n", "no column learning_rate"),
-        ("history.csv", "", "no table"),
+        ("history.csv", "", "not a table"),
         ("history.csv", None, "this file is missing"),
         ("predictions.csv", "checkpoint,side,path,group,label,p_a,p_b\nlast,validation,x,,a,0.5,\n", "column p_b"),
         ("predictions.csv", "checkpoint,side,path,group,label,p_a,p_b\nlast,validation,x,,a,0.5,no\n", "column p_b"),
@@ -147,12 +147,12 @@ def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
         ("predictions.csv", "checkpoint,side,path,group,label,p_a,p_b\nlast,validation,x,,c,0.5,0.5\n", "a class"),
         ("predictions.csv", "checkpoint,side,path,group,label,p_a,p_b\nlast,validation,x,,a,0.5,0.", "cut off"),
         ("predictions.csv", "checkpoint,side,path,group,label,p_a,p_b\nlast,test,x,,a,0.5,nan\n", "outside 0 to 1"),
-        ("config.json", "{", "no JSON"),
-        ("config.json", "[" * 100_000, "no JSON"),
+        ("config.json", "{", "not JSON"),
+        ("config.json", "[" * 100_000, "not JSON"),
         ("config.json", "[]", "no JSON object"),
         ("config.json", "{}", "no run_id"),
         ("config.json", '{"run_id": "RUN_ID", "config": {"data": {}}}', "data.source: Field required"),
-        ("done.json", "{", "no JSON"),
+        ("done.json", "{", "not JSON"),
         ("done.json", '{"run_id": "RUN_ID", "epochs": "12"}', "epochs: Input should be a valid integer"),
     ],
 )
@@ -195,8 +195,8 @@ def test_a_history_with_a_hole_is_damaged(make_study: MakeStudy) -> None:
         ("folds.json", '{"kind": "holdout", "folds": [{"training": ["x"], "validation": []}]}', "names 'x', which"),
         ("folds.json", None, "missing"),
         ("index.csv", "file\n", "no column path or label"),
-        ("findings.json", "3", "no list of findings"),
-        ("findings.json", json.dumps([{"code": "x"}]), "no list of findings"),
+        ("findings.json", "3", "not a list of findings"),
+        ("findings.json", json.dumps([{"code": "x"}]), "not a list of findings"),
     ],
 )
 def test_a_damaged_file_of_the_study_is_named(

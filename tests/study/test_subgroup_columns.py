@@ -26,7 +26,7 @@ report: {{subgroups: [{subgroups}]}}
 
 
 def test_an_unknown_column_is_refused_and_the_nearest_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"report\.subgroups names 'localisation'.*did you mean 'localization'"):
+    with pytest.raises(ConfigError, match=r"no further column 'localisation'.*did you mean 'localization'"):
         read_images(_study(tmp_path, "sex, localisation"))
 
 

@@ -100,7 +100,7 @@ def test_the_first_arm_is_found_in_the_space(space: str, base: str, found: dict[
         ("{training.batch_size: {low: 8, high: 4}}", "low must be the smaller"),
         ("{training.batch_size: {low: 0, high: 4, log: true}}", "log needs a low above 0"),
         ("{training.batch_size: [8]}", "at least 2"),
-        ("{training.batch_size: [8, 8]}", "8 duplicate value"),
+        ("{training.batch_size: [8, 8]}", "duplicate value 8"),
         ("{}", "search.space"),
     ],
 )
